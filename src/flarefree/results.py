@@ -90,7 +90,13 @@ class Cell:
     note: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stats", MappingProxyType(dict(self.stats)))
+        object.__setattr__(self, "stats", MappingProxyType({k: _plain(v) for k, v in self.stats.items()}))
+
+
+def _plain(value: Any) -> Stat:
+    """A NumPy scalar as Python's own number, and NaN as None: a statistic that does not exist."""
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and number != number else number
 
 
 @dataclass(frozen=True, slots=True)

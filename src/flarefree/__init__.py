@@ -1,0 +1,41 @@
+"""flarefree runs a lupus nephritis trial from one protocol file.
+
+Takes a protocol (YAML) and patients' rows; gives endpoints with lineage, analyses and a report.
+The public face is small and lazy: nothing heavy is imported before it is used.  Begin reading at
+`flarefree.protocol.schema` (what a trial says), then `flarefree.endpoints` (how it is applied).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flarefree import stats
+    from flarefree.analysis.run import analyze
+    from flarefree.endpoints.derive import derive
+    from flarefree.protocol.loading import load_protocol
+    from flarefree.readers.study_folder import read_study
+
+__all__ = ["analyze", "derive", "load_protocol", "read_study", "stats"]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "analyze": "flarefree.analysis.run",
+    "derive": "flarefree.endpoints.derive",
+    "load_protocol": "flarefree.protocol.loading",
+    "read_study": "flarefree.readers.study_folder",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name == "stats":
+        return import_module("flarefree.stats")
+    raise AttributeError(f"module 'flarefree' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
