@@ -1,0 +1,22 @@
+"""Durations as a protocol writes them: `14 days`, `2 weeks`, `18 months`, `3 years`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flarefree.studytime import DAYS_PER_MONTH, DAYS_PER_YEAR
+
+__all__ = ["parse_days"]
+
+_DAYS = {"day": 1.0, "week": 7.0, "month": DAYS_PER_MONTH, "year": DAYS_PER_YEAR}
+
+
+def parse_days(written: Any) -> int:
+    """Whole days of a duration; months and years are rounded to the nearest day."""
+    if isinstance(written, int) and not isinstance(written, bool):
+        return written
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(day|week|month|year)s?\s*", str(written))
+    if match is None:
+        raise ValueError(f'expected a duration such as "14 days" or "18 months", found {written!r}')
+    return round(float(match[1]) * _DAYS[match[2]])

@@ -1,0 +1,575 @@
+"""What a trial says: the typed, frozen protocol that one YAML file holds.
+
+Every part may carry a `note`, which says what the source leaves open and what was chosen.  Sentences
+(`when`, `state`, `value`, populations) stay text here; `flarefree.protocol.loading` parses and checks
+them, and gives a `LoadedProtocol` that has both.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from flarefree.protocol.durations import parse_days
+
+__all__ = ["Protocol"]
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Days = Annotated[int, BeforeValidator(parse_days)]
+"""A number of days, written `14 days`, `2 weeks` or `18 months`."""
+
+
+class Part(BaseModel):
+    """A part of a protocol: frozen, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    note: str = Field("", description="What the source leaves open, and what was chosen.")
+
+
+# Identity and design -----------------------------------------------------------------------------
+
+
+class Citation(Part):
+    """A paper, plan or registry entry that the protocol was taken from."""
+
+    key: str
+    text: str
+
+
+class Design(Part):
+    """The trial in a few words, for readers."""
+
+    summary: str
+    masking: str = ""
+    allocation: str = ""
+    follow_up: Days = Field(description="Planned follow-up from day 1.")
+    planned_size: int | None = None
+    eligibility: tuple[str, ...] = ()
+
+
+class Regimen(Part):
+    """One drug of one arm, as it is to be taken."""
+
+    drug: str
+    codes: tuple[str, ...] = Field((), description="How exposure records name it.")
+    target: str = Field("", description="Daily target dose with unit, such as `2 g/day` or `2 mg/kg/day`.")
+    minimum: str = ""
+    from_day: int = 1
+    until: Days | None = None
+    is_placebo: bool = False
+
+
+class Arm(Part):
+    """A treatment group."""
+
+    label: str
+    codes: tuple[str, ...] = Field((), description="How the data name it, beside its key and label.")
+    regimens: tuple[Regimen, ...] = ()
+    planned_from_induction: str = Field("", description="Induction treatment that leads here, if not randomized.")
+
+
+class DoseRules(Part):
+    """Dose changes that the protocol allows; conduct acts on them, analysis reports departures."""
+
+    low_weight_kg: float | None = None
+    longest_interruption: Days | None = None
+    changes: str = ""
+    prednisone_ceiling: str = Field("", description="Highest allowed dose, such as `10 mg/day`.")
+    glucocorticoids: tuple[str, ...] = ()
+    prohibited: tuple[str, ...] = ()
+    interacting: tuple[str, ...] = ()
+    needs_approval: tuple[str, ...] = ()
+    trough_window: str = Field("", description="Such as `4 to 8 ng/mL`, with its measure in `trough_measure`.")
+    trough_measure: str = ""
+
+
+class Masking(Part):
+    """Who may not know the arm, and how that is kept."""
+
+    blinded: tuple[str, ...] = ()
+    method: str = ""
+    committee_does_not_see: tuple[str, ...] = ()
+
+
+class Randomization(Part):
+    """How patients are allocated."""
+
+    ratio: dict[str, int]
+    strata: tuple[Name, ...] = ()
+    method: str = ""
+    center_blocked: bool = False
+
+
+# Time --------------------------------------------------------------------------------------------
+
+
+class Epoch(Part):
+    """A named stretch of study days, both ends counted; an open end is left out."""
+
+    label: str
+    first_day: int | None = None
+    last_day: int | None = None
+
+
+class Visit(Part):
+    """A planned visit: its target day and the window in which it counts as that visit."""
+
+    name: str
+    number: float
+    day: int
+    first_day: int | None = None
+    last_day: int | None = None
+    codes: tuple[str, ...] = Field((), description="How data name it, beside its name.")
+    month: float | None = None
+
+
+class Contact(Part):
+    """A contact that is no visit: telephone, safety follow-up, vital status."""
+
+    name: str
+    every: Days | None = None
+    until: Days | None = None
+    after_last_visit: Days | None = None
+    purpose: str = ""
+
+
+class Schedule(Part):
+    """Visits, and how rows are gathered into assessments."""
+
+    visits: tuple[Visit, ...]
+    contacts: tuple[Contact, ...] = ()
+    gather_by: tuple[Literal["visit", "window", "day"], ...] = ("visit", "window", "day")
+
+
+class BaselineRule(Part):
+    """Which value is the baseline: the last one at or before `last_day`, flagged ones first."""
+
+    last_day: int = 1
+    first_day: int | None = None
+    prefer_flagged: bool = True
+    visits: tuple[str, ...] = Field((), description="If given, only values of these visits.")
+
+
+# What is observed ---------------------------------------------------------------------------------
+
+
+class MeasureSpec(Part):
+    """What a measure's name means: the tests it is read from, or the equation it follows."""
+
+    label: str
+    unit: str = ""
+    type: Literal["number", "yes_no", "grade", "text"] = "number"
+    tests: tuple[str, ...] = Field((), description="Test codes, most trusted first.")
+    category: str = Field("", description="Only records of this category.")
+    equation: Literal["", "mdrd-186", "mdrd-175", "ckd-epi-2009", "ckd-epi-2021"] = ""
+    score: Literal["", "sledai-2k", "sledai-2k-extrarenal"] = ""
+    yes: tuple[str, ...] = Field((), description="Texts that mean yes, beside Y, YES, PRESENT, POSITIVE.")
+    no: tuple[str, ...] = ()
+    grades: dict[str, float] = Field(default_factory=dict, description="Texts and the grades they mean.")
+    plausible: tuple[float | None, float | None] = (None, None)
+    normal: tuple[float | None, float | None] = (None, None)
+    normal_by_sex: dict[Literal["F", "M"], tuple[float | None, float | None]] = Field(default_factory=dict)
+    unit_if_missing: str = Field("", description="Unit to take where a record has none (a finding is kept).")
+    digits: int | None = None
+    log_scale: bool = False
+
+
+class Covariate(Part):
+    """A patient's characteristic: a column of the subjects' table, or a measure's baseline value."""
+
+    label: str
+    type: Literal["number", "category"] = "category"
+    unit: str = ""
+    from_measure: Name | Literal[""] = ""
+    column: str = Field("", description="The column of the subjects' file, if not the covariate's name.")
+    levels: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Levels in order, each with the texts that mean it."
+    )
+    cut: tuple[float, ...] = Field((), description="Cut points that make categories of a number.")
+    cut_labels: tuple[str, ...] = ()
+    of: Name | Literal[""] = Field("", description="The covariate that is cut or grouped.")
+    when: str = Field("", description="Or a sentence at baseline: its levels are `yes` and `no`.")
+
+
+# What is asked -------------------------------------------------------------------------------------
+
+
+class EndpointSpec(Part):
+    """An event, a state, a composite or a value, as a sentence.
+
+    Exactly one of `when`, `state`, `first_of`, `value` is given.  An event has a date: the first
+    assessment or record after day 1 at which `when` is true.  A state holds, or not, at each
+    assessment.  A composite is the first of its components, and keeps the later ones.
+    """
+
+    label: str
+    when: str = ""
+    state: str = ""
+    first_of: tuple[Name, ...] = ()
+    value: str = ""
+    unit: str = ""
+    adjudicated: bool = False
+    censor_at: tuple[Name, ...] = Field(
+        (), description="Event endpoints that end follow-up; follow-up's own end always does."
+    )
+    unknown: Literal["no", "yes"] = Field("no", description="What a sentence that stays unknown counts as.")
+    origin: Literal["day_1", "first_dose"] = "day_1"
+    first_day: int | None = Field(None, description="Earliest day of an event; day 2 if not given, 1 for records.")
+    last_day: int | None = None
+    original_primary: bool = False
+
+    @model_validator(mode="after")
+    def _has_one_kind(self) -> EndpointSpec:
+        given = [k for k in ("when", "state", "first_of", "value") if getattr(self, k)]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of when, state, first_of, value (found {given or 'none'})")
+        return self
+
+    @property
+    def kind(self) -> Literal["event", "state", "composite", "value"]:
+        """What the endpoint gives."""
+        if self.when:
+            return "event"
+        if self.state:
+            return "state"
+        return "composite" if self.first_of else "value"
+
+
+class Population(Part):
+    """Who is analyzed: a sentence about patients, and the arm they are counted in."""
+
+    label: str
+    when: str
+    by: Literal["planned", "actual"] = "planned"
+
+
+class AdverseEventRules(Part):
+    """When an adverse event counts as treatment-emergent (days after the last dose or visit)."""
+
+    starts: Literal["first_dose", "day_1"] = "first_dose"
+    nonserious_until: Literal["last_visit", "last_dose", "end"] = "end"
+    nonserious_days_after: int = 0
+    serious_until: Literal["last_visit", "last_dose", "end"] = "end"
+    serious_days_after: int = 0
+    partial_dates: Literal["conservative", "earliest"] = "conservative"
+
+
+class Withdrawals(Part):
+    """How dispositions are read: which mean completion, and the reasons in the report's words."""
+
+    categories: tuple[str, ...] = Field((), description="Only disposition records of these categories.")
+    completed: tuple[str, ...] = ("COMPLETED",)
+    screen_failure: tuple[str, ...] = ("SCREEN FAILURE",)
+    reasons: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Reasons in print order, each with the codes that mean it."
+    )
+    completed_when: str = Field("", description="Instead: a sentence about patients (`attended(...)`).")
+
+
+class SampleSize(Part):
+    """The size calculation, as planned."""
+
+    per_arm: int | None = None
+    test: str = ""
+    alpha: float = 0.05
+    power: float | None = None
+    assumed: dict[str, float] = Field(default_factory=dict)
+    hazard_ratio: float | None = None
+
+
+# Analyses ------------------------------------------------------------------------------------------
+
+
+class AnalysisBase(Part):
+    """What every analysis has."""
+
+    title: str
+    section: str = "Results"
+    population: Name
+    purpose: Literal["primary", "secondary", "sensitivity", "safety", "descriptive"] = "descriptive"
+
+
+class ParticipantFlow(AnalysisBase):
+    """CONSORT flow: screened, randomized, dosed, withdrawn by reason, completed, analyzed."""
+
+    kind: Literal["participant_flow"]
+
+
+class PopulationsTable(AnalysisBase):
+    """How many patients each population has, by arm."""
+
+    kind: Literal["populations"]
+    of: tuple[Name, ...]
+
+
+class BaselineVariable(Part):
+    """One characteristic of the baseline table."""
+
+    variable: Name
+    show: tuple[Literal["n_percent", "mean_sd", "median_iqr", "median_range", "geometric_mean_sd", "n"], ...] = ()
+    test: Literal["", "anova", "chi_square", "fisher", "kruskal_wallis", "t", "wilcoxon"] = ""
+    digits: int | None = None
+
+
+class BaselineTable(AnalysisBase):
+    """Table 1."""
+
+    kind: Literal["baseline_table"]
+    variables: tuple[BaselineVariable, ...]
+    show_total: bool = False
+
+
+class Exposure(AnalysisBase):
+    """Doses taken: mean daily dose, share at 80% of target, duration, prednisone at or under its ceiling."""
+
+    kind: Literal["exposure"]
+    adherence_threshold: float = 0.8
+    among_events_of: Name | Literal[""] = ""
+    show: tuple[Literal["daily_dose", "adherence", "duration", "prednisone", "cumulative_dose"], ...] = (
+        "daily_dose", "adherence", "duration", "prednisone",
+    )
+
+
+class Model(Part):
+    """A model for a hazard ratio."""
+
+    label: str
+    type: Literal["cox", "cox_stratified", "frailty"] = "cox"
+    covariates: tuple[Name, ...] = ()
+    strata: tuple[Name, ...] = ()
+    cluster: Name | Literal[""] = ""
+
+
+class TimeToEvent(AnalysisBase):
+    """Kaplan-Meier curve with numbers at risk, log-rank test, hazard ratios."""
+
+    kind: Literal["time_to_event"]
+    endpoint: Name
+    conf_type: Literal["log-log", "log", "plain"] = "log-log"
+    strata: tuple[Name, ...] = ()
+    models: tuple[Model, ...] = ()
+    at_months: tuple[float, ...] = ()
+    curve: bool = True
+    curve_shows: Literal["survival", "cumulative"] = "survival"
+    time_unit: Literal["months", "days", "weeks"] = "months"
+    tick_every: float = 6
+    p_value: Literal["logrank", "wald"] = "logrank"
+
+
+class Components(AnalysisBase):
+    """Each of several endpoints: events, hazard ratio with limits, P."""
+
+    kind: Literal["components"]
+    endpoints: tuple[Name, ...]
+    p_value: Literal["logrank", "wald"] = "logrank"
+
+
+class Subgroups(AnalysisBase):
+    """Forest plot: events, rate per 100 person-years, hazard ratio by subgroup, interaction P."""
+
+    kind: Literal["subgroups"]
+    endpoint: Name
+    by: tuple[Name, ...]
+    models: tuple[Model, ...] = ()
+    cumulative_at_months: float | None = None
+
+
+class WithdrawalsTable(AnalysisBase):
+    """Withdrawals by reason: counts, crude rates, rates per 100 patient-years, Fisher's P."""
+
+    kind: Literal["withdrawals"]
+    rates: bool = True
+    events: tuple[Name, ...] = Field((), description="Event endpoints listed with the reasons.")
+    test: Literal["", "fisher"] = "fisher"
+    test_reasons: tuple[str, ...] = Field((), description="Only these rows are tested; all if empty.")
+    show_total: bool = False
+
+
+class AdverseEventGroup(Part):
+    """One line of an adverse-event summary: a record sentence."""
+
+    label: str
+    where: str = ""
+    indent: int = 0
+
+
+class AdverseEvents(AnalysisBase):
+    """Patients with adverse events, each patient once a row: by body system and term, or by group."""
+
+    kind: Literal["adverse_events"]
+    where: str = Field("emergent", description="Which events are counted, as a record sentence.")
+    by: tuple[Literal["body_system", "term"], ...] = ("body_system", "term")
+    groups: tuple[AdverseEventGroup, ...] = ()
+    any_label: str = "Any adverse event"
+    rates: bool = False
+    show_events: bool = False
+    test: Literal["", "fisher"] = "fisher"
+    order: Literal["alphabetical", "frequency"] = "alphabetical"
+
+
+class Course(AnalysisBase):
+    """Measures by visit: mean and SD or geometric mean, change from baseline, LOCF at the end, a figure."""
+
+    kind: Literal["course"]
+    measures: tuple[Name, ...]
+    summary: Literal["mean", "geometric_mean", "median"] = "mean"
+    visits: tuple[str, ...] = Field((), description="All of the schedule's if empty.")
+    change: bool = True
+    locf: bool = False
+    figure: bool = True
+    spread: Literal["se", "sd", "ci"] = "se"
+
+
+class ResponseByVisit(AnalysisBase):
+    """A state by visit: patients in it, of those assessed, compared by Fisher's test."""
+
+    kind: Literal["response_by_visit"]
+    endpoint: Name
+    visits: tuple[str, ...] = ()
+    test: Literal["", "fisher"] = "fisher"
+
+
+class ChangeFromBaseline(AnalysisBase):
+    """A measure at one visit: summaries and ANCOVA (baseline, site, treatment), LOCF or observed."""
+
+    kind: Literal["change_from_baseline"]
+    measure: Name
+    visit: str
+    baseline_visit: str = "Baseline"
+    imputation: Literal["locf", "observed"] = "observed"
+    response: Literal["change", "value"] = "change"
+    factors: tuple[Name, ...] = ()
+    adjust_for_baseline: bool = True
+    dose: dict[str, float] = Field(default_factory=dict, description="Dose of each arm, for the test of dose response.")
+    pairwise: bool = True
+    only: str = Field("", description="A sentence about patients: a subgroup.")
+
+
+class DoseByVisit(AnalysisBase):
+    """Dose and drug trough by visit."""
+
+    kind: Literal["dose_by_visit"]
+    drug: str
+    trough: Name | Literal[""] = ""
+    arm: str = ""
+    visits: tuple[str, ...] = ()
+
+
+class LaboratoryAbnormalities(AnalysisBase):
+    """Patients with at least one value beyond normal during treatment, by test, with Fisher's P."""
+
+    kind: Literal["laboratory_abnormalities"]
+    measures: tuple[Name, ...] = ()
+
+
+class Agreement(AnalysisBase):
+    """How derived events, investigators and the committee agree."""
+
+    kind: Literal["agreement"]
+    endpoints: tuple[Name, ...]
+
+
+class MixedModel(AnalysisBase):
+    """Mixed model for repeated measures."""
+
+    kind: Literal["mixed_model"]
+    measures: tuple[Name, ...]
+    formula: str
+    covariance: tuple[str, ...] = ("us",)
+    df: Literal["kenward-roger", "satterthwaite"] = "kenward-roger"
+    visits: tuple[str, ...] = ()
+
+
+class LogisticMixedModel(AnalysisBase):
+    """Logistic mixed model for a state by visit."""
+
+    kind: Literal["logistic_mixed_model"]
+    endpoint: Name
+    formula: str
+    visits: tuple[str, ...] = ()
+
+
+Analysis = Annotated[
+    ParticipantFlow
+    | PopulationsTable
+    | BaselineTable
+    | Exposure
+    | TimeToEvent
+    | Components
+    | Subgroups
+    | WithdrawalsTable
+    | AdverseEvents
+    | Course
+    | ResponseByVisit
+    | ChangeFromBaseline
+    | DoseByVisit
+    | LaboratoryAbnormalities
+    | Agreement
+    | MixedModel
+    | LogisticMixedModel,
+    Field(discriminator="kind"),
+]
+
+
+class OpenChoice(Part):
+    """A choice that the source leaves open and no part above could carry as its note."""
+
+    topic: str
+    choice: str
+
+
+class ReportSpec(Part):
+    """What the report says about itself, and its order of sections."""
+
+    sections: tuple[str, ...] = ()
+    significance: float = 0.05
+    percent_digits: int = 1
+    colors: dict[str, str] = Field(default_factory=dict)
+
+
+class SourcePreference(Part):
+    """Where both a tabulation (SDTM) and an analysis dataset (ADaM) hold a table."""
+
+    table: str
+    use: Literal["sdtm", "adam", "sdtm_then_adam"] = "sdtm_then_adam"
+
+
+class Protocol(Part):
+    """A whole trial."""
+
+    flarefree: Literal[1] = Field(1, description="Version of this file format.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    title: str
+    registration: str = ""
+    condition: str = ""
+    citations: tuple[Citation, ...] = ()
+    design: Design
+    arms: dict[str, Arm]
+    reference_arm: str
+    dosing: DoseRules = DoseRules()
+    masking: Masking = Masking()
+    randomization: Randomization | None = None
+    epochs: dict[Name, Epoch] = Field(default_factory=dict)
+    schedule: Schedule
+    baseline: BaselineRule = BaselineRule()
+    covariates: dict[Name, Covariate] = Field(default_factory=dict)
+    measures: dict[Name, MeasureSpec] = Field(default_factory=dict)
+    endpoints: dict[Name, EndpointSpec] = Field(default_factory=dict)
+    populations: dict[Name, Population]
+    adverse_events: AdverseEventRules = AdverseEventRules()
+    withdrawals: Withdrawals = Withdrawals()
+    sample_size: SampleSize | None = None
+    sources: tuple[SourcePreference, ...] = ()
+    analyses: dict[Name, Analysis] = Field(default_factory=dict)
+    report: ReportSpec = ReportSpec()
+    published: str = Field("", description="The file of published results beside the protocol.")
+    choices: tuple[OpenChoice, ...] = ()
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_its_reference_arm(self) -> Protocol:
+        if self.reference_arm not in self.arms:
+            raise ValueError(f"reference_arm {self.reference_arm!r} is not one of arms {sorted(self.arms)}")
+        return self
