@@ -9,6 +9,7 @@ FlarefreeError                      exit code 2, printed without a traceback
 ├── OutputError                     the output folder cannot be written
 ├── MissingExtraError               an optional part is not installed
 └── StatsError (ValueError)         a statistic does not exist for these numbers
+    ├── FormulaError                a model formula cannot be read, or names no column; shows a caret
     ├── NoEventsError               nobody had the event
     ├── SingularDesignError         the covariates do not identify the coefficients
     └── ConvergenceError            an iteration did not settle; says what was tried
@@ -23,6 +24,7 @@ from __future__ import annotations
 __all__ = [
     "ConvergenceError",
     "FlarefreeError",
+    "FormulaError",
     "LanguageError",
     "MissingExtraError",
     "NoEventsError",
@@ -97,6 +99,10 @@ class MissingExtraError(FlarefreeError):
 
 class StatsError(FlarefreeError, ValueError):
     """A statistic does not exist for the numbers given."""
+
+
+class FormulaError(StatsError):
+    """A model formula cannot be read, or names a column that is not there; `found` shows a caret."""
 
 
 class NoEventsError(StatsError):
