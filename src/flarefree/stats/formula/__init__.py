@@ -19,6 +19,7 @@ from flarefree.stats.formula.design import (
     design_matrix,
     model_frame,
 )
+from flarefree.stats.formula.grid import LeastSquaresRows, least_squares_rows
 from flarefree.stats.formula.terms import Formula, Special, Term, parse_formula
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "Formula",
     "FormulaError",
     "Grouping",
+    "LeastSquaresRows",
     "RandomTerm",
     "Special",
     "Term",
     "design_matrix",
+    "least_squares_rows",
     "model_frame",
     "parse_formula",
 ]

@@ -131,6 +131,7 @@ class Design:
     dropped: Mapping[str, int]
     variables: Mapping[Expr, Column] = field(repr=False, default_factory=dict)
     learned: Learned = field(repr=False, default_factory=dict)
+    sources: Mapping[str, Column] = field(repr=False, default_factory=dict)
     intercept_dropped: bool = False
 
     @property
@@ -270,6 +271,7 @@ class _Builder:
             dropped=self.dropped,
             variables=variables,
             learned=self.scope.learned,
+            sources=self.scope.sources(),
             intercept_dropped=drop_intercept,
         )
 

@@ -19,7 +19,7 @@ from flarefree.stats.formula.columns import Column, columns_available, read_colu
 from flarefree.stats.formula.nodes import Binary, Call, Constant, Expr, Name, Unary
 from flarefree.stats.formula.parser import formula_error
 
-__all__ = ["Learned", "Scope"]
+__all__ = ["FACTOR_FUNCTIONS", "Learned", "Scope"]
 
 Learned = dict[str, tuple[float, float] | tuple[str, ...]]
 """What a transformation learned, by its text: shift and scale, or levels with the reference first."""
@@ -50,8 +50,8 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": np.greater_equal,
 }
 _LEARNING = ("center", "scale")
-_FACTORS = ("C", "factor", "as.factor")
-KNOWN_FUNCTIONS = (*_FUNCTIONS, *_LEARNING, *_FACTORS, "I", "relevel", "as.numeric")
+FACTOR_FUNCTIONS = ("C", "factor", "as.factor")
+KNOWN_FUNCTIONS = (*_FUNCTIONS, *_LEARNING, *FACTOR_FUNCTIONS, "I", "relevel", "as.numeric")
 
 
 class Scope:
@@ -97,6 +97,10 @@ class Scope:
             case Binary(op="&" | "|"):
                 return self._logic(expr)
         raise self.error("this cannot be computed row by row", expr.at)
+
+    def sources(self) -> dict[str, Column]:
+        """What was read so far, by its text; columns of the data are under their names."""
+        return self._columns
 
     def error(self, what: str, at: int, **parts: str) -> FormulaError:
         return formula_error(what, self.text, at, **parts)
@@ -149,7 +153,7 @@ class Scope:
         return values
 
     def _call(self, call: Call) -> Column:
-        if call.function in _FACTORS or call.function == "relevel":
+        if call.function in FACTOR_FUNCTIONS or call.function == "relevel":
             return self._factor(call)
         if call.function not in KNOWN_FUNCTIONS:
             near = difflib.get_close_matches(call.function, KNOWN_FUNCTIONS, 1)
