@@ -103,14 +103,16 @@ def _plain(value: Any) -> Stat:
 class Column:
     """One column of a table: an arm, a comparison, or the published result beside ours.
 
-    `key` is what rows' cells are keyed by, and the `group` of tidy results.  `n` is printed as
-    (N=116) under the label.  A `published` column holds printed text of the paper, never ours.
+    `key` is what rows' cells are keyed by.  `n` is printed as (N=116) under the label.  A `published`
+    column holds printed text of the paper, never ours.  `group` names it in tidy results, where that
+    is not the key: an arm's counts and its rates stand in two columns, and are one group.
     """
 
     key: str
     label: str
     n: int | None = None
     published: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +251,7 @@ def _tidy_rows(results: Iterable[AnalysisResult]) -> Iterator[tuple[str, ...]]:
                             result.id,
                             row.endpoint or table.endpoint,
                             table.population or result.population,
-                            column.key,
+                            column.group or column.key,
                             row.level,
                             row.term,
                             stat,
