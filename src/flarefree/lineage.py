@@ -6,9 +6,10 @@ Lineage is row numbers, not copies.  A record keeps `source`, an index into `Stu
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-__all__ = ["Place", "Source"]
+__all__ = ["Place", "Source", "event_anchor", "events_anchor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,20 @@ class Place:
 
     source: int
     row: int
+
+
+def events_anchor(endpoint: str, group: str = "") -> str:
+    """Where the report lists the events of an endpoint, in one group or in all: what `Cell.link` holds.
+
+    Composites have a list too, one line a patient, each leading to its component's event.
+    """
+    return _anchor("events", endpoint, group)
+
+
+def event_anchor(endpoint: str, subject: str, episode: int = 1) -> str:
+    """Where the report shows one event of one patient, with the rows it rests on."""
+    return _anchor("event", endpoint, subject, str(episode))
+
+
+def _anchor(*parts: str) -> str:
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts if part)
