@@ -16,6 +16,7 @@ Grammar: `grammar.lark`.  Printing: `printing.py`.  Units and types: `checking.p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -62,6 +63,11 @@ class Span:
 NOWHERE = Span(0, 0)
 
 
+def _require(is_so: bool, rule: str) -> None:
+    if not is_so:
+        raise ValueError(rule)
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """Anything in a sentence.  Equality ignores where it stands."""
@@ -74,10 +80,17 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Quantity(Node):
-    """A number with its unit: `2 g/day`; the unit of a bare number is `""`, of a percentage `%`."""
+    """A number with its unit: `2 g/day`; the unit of a bare number is `""`, of a percentage `%`.
+
+    Where loading has converted it to a measure's unit, `written` keeps the spelling of the sentence.
+    """
 
     value: float
     unit: str = ""
+    written: str = field(default="", compare=False, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require(math.isfinite(self.value), "a quantity is a finite number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +123,28 @@ class ReferenceKind(StrEnum):
     PERCENT_CHANGE = "percent_change"  # 100 (value - baseline) / baseline
 
 
+EPOCH_REFERENCES = frozenset({ReferenceKind.LOWEST, ReferenceKind.HIGHEST, ReferenceKind.FIRST})
+"""References that may be limited to an epoch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference(Node):
     """A reference value of a measure.
 
     `lowest` and `highest` look within `epoch` where one is named (`lowest(creatinine, during
-    induction)`), else over everything before this assessment (`lowest(creatinine, so far)`).
+    induction)`), else over everything before this assessment (`lowest(creatinine, so far)`).  A
+    reference to a yes/no measure is a condition: `not baseline(cellular_casts)`.
     """
 
     kind: ReferenceKind
     measure: Measure
     epoch: str = ""
     condition: Node | None = None
+
+    def __post_init__(self) -> None:
+        _require(not self.epoch or self.kind in EPOCH_REFERENCES, f"{self.kind} looks at no epoch")
+        has_condition = self.condition is not None
+        _require(has_condition == (self.kind is ReferenceKind.AT_FIRST), "only at_first asks for a condition")
 
 
 class ArithmeticOperator(StrEnum):
@@ -153,9 +176,12 @@ class Conditional(Node):
 
 @dataclass(frozen=True, slots=True)
 class CountOf(Node):
-    """`count(x)`: at how many of a list of conditions that hold now (`count(a, b, c) >= 2`)."""
+    """How many of a list of conditions hold now: `count(a, b, c) >= 2`."""
 
     operands: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        _require(len(self.operands) > 0, "count takes at least one condition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +227,18 @@ class And(Node):
 
     operands: tuple[Node, ...]
 
+    def __post_init__(self) -> None:
+        _require(len(self.operands) > 1, "and joins at least two conditions")
+
 
 @dataclass(frozen=True, slots=True)
 class Or(Node):
     """Any of them: true if one is true, else unknown if one is."""
 
     operands: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        _require(len(self.operands) > 1, "or joins at least two conditions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +251,8 @@ class Not(Node):
 @dataclass(frozen=True, slots=True)
 class Holds(Node):
     """A yes/no measure (`cellular_casts`), or another endpoint by name: a state at this
-    assessment (`complete_remission`), or an event that has begun by it (`renal_flare`)."""
+    assessment (`complete_remission`), or an event that has begun by it (`renal_flare`).
+    """
 
     name: str
 
@@ -237,15 +270,22 @@ class Confirmed(Node):
     first_day: int
     last_day: int
 
+    def __post_init__(self) -> None:
+        _require(0 < self.first_day <= self.last_day, "confirmation is some days later, first to last")
+
 
 @dataclass(frozen=True, slots=True)
 class Sustained(Node):
     """`sustained(x, for 28 days)`: x here and at every assessment up to the first one at least
     `days` days later, that one too; unknown if follow-up ends before, or one of them is unknown
-    and none is false."""
+    and none is false.
+    """
 
     operand: Node
     days: int
+
+    def __post_init__(self) -> None:
+        _require(self.days > 0, "what is sustained lasts at least a day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,12 +302,21 @@ class Earlier(Node):
 
 @dataclass(frozen=True, slots=True)
 class InWindow(Node):
-    """`x during maintenance`, `x after day 14`: x, and this assessment is of that time."""
+    """`x during maintenance`, `x after day 14`: x, and this assessment is of that time.
+
+    Either an epoch, or days, both ends counted: `after day 14` begins on day 15, `before day 14`
+    ends on day 13.
+    """
 
     operand: Node
     epoch: str = ""
     first_day: int | None = None
     last_day: int | None = None
+
+    def __post_init__(self) -> None:
+        has_days = self.first_day is not None or self.last_day is not None
+        _require(bool(self.epoch) != has_days, "a window is an epoch or days, not both")
+        _require(0 not in (self.first_day, self.last_day), "there is no day 0")
 
 
 # Records ---------------------------------------------------------------------------------------
@@ -312,6 +361,9 @@ class FieldTest(Node):
     field: str
     operator: FieldTestOperator
     values: tuple[Text | Quantity, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(bool(self.values) != (self.operator is FieldTestOperator.IS_TRUE), "a test needs a value")
 
 
 @dataclass(frozen=True, slots=True)
