@@ -64,4 +64,4 @@ def event_anchor(endpoint: str, subject: str, episode: int = 1) -> str:
 
 
 def _anchor(*parts: str) -> str:
-    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts if part)
+    return "-".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts if part)
