@@ -11,16 +11,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flarefree.stats.survival.cox_array import fit_cox
+    from flarefree.stats.survival.cox_fit import CoxFit
     from flarefree.stats.survival.curves import KaplanMeier
     from flarefree.stats.survival.kaplan_meier import kaplan_meier
     from flarefree.stats.survival.logrank import LogrankTest, logrank, logrank_trend
     from flarefree.stats.survival.rates import IncidenceRate, RateRatio, incidence_rate, rate_ratio
 
 __all__ = [
+    "CoxFit",
     "IncidenceRate",
     "KaplanMeier",
     "LogrankTest",
     "RateRatio",
+    "fit_cox",
     "incidence_rate",
     "kaplan_meier",
     "logrank",
@@ -29,10 +33,12 @@ __all__ = [
 ]
 
 _HOME = {
+    "CoxFit": "cox_fit",
     "IncidenceRate": "rates",
     "KaplanMeier": "curves",
     "LogrankTest": "logrank",
     "RateRatio": "rates",
+    "fit_cox": "cox_array",
     "incidence_rate": "rates",
     "kaplan_meier": "kaplan_meier",
     "logrank": "logrank",

@@ -119,10 +119,13 @@ def incidence_rate(
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = _count_limits(d, method, level)
         columns = [np.where(t > 0, value / t * per, np.nan) for value in (d, np.sqrt(d), low, high)]
-    if np.ndim(events) == 0 and np.ndim(person_time) == 0:
-        scalars = [float(column) for column in (d, t, *columns)]
-        return IncidenceRate(*scalars, per=float(per), method=method, level=level)
-    return IncidenceRate(d.copy(), t.copy(), *columns, per=float(per), method=method, level=level)
+    rate, error, below, above = (_plain(column) for column in columns)
+    return IncidenceRate(_plain(d), _plain(t), rate, error, below, above, float(per), method, level)
+
+
+def _plain(column: Floats) -> Any:
+    """A number where the array has no axis; otherwise a copy that is nobody else's."""
+    return float(column) if column.ndim == 0 else column.copy()
 
 
 def _count_limits(d: Floats, method: str, level: float) -> tuple[Floats, Floats]:

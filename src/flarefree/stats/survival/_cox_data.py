@@ -1,0 +1,175 @@
+"""Rows of a Cox model, checked once, sorted once, centered and scaled once.
+
+Decides what the kernels may rely on: sorted by stratum and ascending time, near ties joined, covariates
+with mean 0 and spread 1, and no row that is at risk at no event (their long empty stretches are what
+once overflowed an exponential).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flarefree.errors import StatsError
+from flarefree.stats.survival._cox_kernels import rows_seen_by_events
+from flarefree.stats.survival._inputs import (
+    require_entry,
+    require_events,
+    require_finite,
+    require_length,
+    require_some_events,
+    require_times,
+    require_weights,
+)
+from flarefree.stats.survival._order import _split, close_times
+from flarefree.stats.survival.logrank import encode_strata
+
+__all__ = ["CoxRows", "prepare_rows", "require_covariates"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+_NONE = np.empty(0)
+_NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoxRows:
+    """Rows as the kernels want them, m of the n that were given.
+
+    `order[i]` is the given row behind sorted row i; x = (given x - center) / scale.
+    """
+
+    n: int
+    order: Ints
+    time: Floats
+    event: np.ndarray[Any, np.dtype[np.bool_]]
+    weight: Floats
+    offset: Floats | None
+    x: Floats
+    center: Floats
+    scale: Floats
+    starts: Ints
+    strata: tuple[Any, ...]
+    entry: Floats
+    entry_order: Ints
+    is_weighted: bool
+
+    @property
+    def n_events(self) -> int:
+        return int(self.event.sum())
+
+    def linear_predictor(self, beta: Floats) -> Floats:
+        """The sum x beta + offset for scaled coefficients, by sorted row."""
+        eta = self.x @ beta
+        return eta if self.offset is None else eta + self.offset
+
+
+def prepare_rows(
+    time: Any, event: Any, x: Any, *, entry: Any, strata: Any, weights: Any, offset: Any
+) -> CoxRows:
+    """Check and sort what `fit_cox` is given."""
+    times = require_times(time)
+    n = times.size
+    events = require_events(event)
+    require_length(events, n, "event")
+    require_some_events(events)
+    covariates = require_covariates(x, n)
+    entries = None if entry is None else require_entry(entry, times)
+    weight = None if weights is None else require_weights(weights, n)
+    shift = None if offset is None else _require_offset(offset, n)
+    code, labels = encode_strata(strata, n)
+    times, entries, order = close_times(times, entries)
+    starts = np.array([0, n], dtype=np.int64)
+    if code is not None:
+        order, starts = _split(order, code, len(labels))
+    if entries is not None or (weight is not None and (weight == 0).any()):
+        order, starts = _drop_unseen(order, starts, times, events, entries, weight)
+    entry_sorted, entry_order = _sort_entries(entries, order, starts)
+    w = np.ones(order.size) if weight is None else weight[order]
+    scaled, center, scale = _center_and_scale(covariates[order])
+    return CoxRows(
+        n=n,
+        order=order,
+        time=times[order],
+        event=events[order],
+        weight=w,
+        offset=None if shift is None else shift[order],
+        x=scaled,
+        center=center,
+        scale=scale,
+        starts=starts,
+        strata=labels,
+        entry=entry_sorted,
+        entry_order=entry_order,
+        is_weighted=weight is not None,
+    )
+
+
+def require_covariates(x: Any, n: int) -> Floats:
+    """Covariates as a finite (n, p) array; one covariate may come as (n,)."""
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise StatsError(
+            "covariates that are no numbers",
+            where="x",
+            expected="a numeric array (n, p)",
+            try_="a formula: flarefree.stats.cox codes categories itself",
+        ) from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise StatsError("not a table", where="x", found=f"shape {array.shape}", expected="(n, p)")
+    require_length(array, n, "x")
+    if not np.isfinite(array).all():
+        row, column = (int(place[0]) for place in np.nonzero(~np.isfinite(array)))
+        raise StatsError(
+            "a missing or infinite covariate",
+            where="x",
+            found=f"{array[row, column]} in row {row}, column {column}",
+            expected="finite numbers",
+            try_="leave out the rows without a value, and say how many",
+        )
+    return array
+
+
+def _require_offset(offset: Any, n: int) -> Floats:
+    values = require_finite(offset, "offset")
+    require_length(values, n, "offset")
+    return values - values.mean()
+
+
+def _drop_unseen(
+    order: Ints, starts: Ints, time: Floats, event: Any, entry: Floats | None, weight: Floats | None
+) -> tuple[Ints, Ints]:
+    """Without rows that no event sees, and rows of weight zero."""
+    keep = np.ones(order.size, dtype=bool)
+    if entry is not None:
+        keep &= rows_seen_by_events(time[order], event[order], entry[order], starts)
+    if weight is not None:
+        keep &= weight[order] > 0
+    kept_before = np.concatenate(([0], np.cumsum(keep)))
+    return order[keep], kept_before[starts].astype(np.int64)
+
+
+def _sort_entries(entry: Floats | None, order: Ints, starts: Ints) -> tuple[Floats, Ints]:
+    """Entry of each sorted row, and the sorted rows of each stratum by ascending entry."""
+    if entry is None:
+        return _NONE, _NO_ROWS
+    by_row = entry[order]
+    stratum = np.repeat(np.arange(starts.size - 1), np.diff(starts))
+    return by_row, np.lexsort((by_row, stratum)).astype(np.int64)
+
+
+def _center_and_scale(x: Floats) -> tuple[Floats, Floats, Floats]:
+    center = x.mean(axis=0) if x.size else np.zeros(x.shape[1])
+    scaled = x - center
+    scale = np.sqrt(np.einsum("ij,ij->j", scaled, scaled) / max(x.shape[0], 1))
+    # A covariate without spread keeps its own scale: the information will show that it is constant.
+    scale[scale <= 1e-12 * np.abs(center)] = 0.0
+    scaled[:, scale == 0.0] = 0.0
+    scale[scale == 0.0] = 1.0
+    scaled /= scale
+    return np.ascontiguousarray(scaled), center, scale

@@ -1,0 +1,258 @@
+"""Cox's model on arrays: `fit_cox`.
+
+Decides the order of the work: rows prepared, likelihood climbed, variance made robust, tests made.
+Formulas: docs/methods/survival_cox.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from flarefree.errors import StatsError
+from flarefree.stats.survival._cox_data import CoxRows, prepare_rows
+from flarefree.stats.survival._cox_kernels import partial_likelihood
+from flarefree.stats.survival._inputs import encode_groups
+from flarefree.stats.survival._newton import Evaluate, Maximum, maximize
+from flarefree.stats.survival._numbers import invert_information, require_level
+from flarefree.stats.survival.cox_fit import ChiSquareTest, CoxFit, chi_square
+
+__all__ = ["fit_cox"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+TIES = ("efron", "breslow")
+WIDEST = 1300.0  # of the linear predictor: beyond it exp() under- or overflows around its middle
+
+
+def fit_cox(
+    time: Any,
+    event: Any,
+    x: Any,
+    *,
+    entry: Any = None,
+    strata: Any = None,
+    weights: Any = None,
+    offset: Any = None,
+    ties: str = "efron",
+    cluster: Any = None,
+    names: Sequence[str] | None = None,
+    firth: bool = False,
+    level: float = 0.95,
+) -> CoxFit:
+    """Fit a proportional hazards model to arrays.
+
+    Parameters
+    ----------
+    time : (n,) float
+        When the event or the censoring happened.
+    event : (n,) bool or 0/1
+        Whether the event was seen at `time`.
+    x : (n, p) or (n,) float
+        Covariates; no intercept.
+    entry : (n,) float, optional
+        Left truncation or counting-process rows: at risk in (entry, time].
+    strata : (n,) labels or list of them, optional
+        Each stratum has its own baseline hazard.
+    weights : (n,) float, optional
+        Case weights.
+    offset : (n,) float, optional
+        Added to the linear predictor.
+    ties : {"efron", "breslow", "exact"}
+        `exact` is the conditional (discrete) likelihood, as in R's coxph.
+    cluster : (n,) labels, optional
+        Rows that belong together: the variance becomes Lin and Wei's robust one.
+    names : (p,) str, optional
+        Terms; `x1`, `x2`, ... unless given.
+    firth : bool
+        Penalize by Jeffreys' prior, which keeps estimates finite where the likelihood is monotone.
+    level : float
+        Level of the limits.
+
+    Returns
+    -------
+    CoxFit
+
+    Raises
+    ------
+    NoEventsError, SingularDesignError, ConvergenceError, StatsError
+
+    References
+    ----------
+    [cox1972], [efron1977], [breslow1974], [gail1981], [lin1989], [heinze2001]; agrees with R's `coxph`.
+    """
+    level = require_level(level)
+    _require_ties(ties)
+    rows = prepare_rows(time, event, x, entry=entry, strata=strata, weights=weights, offset=offset)
+    terms = _terms(names, rows.x.shape[1])
+    clusters = None if cluster is None else encode_groups(cluster, rows.n, "cluster")
+    return fit_rows(rows, terms, ties=ties, clusters=clusters, firth=firth, level=level)
+
+
+def fit_rows(
+    rows: CoxRows,
+    terms: tuple[str, ...],
+    *,
+    ties: str,
+    clusters: tuple[Any, tuple[Any, ...]] | None,
+    firth: bool,
+    level: float,
+    formula: str = "",
+    omitted: int = 0,
+) -> CoxFit:
+    """Fit rows that are prepared already."""
+    evaluate = likelihood(rows, ties, firth)
+    p = rows.x.shape[1]
+    spread = np.ptp(rows.x, axis=0) if rows.x.size else np.zeros(p)
+    if p == 0:
+        loglik = evaluate(np.zeros(0))[0]
+        found = Maximum(
+            np.zeros(0),
+            loglik,
+            np.zeros((0, 0)),
+            (loglik, np.zeros(0), np.zeros((0, 0))),
+            0,
+            np.zeros(0, bool),
+        )
+    else:
+        found = maximize(evaluate, np.zeros(p), terms, spread=spread, n_events=rows.n_events)
+    naive = _inverse(found.information, rows.scale)
+    coef = found.beta / rows.scale
+    covariance, robust_score = naive, None
+    if clusters is not None:
+        covariance, robust_score = _robust(rows, found, naive, clusters, ties)
+    return CoxFit(
+        terms=terms,
+        coef=coef,
+        covariance=covariance,
+        naive_covariance=naive,
+        loglik_null=found.null[0],
+        loglik=found.loglik,
+        likelihood_ratio=chi_square(2.0 * (found.loglik - found.null[0]), p),
+        wald=_wald(coef, covariance),
+        score=_score_test(found),
+        robust_score=robust_score,
+        n=rows.n,
+        n_events=rows.n_events,
+        n_clusters=None if clusters is None else len(clusters[1]),
+        ties=ties,
+        firth=firth,
+        level=level,
+        iterations=found.iterations,
+        converged=not bool(found.diverging.any()),
+        warnings=_warnings(found, terms),
+        rows=rows,
+        formula=formula,
+        omitted=omitted,
+    )
+
+
+def likelihood(rows: CoxRows, ties: str, firth: bool = False) -> Evaluate:
+    """The function of scaled coefficients that is climbed."""
+    efron = ties == "efron"
+
+    def evaluate(beta: Floats) -> tuple[float, Floats, Floats]:
+        eta, risk = risks(rows, beta)
+        if risk is None:
+            return -math.inf, beta, rows.x[:0].T @ rows.x[:0]
+        loglik, score, information = partial_likelihood(
+            rows.time,
+            rows.event,
+            rows.weight,
+            eta,
+            risk,
+            rows.x,
+            rows.starts,
+            rows.entry,
+            rows.entry_order,
+            efron,
+        )
+        return float(loglik), score, information
+
+    return evaluate
+
+
+def risks(rows: CoxRows, beta: Floats) -> tuple[Floats, Floats | None]:
+    """The linear predictor around its middle, and weight times its exponential (None if too wide)."""
+    eta = rows.linear_predictor(beta)
+    low, high = (float(eta.min()), float(eta.max())) if eta.size else (0.0, 0.0)
+    if not high - low <= WIDEST:
+        return eta, None
+    eta -= (low + high) / 2.0
+    risk = np.exp(eta)
+    if rows.is_weighted:
+        risk *= rows.weight
+    return eta, risk
+
+
+def _inverse(information: Floats, scale: Floats) -> Floats:
+    """Covariance of the coefficients in their own units; infinite where there is no information left."""
+    inverse = invert_information(information)
+    if inverse is None:
+        return np.diag(np.full(scale.size, np.inf))
+    return inverse / scale[:, None] / scale[None, :]
+
+
+def _wald(coef: Floats, covariance: Floats) -> ChiSquareTest:
+    if not coef.size:
+        return chi_square(0.0, 0)
+    if not np.isfinite(covariance).all():
+        return ChiSquareTest(math.nan, coef.size, math.nan)
+    return chi_square(float(coef @ np.linalg.solve(covariance, coef)), coef.size)
+
+
+def _score_test(found: Maximum) -> ChiSquareTest:
+    _, score, information = found.null
+    if not score.size:
+        return chi_square(0.0, 0)
+    return chi_square(float(score @ np.linalg.solve(information, score)), score.size)
+
+
+def _robust(
+    rows: CoxRows, found: Maximum, naive: Floats, clusters: tuple[Any, tuple[Any, ...]], ties: str
+) -> tuple[Floats, ChiSquareTest]:
+    """Lin and Wei's sandwich from sums of score residuals by cluster, and the robust score test."""
+    from flarefree.stats.survival._cox_steps import score_residuals
+
+    code = clusters[0][rows.order]
+    n_clusters = len(clusters[1])
+    at_zero = _sum_by(score_residuals(rows, np.zeros_like(found.beta), ties), code, n_clusters)
+    total = at_zero.sum(axis=0)
+    middle = at_zero.T @ at_zero
+    robust_score = ChiSquareTest(math.nan, total.size, math.nan)
+    if np.linalg.matrix_rank(middle) == total.size:
+        robust_score = chi_square(float(total @ np.linalg.solve(middle, total)), total.size)
+    residuals = _sum_by(score_residuals(rows, found.beta, ties), code, n_clusters)
+    influence = (residuals * rows.scale) @ naive
+    return influence.T @ influence, robust_score
+
+
+def _sum_by(values: Floats, code: Any, n_groups: int) -> Floats:
+    return np.stack([np.bincount(code, weights=column, minlength=n_groups) for column in values.T], axis=1)
+
+
+def _warnings(found: Maximum, terms: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"monotone likelihood: the coefficient of {term} runs to {'+' if value > 0 else '-'}infinity; "
+        "its standard error and Wald test mean nothing, the likelihood-ratio and score tests hold; "
+        "firth=True gives a finite estimate"
+        for term, value, diverging in zip(terms, found.beta, found.diverging)
+        if diverging
+    )
+
+
+def _require_ties(ties: str) -> None:
+    if ties not in TIES:
+        raise StatsError("no such rule for ties", where="ties", found=repr(ties), expected=", ".join(TIES))
+
+
+def _terms(names: Sequence[str] | None, p: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"x{i + 1}" for i in range(p))
+    if len(names) != p:
+        raise StatsError(
+            "not one name a covariate", where="names", found=f"{len(names)} names", expected=f"{p} names"
+        )
+    return tuple(str(name) for name in names)

@@ -1,0 +1,235 @@
+"""What a Cox model gives: coefficients, limits, three tests, and the way to everything derived from it.
+
+Decides how a fit is shown; `cox_array` makes it, and residuals, curves, tests of proportional hazards
+and concordance are each in their own module.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from flarefree.errors import StatsError
+from flarefree.stats.survival._cox_data import CoxRows
+from flarefree.stats.survival._numbers import chi_square_p, normal_quantile, require_level, two_sided_p
+
+__all__ = ["ChiSquareTest", "CoxFit"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class ChiSquareTest(NamedTuple):
+    """A chi-square statistic, its degrees of freedom and its p-value."""
+
+    statistic: float
+    df: float
+    p_value: float
+
+
+def chi_square(statistic: float, df: float) -> ChiSquareTest:
+    return ChiSquareTest(statistic, df, chi_square_p(statistic, df))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CoxFit:
+    """A fitted proportional hazards model.
+
+    Attributes
+    ----------
+    terms : tuple of str
+        Names of the coefficients.
+    coef, std_error : (p,) float
+        Log hazard ratios and their standard errors: the robust ones where there are clusters.
+    covariance, naive_covariance : (p, p) float
+        As used for `std_error`; inverse information.
+    loglik_null, loglik : float
+        Log partial likelihood at zero and at `coef` (penalized, if `firth`).
+    likelihood_ratio, wald, score : ChiSquareTest
+        Tests of all coefficients together.  Wald's is robust where there are clusters; `robust_score`
+        too.
+    n, n_events : int
+        Rows, and rows with an event.
+    ties : str
+        `efron`, `breslow` or `exact`.
+    converged : bool
+        False where the likelihood is monotone; `warnings` says which coefficient runs away.
+    """
+
+    terms: tuple[str, ...]
+    coef: Floats
+    covariance: Floats
+    naive_covariance: Floats
+    loglik_null: float
+    loglik: float
+    likelihood_ratio: ChiSquareTest
+    wald: ChiSquareTest
+    score: ChiSquareTest
+    robust_score: ChiSquareTest | None
+    n: int
+    n_events: int
+    n_clusters: int | None
+    ties: str
+    firth: bool
+    level: float
+    iterations: int
+    converged: bool
+    warnings: tuple[str, ...]
+    rows: CoxRows = field(repr=False)
+    formula: str = ""
+    omitted: int = 0
+    """Rows left out because a value was missing."""
+
+    @property
+    def std_error(self) -> Floats:
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def naive_std_error(self) -> Floats:
+        """Standard errors from the information alone."""
+        return np.sqrt(np.diag(self.naive_covariance))
+
+    @property
+    def hr(self) -> Floats:
+        """Hazard ratios, (p,)."""
+        return np.exp(self.coef)
+
+    @property
+    def z(self) -> Floats:
+        return self.coef / self.std_error
+
+    @property
+    def p_value(self) -> Floats:
+        return np.array([two_sided_p(float(z)) for z in self.z])
+
+    @property
+    def conf_low(self) -> Floats:
+        """Lower limits of the coefficients (log hazard ratios)."""
+        return self.coef - normal_quantile(self.level) * self.std_error
+
+    @property
+    def conf_high(self) -> Floats:
+        """Upper limits of the coefficients (log hazard ratios)."""
+        return self.coef + normal_quantile(self.level) * self.std_error
+
+    @property
+    def hr_low(self) -> Floats:
+        """Lower limits of the hazard ratios."""
+        with np.errstate(over="ignore"):
+            return np.exp(self.conf_low)
+
+    @property
+    def hr_high(self) -> Floats:
+        """Upper limits of the hazard ratios."""
+        with np.errstate(over="ignore"):
+            return np.exp(self.conf_high)
+
+    @property
+    def strata(self) -> tuple[Any, ...]:
+        """Labels of the strata."""
+        return self.rows.strata
+
+    @property
+    def method(self) -> str:
+        """The model in words, with its conventions."""
+        words = [f"Cox model, {self.ties} ties"]
+        if self.firth:
+            words.append("Firth's penalty")
+        if len(self.strata) > 1:
+            words.append(f"{len(self.strata)} strata")
+        if self.rows.entry.size:
+            words.append("left truncation, intervals (entry, time]")
+        if self.rows.is_weighted:
+            words.append("case weights")
+        if self.n_clusters is not None:
+            words.append(f"robust variance over {self.n_clusters} clusters")
+        return ", ".join(words)
+
+    def with_level(self, level: float) -> CoxFit:
+        """The same fit with limits of another level."""
+        return replace(self, level=require_level(level))
+
+    def term(self, name: str) -> int:
+        """Place of a term among the coefficients."""
+        if name not in self.terms:
+            raise StatsError(
+                "no such term", where="term", found=repr(name), expected=", ".join(self.terms) or "none"
+            )
+        return self.terms.index(name)
+
+    def tidy(self) -> pl.DataFrame:
+        """One row a term: estimate and limits of the log hazard ratio, then of the hazard ratio.
+
+        Columns term, estimate, std_error, statistic (z), p_value, conf_low, conf_high, hazard_ratio,
+        hr_conf_low, hr_conf_high.
+        """
+        columns = {
+            "estimate": self.coef,
+            "std_error": self.std_error,
+            "statistic": self.z,
+            "p_value": self.p_value,
+            "conf_low": self.conf_low,
+            "conf_high": self.conf_high,
+            "hazard_ratio": self.hr,
+            "hr_conf_low": self.hr_low,
+            "hr_conf_high": self.hr_high,
+        }
+        return pl.DataFrame(
+            [
+                pl.Series("term", list(self.terms), dtype=pl.String),
+                *(pl.Series(name, values, nan_to_null=True) for name, values in columns.items()),
+            ]
+        )
+
+    def glance(self) -> pl.DataFrame:
+        """One row: counts, log likelihoods, the three tests, and every convention."""
+        row: dict[str, Any] = {"n": self.n, "n_event": self.n_events}
+        row |= {"loglik_null": self.loglik_null, "loglik": self.loglik}
+        tests = {"lr": self.likelihood_ratio, "wald": self.wald, "score": self.score}
+        if self.robust_score is not None:
+            tests["robust_score"] = self.robust_score
+        for name, test in tests.items():
+            row |= {f"{name}_statistic": test.statistic, f"{name}_p_value": test.p_value}
+        row |= {"df": self.likelihood_ratio.df, "ties": self.ties, "n_strata": len(self.strata)}
+        row |= {"n_clusters": self.n_clusters, "iterations": self.iterations, "level": self.level}
+        row |= {"converged": self.converged, "omitted": self.omitted, "method": self.method}
+        return pl.DataFrame({name: [value] for name, value in row.items()})
+
+    def __repr__(self) -> str:
+        lines = [self.method]
+        if self.formula:
+            lines.append(f"formula   {self.formula}")
+        lines.append(f"{self.n} rows, {self.n_events} events" + self._left_out())
+        lines += self._table()
+        lines += self._tests()
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+
+    def _left_out(self) -> str:
+        return f"; {self.omitted} rows left out for missing values" if self.omitted else ""
+
+    def _table(self) -> list[str]:
+        if not self.terms:
+            return [f"no covariates; log likelihood {self.loglik:.6g}"]
+        width = max(4, *(len(term) for term in self.terms))
+        limits = f"{100 * self.level:g}% limits"
+        lines = [f"{'':<{width}} {'coef':>9} {'se':>8} {'HR':>8}  {limits:<18} {'z':>7} {'p':>9}"]
+        columns = (self.coef, self.std_error, self.hr, self.hr_low, self.hr_high, self.z, self.p_value)
+        for term, b, se, hr, low, high, z, p in zip(self.terms, *columns):
+            span = f"{low:.4g} to {high:.4g}"
+            lines.append(f"{term:<{width}} {b:>9.4f} {se:>8.4f} {hr:>8.4g}  {span:<18} {z:>7.3f} {p:>9.4g}")
+        return lines
+
+    def _tests(self) -> list[str]:
+        if not self.terms:
+            return []
+        tests = [("likelihood ratio", self.likelihood_ratio), ("Wald", self.wald), ("score", self.score)]
+        if self.robust_score is not None:
+            tests.append(("robust score", self.robust_score))
+        return [
+            f"{name + ' test':<21} {test.statistic:.4g} on {test.df:g} df, p = {test.p_value:.4g}"
+            for name, test in tests
+            if not math.isnan(test.statistic)
+        ]
