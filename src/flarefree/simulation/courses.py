@@ -138,7 +138,9 @@ def follow_courses(
         c3=marker(94, 0.24, -0.15, -0.06),
         c4=marker(19, 0.38, -0.20, -0.06),
         anti_dsdna=marker(60, 0.70, 0.45),
-        albumin=np.clip(4.1 - 0.35 * np.exp(log_proteinuria).clip(0, 6) / 1.5 + rng.normal(0, 0.12, (n, m)), 1.2, 5.2),
+        albumin=np.clip(
+            4.1 - 0.35 * np.exp(log_proteinuria).clip(0, 6) / 1.5 + rng.normal(0, 0.12, (n, m)), 1.2, 5.2
+        ),
         extrarenal_flare=(rng.random((n, m)) < p.extrarenal_per_year / 12) & (time > 0),
         death_month=_first_month(rng, n, p.death_per_year, months),
     )

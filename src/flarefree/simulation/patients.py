@@ -79,7 +79,9 @@ def draw_patients(n: int, *, frailty_sd: float, rng: np.random.Generator) -> Pat
     country = np.array([rng.choice(_COUNTRIES[r]) for r in region])
     site = np.array([f"{c}{rng.integers(1, 4):02d}" for c in country])
     female = rng.random(n) < 195 / 227
-    hispanic = rng.random(n) < np.where(region == "Latin America", 0.93, np.where(region == "Asia", 0.0, 0.25))
+    hispanic = rng.random(n) < np.where(
+        region == "Latin America", 0.93, np.where(region == "Asia", 0.0, 0.25)
+    )
     biopsy_class = rng.choice(_CLASSES, size=n, p=_CLASS_SHARES)
     induction_drug = rng.choice(("MMF", "IVC"), size=n, p=(0.51, 0.49))
     age = np.clip(np.exp(rng.normal(np.log(29.8), 0.34, n)), 12, 75)
