@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flarefree.stats.survival.cox import cox
     from flarefree.stats.survival.cox_array import fit_cox
     from flarefree.stats.survival.cox_fit import CoxFit
     from flarefree.stats.survival.curves import KaplanMeier
@@ -24,6 +25,7 @@ __all__ = [
     "KaplanMeier",
     "LogrankTest",
     "RateRatio",
+    "cox",
     "fit_cox",
     "incidence_rate",
     "kaplan_meier",
@@ -38,6 +40,7 @@ _HOME = {
     "KaplanMeier": "curves",
     "LogrankTest": "logrank",
     "RateRatio": "rates",
+    "cox": "cox",
     "fit_cox": "cox_array",
     "incidence_rate": "rates",
     "kaplan_meier": "kaplan_meier",

@@ -7,13 +7,14 @@ Decides what counts as a time, an event, a weight and a group; every other modul
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from flarefree.errors import NoEventsError, StatsError
 
 __all__ = [
+    "Coded",
     "encode_groups",
     "require_entry",
     "require_events",
@@ -27,6 +28,13 @@ __all__ = [
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class Coded(NamedTuple):
+    """Groups that are codes already: `codes` (n,) are places in `labels`, each of which somebody has."""
+
+    codes: Ints
+    labels: tuple[Any, ...]
 
 
 def require_finite(values: Any, name: str) -> Floats:
@@ -149,6 +157,9 @@ def encode_groups(values: Any, n: int, name: str = "group") -> tuple[Ints, tuple
     StatsError
         A label is missing, or there are not `n` of them.
     """
+    if isinstance(values, Coded):
+        require_length(values.codes, n, name)
+        return values
     array = _as_array(values)
     if array is not None and array.dtype.kind in "biu" and array.ndim == 1 and array.size:
         require_length(array, n, name)

@@ -112,7 +112,7 @@ def maximize(
 
 def _solve(information: Floats, score: Floats) -> Floats | None:
     try:
-        step: Floats = np.linalg.solve(information, score)
+        step: Floats = np.linalg.solve(information, score).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         return None
     return step if np.isfinite(step).all() and float(score @ step) >= 0 else None

@@ -20,7 +20,7 @@ from flarefree.stats.survival._newton import Evaluate, Maximum, maximize
 from flarefree.stats.survival._numbers import invert_information, require_level
 from flarefree.stats.survival.cox_fit import ChiSquareTest, CoxFit, chi_square
 
-__all__ = ["fit_cox"]
+__all__ = ["fit_cox", "fit_rows", "likelihood", "require_ties", "risks"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 TIES = ("efron", "breslow")
@@ -84,7 +84,7 @@ def fit_cox(
     [cox1972], [efron1977], [breslow1974], [gail1981], [lin1989], [heinze2001]; agrees with R's `coxph`.
     """
     level = require_level(level)
-    _require_ties(ties)
+    require_ties(ties)
     rows = prepare_rows(time, event, x, entry=entry, strata=strata, weights=weights, offset=offset)
     terms = _terms(names, rows.x.shape[1])
     clusters = None if cluster is None else encode_groups(cluster, rows.n, "cluster")
@@ -243,7 +243,7 @@ def _warnings(found: Maximum, terms: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _require_ties(ties: str) -> None:
+def require_ties(ties: str) -> None:
     if ties not in TIES:
         raise StatsError("no such rule for ties", where="ties", found=repr(ties), expected=", ".join(TIES))
 

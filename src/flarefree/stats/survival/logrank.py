@@ -14,6 +14,7 @@ import polars as pl
 
 from flarefree.errors import StatsError
 from flarefree.stats.survival._inputs import (
+    Coded,
     encode_groups,
     require_events,
     require_finite,
@@ -212,7 +213,9 @@ def encode_strata(strata: Any, n: int) -> tuple[Any, tuple[Any, ...]]:
     """Codes and labels of strata; a list or tuple of arrays, or a frame, is crossed."""
     if strata is None:
         return None, ("all",)
-    columns = _columns(strata, n)
+    if isinstance(strata, Coded):
+        return encode_groups(strata, n, "strata")
+    columns = _columns(strata)
     if len(columns) == 1:
         return encode_groups(columns[0], n, "strata")
     coded = [encode_groups(column, n, f"strata[{i}]") for i, column in enumerate(columns)]
@@ -223,7 +226,7 @@ def encode_strata(strata: Any, n: int) -> tuple[Any, tuple[Any, ...]]:
     return code.astype(np.int64), tuple(_crossed_label(int(value), coded) for value in present)
 
 
-def _columns(strata: Any, n: int) -> list[Any]:
+def _columns(strata: Any) -> list[Any]:
     if hasattr(strata, "columns") and hasattr(strata, "shape"):
         return [strata[name] for name in strata.columns]
     if (
