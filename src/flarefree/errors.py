@@ -8,6 +8,7 @@ FlarefreeError                      exit code 2, printed without a traceback
 ├── StudyError                      a study folder lacks what an analysis cannot go on without
 ├── OutputError                     the output folder cannot be written
 ├── MissingExtraError               an optional part is not installed
+├── UnitError (ValueError)          one unit does not become the other
 └── StatsError (ValueError)         a statistic does not exist for these numbers
     ├── FormulaError                a model formula cannot be read, or names no column; shows a caret
     ├── NoEventsError               nobody had the event
@@ -34,6 +35,7 @@ __all__ = [
     "SingularDesignError",
     "StatsError",
     "StudyError",
+    "UnitError",
 ]
 
 
@@ -95,6 +97,10 @@ class OutputError(FlarefreeError):
 
 class MissingExtraError(FlarefreeError):
     """An optional part is not installed; `try_` holds the command that installs it."""
+
+
+class UnitError(FlarefreeError, ValueError):
+    """A unit is not known, or one does not become the other."""
 
 
 class StatsError(FlarefreeError, ValueError):

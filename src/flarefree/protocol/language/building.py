@@ -352,7 +352,7 @@ class Builder:
         except ValueError:
             raise self._error(
                 "this is no duration", tree, expected="days, weeks, months or years: 14 to 42 days"
-            )
+            ) from None
 
     # Errors --------------------------------------------------------------------------------------
 
