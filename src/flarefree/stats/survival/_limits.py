@@ -21,7 +21,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 def compute_survival_limits(
     survival: Floats, log_se: Floats, conf_type: str, level: float
 ) -> tuple[Floats, Floats]:
-    """Lower and upper limits, shape (k,); NaN where the scale has none (S of 1 or 0 for log-log).
+    """Lower and upper limits, shape (k,); NaN where the scale has none (S of 0; S of 1 too but
+    for plain and log).
 
     Source: docs/methods/survival_curves.md, "Limits"; R's `survfit` with the same `conf.type`.
     """
@@ -58,9 +59,9 @@ def _log_log(s: Floats, se: Floats, z: float) -> tuple[Floats, Floats]:
 
 
 def _arcsin(s: Floats, se: Floats, z: float) -> tuple[Floats, Floats]:
-    x = np.where(s == 0.0, np.nan, s)
+    x = np.where((s == 0.0) | (s == 1.0), np.nan, s)
     angle = np.arcsin(np.sqrt(x))
-    half = np.where(x == 1.0, 0.0, 0.5 * z * se * np.sqrt(x / (1.0 - x)))
+    half = 0.5 * z * se * np.sqrt(x / (1.0 - x))
     return np.sin(np.maximum(0.0, angle - half)) ** 2, np.sin(np.minimum(np.pi / 2, angle + half)) ** 2
 
 

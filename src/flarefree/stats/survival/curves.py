@@ -188,7 +188,7 @@ class KaplanMeier:
         def take(values: Floats, at_start: float) -> Floats:
             return np.where(after, np.nan, np.where(before, at_start, values[place]))
 
-        no_limit = 1.0 if self.conf_type in ("plain", "log", "arcsin") else math.nan
+        no_limit = 1.0 if self.conf_type in ("plain", "log") else math.nan
         return self._labelled(
             curve,
             {
