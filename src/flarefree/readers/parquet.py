@@ -1,0 +1,56 @@
+"""Parquet: types as they are stored, only the columns that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from flarefree.errors import ReadError
+from flarefree.readers.raw import RawTable, read_bytes, relative_name, source_of
+
+__all__ = ["read_parquet"]
+
+
+def read_parquet(
+    path: Path | str, *, root: Path | None = None, keep: Callable[[str], bool] | None = None
+) -> RawTable:
+    """Read a Parquet file.
+
+    Parameters
+    ----------
+    path, root : path
+        The file, and the study folder that findings name it relative to.
+    keep : callable, optional
+        Says of a column's name whether it is needed; the others are never read.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, empty, cut short, or no Parquet.
+    """
+    path = Path(path)
+    where = relative_name(path, root)
+    content = read_bytes(path, root)
+    source = source_of(path, root, "parquet", 0, content)
+    del content  # a file of gigabytes need not be held twice
+    try:
+        columns = list(pl.read_parquet_schema(path))
+        wanted = [name for name in columns if keep is None or keep(name)]
+        frame = pl.read_parquet(path, columns=wanted or columns, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ReadError(
+            "this is no Parquet file, or it was cut short",
+            where=where,
+            found=str(error).split("\n")[0],
+            try_="copy it again from where it came",
+        ) from None
+    source = type(source)(source.path, source.kind, frame.height, source.digest)
+    return RawTable(path.name.split(".")[0], _plain_types(frame), {}, source)
+
+
+def _plain_types(frame: pl.DataFrame) -> pl.DataFrame:
+    """Dictionary-encoded text as text."""
+    coded = [name for name, kind in frame.schema.items() if kind in (pl.Categorical, pl.Enum)]
+    return frame.with_columns(pl.col(coded).cast(pl.String)) if coded else frame
