@@ -1,0 +1,277 @@
+"""Segment-wise scans over flat arrays: the loops that endpoint sentences come down to.
+
+Every kernel takes `offsets`, shape (n_subjects + 1,), and arrays over assessments in which patient i
+has `offsets[i]:offsets[i + 1]`, in time order.  What is found is given as an index into those arrays,
+-1 where there is nothing, so that value, day and source row can all be read from one answer.
+Verdicts are int8: FALSE, TRUE, UNKNOWN.  Each kernel has one signature and is compiled once, on disk.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+__all__ = [
+    "FALSE",
+    "NO_DAY",
+    "TRUE",
+    "UNKNOWN",
+    "confirm",
+    "elapsed",
+    "extreme_so_far",
+    "extreme_within",
+    "first_known",
+    "first_so_far",
+    "last_known",
+    "last_within",
+    "latest_true",
+    "onsets",
+    "previous_verdict",
+    "sustain",
+    "was_true",
+]
+
+Ints8 = npt.NDArray[np.int8]
+Ints32 = npt.NDArray[np.int32]
+Ints64 = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+FALSE, TRUE, UNKNOWN = np.int8(0), np.int8(1), np.int8(2)
+
+NO_DAY = np.int32(-(2**31))
+"""The day of what has none: a constant, a patient's characteristic, something that did not happen."""
+
+
+@njit(cache=True, inline="always")
+def elapsed(first: Any, last: Any) -> Any:
+    """Calendar days from one study day to another, minding that there is no day 0."""
+    return (last - 1 if last > 0 else last) - (first - 1 if first > 0 else first)
+
+
+# References: which earlier value -----------------------------------------------------------------
+
+
+@njit(cache=True)
+def last_within(
+    offsets: Ints64, values: Floats, days: Ints32, allowed: Flags, flagged: Flags, first: int, last: int
+) -> Ints64:
+    """The last known value of days `first` to `last`, flagged ones before others: (n_subjects,).
+
+    Last is by the value's own day, then by its place.  `flagged` all false prefers none.
+    """
+    found = np.full(offsets.size - 1, -1, np.int64)
+    for i in range(offsets.size - 1):
+        best = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            if np.isnan(values[j]) or days[j] < first or days[j] > last or not allowed[j]:
+                continue
+            if best < 0 or flagged[j] > flagged[best]:
+                best = j
+            elif flagged[j] == flagged[best] and days[j] >= days[best]:
+                best = j
+        found[i] = best
+    return found
+
+
+@njit(cache=True)
+def extreme_so_far(offsets: Ints64, values: Floats, sign: float) -> Ints64:
+    """The lowest (`sign` 1) or highest (-1) value strictly before each assessment; the earliest of ties."""
+    found = np.full(values.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        best = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            found[j] = best
+            if not np.isnan(values[j]) and (best < 0 or sign * values[j] < sign * values[best]):
+                best = j
+    return found
+
+
+@njit(cache=True)
+def extreme_within(
+    offsets: Ints64, values: Floats, days: Ints32, first: int, last: int, sign: float
+) -> Ints64:
+    """The lowest or highest value of days `first` to `last`: (n_subjects,); the earliest of ties."""
+    found = np.full(offsets.size - 1, -1, np.int64)
+    for i in range(offsets.size - 1):
+        best = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            if np.isnan(values[j]) or days[j] < first or days[j] > last:
+                continue
+            if best < 0 or sign * values[j] < sign * values[best]:
+                best = j
+        found[i] = best
+    return found
+
+
+@njit(cache=True)
+def last_known(offsets: Ints64, values: Floats, with_this: bool) -> Ints64:
+    """The last known value before each assessment, or at or before it (`with_this`)."""
+    found = np.full(values.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        latest = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            if with_this and not np.isnan(values[j]):
+                latest = j
+            found[j] = latest
+            if not np.isnan(values[j]):
+                latest = j
+    return found
+
+
+@njit(cache=True)
+def first_known(offsets: Ints64, values: Floats, days: Ints32, first: int, last: int) -> Ints64:
+    """The first known value of days `first` to `last`, once it is there: at or before each assessment."""
+    found = np.full(values.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        earliest = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            if earliest < 0 and not np.isnan(values[j]) and first <= days[j] <= last:
+                earliest = j
+            found[j] = earliest
+    return found
+
+
+@njit(cache=True)
+def first_so_far(offsets: Ints64, verdicts: Ints8) -> Ints64:
+    """The first assessment at which a condition was true, at or before each one."""
+    found = np.full(verdicts.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        earliest = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            if earliest < 0 and verdicts[j] == TRUE:
+                earliest = j
+            found[j] = earliest
+    return found
+
+
+@njit(cache=True)
+def latest_true(offsets: Ints64, verdicts: Ints8) -> Ints64:
+    """The latest assessment at which a condition was true, at or before each one."""
+    found = np.full(verdicts.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        latest = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            if verdicts[j] == TRUE:
+                latest = j
+            found[j] = latest
+    return found
+
+
+# Conditions over time ----------------------------------------------------------------------------
+
+
+@njit(cache=True)
+def confirm(
+    offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int
+) -> tuple[Ints8, Ints64]:
+    """True here and again `first` to `last` days later: verdicts, and the confirming assessments.
+
+    `days` are those on which the condition was known (the assessment's own where it was not).
+    """
+    confirmed = np.empty(verdicts.size, np.int8)
+    by = np.full(verdicts.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        for j in range(offsets[i], offsets[i + 1]):
+            confirmed[j] = verdicts[j]
+            if verdicts[j] != TRUE:
+                continue
+            confirmed[j] = UNKNOWN
+            for k in range(j + 1, offsets[i + 1]):
+                later = elapsed(days[j], days[k])
+                if later < first or later > last or verdicts[k] == UNKNOWN:
+                    continue
+                if verdicts[k] == TRUE:
+                    confirmed[j] = TRUE
+                    by[j] = k
+                    break
+                confirmed[j] = FALSE
+    return confirmed, by
+
+
+@njit(cache=True)
+def sustain(offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int) -> tuple[Ints8, Ints64]:
+    """True here and at every assessment up to the first one at least `lasting` days later.
+
+    Gives verdicts, and that first one where it was reached and all were true.  A single false makes
+    it false; short of that, an unknown or the end of follow-up makes it unknown.
+    """
+    sustained = np.empty(verdicts.size, np.int8)
+    until = np.full(verdicts.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        for j in range(offsets[i], offsets[i + 1]):
+            sustained[j] = verdicts[j]
+            if verdicts[j] != TRUE:
+                continue
+            sustained[j] = UNKNOWN
+            has_unknown = False
+            for k in range(j + 1, offsets[i + 1]):
+                if verdicts[k] == FALSE:
+                    sustained[j] = FALSE
+                    break
+                has_unknown = has_unknown or verdicts[k] == UNKNOWN
+                if elapsed(days[j], days[k]) >= lasting:
+                    if not has_unknown:
+                        sustained[j] = TRUE
+                        until[j] = k
+                    break
+    return sustained, until
+
+
+@njit(cache=True)
+def was_true(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, Ints64]:
+    """True at some counted assessment strictly before this one: verdicts, and the first such one."""
+    was = np.empty(verdicts.size, np.int8)
+    first = np.full(verdicts.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        verdict = FALSE
+        earliest = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            was[j] = verdict
+            first[j] = earliest
+            if counted[j] and verdict != TRUE and verdicts[j] != FALSE:
+                verdict = verdicts[j]
+                if verdict == TRUE:
+                    earliest = j
+    return was, first
+
+
+@njit(cache=True)
+def previous_verdict(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, Ints64]:
+    """The verdict at the counted assessment just before this one, and which that is; false if none."""
+    previous = np.empty(verdicts.size, np.int8)
+    which = np.full(verdicts.size, -1, np.int64)
+    for i in range(offsets.size - 1):
+        latest = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            previous[j] = FALSE if latest < 0 else verdicts[latest]
+            which[j] = latest
+            if counted[j]:
+                latest = j
+    return previous, which
+
+
+# Events ------------------------------------------------------------------------------------------
+
+
+@njit(cache=True)
+def onsets(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int) -> Ints64:
+    """Assessments of days `first` to `last` at which an episode begins: true, and not true before.
+
+    An unknown neither begins an episode nor ends one: true, unknown, true is one episode.
+    """
+    found = np.empty(verdicts.size, np.int64)
+    n = 0
+    for i in range(offsets.size - 1):
+        is_on = False
+        for j in range(offsets[i], offsets[i + 1]):
+            if verdicts[j] == FALSE:
+                is_on = False
+            elif verdicts[j] == TRUE and not is_on and first <= days[j] <= last:
+                found[n] = j
+                n += 1
+                is_on = True
+    return found[:n].copy()
