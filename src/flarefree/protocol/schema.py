@@ -462,6 +462,7 @@ class LaboratoryAbnormalities(AnalysisBase):
 
     kind: Literal["laboratory_abnormalities"]
     measures: tuple[Name, ...] = ()
+    visits: tuple[str, ...] = Field((), description="Only values of these visits; all after day 1 if empty.")
 
 
 class Agreement(AnalysisBase):
