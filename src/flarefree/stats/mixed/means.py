@@ -20,13 +20,19 @@ from flarefree.stats.mixed.printing import format_frame, format_p, format_signif
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Contrasts", "Means", "compute_limits", "tidy_columns"]
+__all__ = ["Contrasts", "Means", "Scale", "compute_limits", "means_of", "tidy_columns"]
 
 Floats = NDArray[np.float64]
 Estimator = Callable[[Floats], tuple[Floats, Floats, Floats]]
 """Combinations (c, q) to estimates, standard errors and degrees of freedom (infinite for normal)."""
 
 Contrasts = Literal["reference", "pairwise", "consecutive"]
+
+Scale = Literal["linear", "probability", "exponential"]
+"""How combinations are shown: as they are, or through the inverse logit or the exponential.
+
+Tests are made and limits computed before; a standard error is carried over by the delta method.
+"""
 
 
 def compute_limits(
@@ -84,6 +90,7 @@ class Means:
     level: float
     title: str
     conventions: Mapping[str, str] = field(default_factory=dict)
+    scale: Scale = "linear"
 
     def tidy(self) -> pl.DataFrame:
         """One row a mean: its factors, then estimate, std_error, statistic, df, p_value, limits.
@@ -92,10 +99,14 @@ class Means:
         """
         import polars as pl
 
-        estimate, std_error, df = self.estimator(self.matrix)
+        columns = tidy_columns(*self.estimator(self.matrix), self.level)
+        shown, slope = _shown(columns["estimate"], self.scale)
+        columns |= {"estimate": shown, "std_error": columns["std_error"] * slope}
+        for limit in ("conf_low", "conf_high"):
+            columns[limit] = _shown(columns[limit], self.scale)[0]
         labels = {"term": [", ".join(levels) for levels in self.levels]}
         labels |= {name: [levels[i] for levels in self.levels] for i, name in enumerate(self.names)}
-        return pl.DataFrame({**labels, **tidy_columns(estimate, std_error, df, self.level)})
+        return pl.DataFrame({**labels, **columns})
 
     def contrasts(
         self, of: str | None = None, *, method: Contrasts = "reference", reference: str | None = None
@@ -114,7 +125,8 @@ class Means:
 
         Notes
         -----
-        p values and limits are not adjusted for the number of contrasts.
+        p values and limits are not adjusted for the number of contrasts.  Of probabilities shown
+        through the logit, contrasts are odds ratios.
         """
         of = self.names[0] if of is None else of
         if of not in self.names:
@@ -145,8 +157,9 @@ class Means:
             np.array([row for _, row in found]).reshape(len(found), -1),
             self.estimator,
             self.level,
-            f"Differences of {of}" + (f" by {', '.join(others)}" if others else ""),
+            f"{'Differences' if self.scale == 'linear' else 'Ratios'} of {of}" + (f" by {', '.join(others)}" if others else ""),
             {**self.conventions, "contrasts": f"{method}; not adjusted for multiplicity"},
+            "linear" if self.scale == "linear" else "exponential",
         )
 
     def __repr__(self) -> str:
@@ -161,6 +174,19 @@ class Means:
         columns.append((f"{100 * self.level:g}% limits", [f"{a} to {b}" for a, b in zip(low, high)], True))
         notes = [f"{name}: {text}" for name, text in self.conventions.items()]
         return "\n".join([self.title, *format_frame(columns), *notes])
+
+
+def _shown(values: Floats, scale: Scale) -> tuple[Floats, Floats]:
+    """The values as shown, and the slope of what shows them."""
+    match scale:
+        case "linear":
+            return values, np.ones_like(values)
+        case "exponential":
+            shown = np.exp(values)
+            return shown, shown
+        case "probability":
+            shown = 1.0 / (1.0 + np.exp(-values))
+            return shown, shown * (1.0 - shown)
 
 
 def _pairs(levels: list[str], method: Contrasts, reference: str | None) -> list[tuple[str, str]]:
@@ -193,6 +219,7 @@ def means_of(
     weights: Literal["equal", "proportional"],
     level: float,
     title: str = "Least-squares means",
+    scale: Scale = "linear",
 ) -> Means:
     """The least-squares means of a fit that estimates combinations of its coefficients."""
     from flarefree.stats.formula import least_squares_rows
@@ -212,4 +239,5 @@ def means_of(
         level,
         f"{title} of {', '.join(rows.by)}",
         conventions,
+        scale,
     )
