@@ -13,7 +13,7 @@ import polars as pl
 from flarefree.analysis.trial import Trial
 from flarefree.protocol.schema import Visit
 
-__all__ = ["at_visits", "carried_forward", "chosen_visits", "visit_x"]
+__all__ = ["at_visits", "carried_forward", "chosen_visits", "visit_names", "visit_x"]
 
 
 def chosen_visits(trial: Trial, names: Sequence[str] = ()) -> list[Visit]:
@@ -66,3 +66,13 @@ def carried_forward(rows: pl.DataFrame, visits: Sequence[Visit]) -> pl.DataFrame
     return grid.with_columns(
         derivation=pl.when(pl.col("observed").is_null()).then(pl.lit("LOCF")).otherwise(pl.lit(None, dtype=pl.String))
     ).select(*rows.columns, *(() if "derivation" in rows.columns else ("derivation",)))
+
+
+def visit_names(trial: Trial, names: Sequence[str]) -> set[str]:
+    """Every way in which data may name these visits, in lower case; empty if none is named."""
+    if not names:
+        return set()
+    found = {name.casefold() for name in names}
+    for visit in chosen_visits(trial, names):
+        found |= {visit.name.casefold(), *(code.casefold() for code in visit.codes)}
+    return found
