@@ -67,7 +67,9 @@ class Arm(Part):
     label: str
     codes: tuple[str, ...] = Field((), description="How the data name it, beside its key and label.")
     regimens: tuple[Regimen, ...] = ()
-    planned_from_induction: str = Field("", description="Induction treatment that leads here, if not randomized.")
+    planned_from_induction: str = Field(
+        "", description="Induction treatment that leads here, if not randomized."
+    )
 
 
 class DoseRules(Part):
@@ -81,7 +83,7 @@ class DoseRules(Part):
     prohibited: tuple[str, ...] = ()
     interacting: tuple[str, ...] = ()
     needs_approval: tuple[str, ...] = ()
-    trough_window: str = Field("", description="Such as `4 to 8 ng/mL`, with its measure in `trough_measure`.")
+    trough_window: str = Field("", description="Such as `4 to 8 ng/mL`, of `trough_measure`.")
     trough_measure: str = ""
 
 
@@ -216,7 +218,7 @@ class EndpointSpec(Part):
     )
     unknown: Literal["no", "yes"] = Field("no", description="What a sentence that stays unknown counts as.")
     origin: Literal["day_1", "first_dose"] = "day_1"
-    first_day: int | None = Field(None, description="Earliest day of an event; day 2 if not given, 1 for records.")
+    first_day: int | None = Field(None, description="Earliest day of an event; else day 2, 1 for records.")
     last_day: int | None = None
     original_primary: bool = False
 
@@ -308,7 +310,9 @@ class BaselineVariable(Part):
     """One characteristic of the baseline table."""
 
     variable: Name
-    show: tuple[Literal["n_percent", "mean_sd", "median_iqr", "median_range", "geometric_mean_sd", "n"], ...] = ()
+    show: tuple[
+        Literal["n_percent", "mean_sd", "median_iqr", "median_range", "geometric_mean_sd", "n"], ...
+    ] = ()
     test: Literal["", "anova", "chi_square", "fisher", "kruskal_wallis", "t", "wilcoxon"] = ""
     digits: int | None = None
 
@@ -328,7 +332,10 @@ class Exposure(AnalysisBase):
     adherence_threshold: float = 0.8
     among_events_of: Name | Literal[""] = ""
     show: tuple[Literal["daily_dose", "adherence", "duration", "prednisone", "cumulative_dose"], ...] = (
-        "daily_dose", "adherence", "duration", "prednisone",
+        "daily_dose",
+        "adherence",
+        "duration",
+        "prednisone",
     )
 
 
@@ -442,7 +449,9 @@ class ChangeFromBaseline(AnalysisBase):
     response: Literal["change", "value"] = "change"
     factors: tuple[Name, ...] = ()
     adjust_for_baseline: bool = True
-    dose: dict[str, float] = Field(default_factory=dict, description="Dose of each arm, for the test of dose response.")
+    dose: dict[str, float] = Field(
+        default_factory=dict, description="Dose of each arm, for the test of dose response."
+    )
     pairwise: bool = True
     only: str = Field("", description="A sentence about patients: a subgroup.")
 
