@@ -75,7 +75,7 @@ def cox(
         weights=design.weights,
         offset=design.offset,
     )
-    return fit_rows(
+    fit = fit_rows(
         rows,
         design.columns,
         ties=ties,
@@ -84,6 +84,40 @@ def cox(
         level=level,
         formula=str(design.formula),
         omitted=design.n_dropped,
+    )
+    return fit if design.frailty is None else _add_frailty(fit, design, ties)
+
+
+def _add_frailty(fit: CoxFit, design: Design, ties: str) -> CoxFit:
+    from flarefree.stats.survival.frailty import fit_frailty
+
+    special = design.formula.find("frailty")[0]
+    options = dict(special.options)
+    known = {"distribution", "method", "variance", "theta", "sparse"}
+    if unknown := sorted(set(options) - known):
+        raise design.formula.error(
+            f"frailty() has no option {unknown[0]}", special.at, expected=", ".join(sorted(known))
+        )
+    if fit.n_clusters is not None or fit.firth:
+        raise design.formula.error(
+            "a frailty goes neither with clusters nor with Firth's penalty",
+            special.at,
+            try_="the frailty alone: it already allows for rows that belong together",
+        )
+    assert design.frailty is not None
+    group = _coded(design.frailty)
+    assert group is not None
+    given = options.get("variance", options.get("theta"))
+    return fit_frailty(
+        fit.rows,
+        fit,
+        group,
+        name=design.frailty.name,
+        distribution=str(options.get("distribution", "gamma")),
+        method=None if options.get("method") is None else str(options["method"]),
+        variance=None if given is None else float(given),
+        sparse=None if options.get("sparse") is None else bool(options["sparse"]),
+        ties=ties,
     )
 
 

@@ -23,7 +23,7 @@ from flarefree.stats.survival.cox_fit import ChiSquareTest, CoxFit, chi_square
 __all__ = ["fit_cox", "fit_rows", "likelihood", "require_ties", "risks"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-TIES = ("efron", "breslow")
+TIES = ("efron", "breslow", "exact")
 WIDEST = 1300.0  # of the linear predictor: beyond it exp() under- or overflows around its middle
 
 
@@ -103,6 +103,10 @@ def fit_rows(
     omitted: int = 0,
 ) -> CoxFit:
     """Fit rows that are prepared already."""
+    if clusters is not None and ties == "exact":
+        raise StatsError(
+            "no robust variance with exact ties", where="cluster", try_="ties='efron' or ties='breslow'"
+        )
     evaluate = likelihood(rows, ties, firth)
     p = rows.x.shape[1]
     spread = np.ptp(rows.x, axis=0) if rows.x.size else np.zeros(p)
@@ -151,12 +155,16 @@ def fit_rows(
 
 def likelihood(rows: CoxRows, ties: str, firth: bool = False) -> Evaluate:
     """The function of scaled coefficients that is climbed."""
+    if firth:
+        return _penalized_likelihood(rows, ties)
+    if ties == "exact":
+        return _exact_likelihood(rows)
     efron = ties == "efron"
 
     def evaluate(beta: Floats) -> tuple[float, Floats, Floats]:
         eta, risk = risks(rows, beta)
         if risk is None:
-            return -math.inf, beta, rows.x[:0].T @ rows.x[:0]
+            return _nowhere(beta.size)
         loglik, score, information = partial_likelihood(
             rows.time,
             rows.event,
@@ -172,6 +180,56 @@ def likelihood(rows: CoxRows, ties: str, firth: bool = False) -> Evaluate:
         return float(loglik), score, information
 
     return evaluate
+
+
+def _exact_likelihood(rows: CoxRows) -> Evaluate:
+    from flarefree.stats.survival._cox_rare_kernels import exact_likelihood
+
+    if rows.is_weighted:
+        raise StatsError(
+            "the exact likelihood of ties has no weights", where="weights", try_="ties='efron', or no weights"
+        )
+
+    def evaluate(beta: Floats) -> tuple[float, Floats, Floats]:
+        eta, risk = risks(rows, beta)
+        if risk is None:
+            return _nowhere(beta.size)
+        loglik, score, information = exact_likelihood(
+            rows.time, rows.event, eta, risk, rows.x, rows.starts, rows.entry
+        )
+        return float(loglik), score, information
+
+    return evaluate
+
+
+def _penalized_likelihood(rows: CoxRows, ties: str) -> Evaluate:
+    """The log likelihood plus half the log determinant of its information [heinze2001]."""
+    from flarefree.stats.survival._cox_rare_kernels import information_slopes
+
+    if ties == "exact":
+        raise StatsError("Firth's penalty needs Efron's or Breslow's ties", where="ties", found="exact")
+
+    def evaluate(beta: Floats) -> tuple[float, Floats, Floats]:
+        eta, risk = risks(rows, beta)
+        if risk is None:
+            return _nowhere(beta.size)
+        loglik, score, information, slopes = information_slopes(
+            rows.time, rows.event, rows.weight, eta, risk, rows.x, rows.starts, rows.entry, ties == "efron"
+        )
+        inverse = invert_information(information)
+        if inverse is None:
+            return -math.inf, score, information
+        _, log_det = np.linalg.slogdet(information)
+        penalized = score + np.einsum("ab,bac->c", inverse, slopes) / 2.0
+        in_given_units = log_det / 2.0 + float(np.log(rows.scale).sum())
+        return float(loglik + in_given_units), penalized, information
+
+    return evaluate
+
+
+def _nowhere(p: int) -> tuple[float, Floats, Floats]:
+    """A point so far out that its likelihood cannot be computed: never climbed to."""
+    return -math.inf, np.zeros(p), np.zeros((p, p))
 
 
 def risks(rows: CoxRows, beta: Floats) -> tuple[Floats, Floats | None]:

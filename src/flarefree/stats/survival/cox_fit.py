@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,9 @@ import polars as pl
 from flarefree.errors import StatsError
 from flarefree.stats.survival._cox_data import CoxRows
 from flarefree.stats.survival._numbers import chi_square_p, normal_quantile, require_level, two_sided_p
+
+if TYPE_CHECKING:
+    from flarefree.stats.survival.frailty import FrailtyTerm
 
 __all__ = ["ChiSquareTest", "CoxFit"]
 
@@ -82,6 +85,8 @@ class CoxFit:
     formula: str = ""
     omitted: int = 0
     """Rows left out because a value was missing."""
+    frailty: FrailtyTerm | None = None
+    """The shared frailty, if the model has one; `loglik` is then the integrated one."""
 
     @property
     def std_error(self) -> Floats:
@@ -146,6 +151,8 @@ class CoxFit:
             words.append("case weights")
         if self.n_clusters is not None:
             words.append(f"robust variance over {self.n_clusters} clusters")
+        if self.frailty is not None:
+            words.append(self.frailty.conventions)
         return ", ".join(words)
 
     def with_level(self, level: float) -> CoxFit:
@@ -195,6 +202,9 @@ class CoxFit:
             row |= {f"{name}_statistic": test.statistic, f"{name}_p_value": test.p_value}
         row |= {"df": self.likelihood_ratio.df, "ties": self.ties, "n_strata": len(self.strata)}
         row |= {"n_clusters": self.n_clusters, "iterations": self.iterations, "level": self.level}
+        if self.frailty is not None:
+            row |= {"frailty_variance": self.frailty.variance, "frailty_conf_low": self.frailty.conf_low}
+            row |= {"frailty_conf_high": self.frailty.conf_high, "frailty_p_value": self.frailty.test.p_value}
         row |= {"converged": self.converged, "omitted": self.omitted, "method": self.method}
         return pl.DataFrame({name: [value] for name, value in row.items()})
 
@@ -204,6 +214,8 @@ class CoxFit:
             lines.append(f"formula   {self.formula}")
         lines.append(f"{self.n} rows, {self.n_events} events" + self._left_out())
         lines += self._table()
+        if self.frailty is not None:
+            lines.append(repr(self.frailty))
         lines += self._tests()
         return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
 

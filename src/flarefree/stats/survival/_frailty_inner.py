@@ -1,0 +1,217 @@
+"""Cox's model with penalized group effects at a given frailty variance: Newton steps and what they leave.
+
+With few groups the steps use the whole information between them; with many, its diagonal, as R's coxph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flarefree.errors import ConvergenceError
+from flarefree.stats.survival._cox_data import CoxRows
+from flarefree.stats.survival._frailty_kernels import frailty_likelihood
+
+__all__ = ["Inner", "Penalized", "solve_inner"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+DENSE_UP_TO = 80  # groups: beyond it a whole Newton step costs more than several on the diagonal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Penalized:
+    """The rows, their groups, and the frailty's distribution."""
+
+    rows: CoxRows
+    group: Any
+    n_groups: int
+    efron: bool
+    distribution: str
+
+    @property
+    def n_events(self) -> Floats:
+        """Weighted events by group."""
+        weights = np.where(self.rows.event, self.rows.weight, 0.0)
+        counts = np.bincount(self.group, weights=weights, minlength=self.n_groups)
+        return counts.astype(np.float64)
+
+    def evaluate(self, solution: Floats, dense: bool) -> tuple[float, Floats, Floats, Floats, Floats]:
+        """Log partial likelihood, score, information blocks at (effects, coefficients)."""
+        rows = self.rows
+        eta = rows.linear_predictor(solution[self.n_groups :]) + solution[: self.n_groups][self.group]
+        eta -= (eta.min() + eta.max()) / 2.0
+        risk = rows.weight * np.exp(eta)
+        return frailty_likelihood(
+            rows.time,
+            rows.event,
+            rows.weight,
+            eta,
+            risk,
+            rows.x,
+            self.group,
+            self.n_groups,
+            rows.starts,
+            rows.entry,
+            rows.entry_order,
+            self.efron,
+            dense,
+        )
+
+    def penalty(self, effects: Floats, theta: float) -> tuple[float, Floats, Floats]:
+        """The penalty (to be added), its gradient and minus its second derivatives."""
+        if self.distribution == "gamma":
+            nu = 1.0 / theta
+            frailty = np.exp(effects)
+            return nu * float((effects - frailty + 1.0).sum()), nu * (1.0 - frailty), nu * frailty
+        value = -float(effects @ effects) / (2 * theta)
+        return value, -effects / theta, np.full(effects.size, 1.0 / theta)
+
+    def recenter(self, effects: Floats) -> Floats:
+        """The same hazards with the effects where the penalty wants their middle."""
+        if self.distribution == "gamma":
+            return effects - np.log(np.exp(effects).mean())
+        return effects - effects.mean()
+
+
+def inverted(matrix: Floats) -> Floats:
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inner:
+    """The maximum of the penalized likelihood at one variance.
+
+    `block` is the unpenalized information of the effects: whole (J, J), or its diagonal (J, 1).
+    """
+
+    solution: Floats
+    n_groups: int
+    loglik: float
+    penalized: float
+    block: Floats
+    cross: Floats
+    corner: Floats
+    second: Floats
+    iterations: int
+
+    @property
+    def effects(self) -> Floats:
+        return self.solution[: self.n_groups]
+
+    @property
+    def coefficients(self) -> Floats:
+        return self.solution[self.n_groups :]
+
+    def _information(self, dense: bool) -> tuple[Floats, Floats]:
+        """Inverse of the effects' penalized information, times cross and as a matrix or a diagonal."""
+        if dense:
+            inverse = inverted(self.block + np.diag(self.second))
+            return inverse, inverse @ self.cross
+        diagonal: Floats = self.block[:, 0] if self.block.shape[1] == 1 else np.diag(self.block)
+        inverse = 1.0 / (diagonal + self.second)
+        return inverse, inverse[:, None] * self.cross
+
+    def covariance(self, dense: bool) -> Floats:
+        """Of the (scaled) coefficients, given the variance."""
+        _, solved = self._information(dense)
+        return inverted(self.corner - self.cross.T @ solved)
+
+    def effect_variances(self, dense: bool) -> Floats:
+        """Of the effects, given the variance."""
+        inverse, solved = self._information(dense)
+        diagonal = np.diag(inverse) if dense else inverse
+        if not self.coefficients.size:
+            return diagonal
+        return diagonal + np.einsum("ja,ab,jb->j", solved, self.covariance(dense), solved)
+
+    def effect_test(self, dense: bool) -> tuple[float, float]:
+        """The Wald chi-square that coxph prints for the effects, and their effective degrees of freedom."""
+        variances = self.effect_variances(dense)
+        df = self.n_groups - float((variances * self.second).sum())
+        if not dense:
+            return float((self.effects**2 / variances).sum()), df
+        inverse, solved = self._information(True)
+        whole = inverse + (solved @ self.covariance(True) @ solved.T if self.coefficients.size else 0.0)
+        return float(self.effects @ np.linalg.solve(whole, self.effects)), df
+
+
+def solve_inner(problem: Penalized, theta: float, start: Floats, *, max_iterations: int = 300) -> Inner:
+    """Climb the penalized likelihood at variance `theta` from `start`."""
+    dense = problem.distribution != "gamma" or problem.n_groups <= DENSE_UP_TO
+    if theta == 0.0:
+        solution = start.copy()
+        solution[: problem.n_groups] = 0.0
+        loglik, _, block, cross, corner = problem.evaluate(solution, dense)
+        zeros = np.zeros(problem.n_groups)
+        return Inner(solution, problem.n_groups, loglik, loglik, block, cross, corner, zeros, 0)
+    solution = start.copy()
+    state = _State(problem, theta, solution, dense)
+    for iteration in range(1, max_iterations + 1):
+        step, gain = state.newton_step()
+        if gain < 1e-15 * max(1.0, abs(state.value)):
+            return state.finish(iteration)
+        for _ in range(40):
+            candidate = _State(problem, theta, _recentered(problem, state.solution + step), dense)
+            if candidate.value >= state.value - 1e-12 * max(1.0, abs(state.value)):
+                break
+            step = step / 2.0
+        if np.array_equal(candidate.solution, state.solution):
+            return state.finish(iteration)
+        state = candidate
+    raise ConvergenceError(
+        "the penalized likelihood still rises",
+        where="frailty",
+        found=f"variance {theta:g}, {max_iterations} Newton steps with halving, last gain {gain:.2g}",
+        expected="a maximum",
+        try_="fewer covariates, or a frailty variance that is given",
+    )
+
+
+def _recentered(problem: Penalized, solution: Floats) -> Floats:
+    moved = solution.copy()
+    moved[: problem.n_groups] = problem.recenter(solution[: problem.n_groups])
+    return moved
+
+
+class _State:
+    """One point of the climb: value, gradient and blocks."""
+
+    def __init__(self, problem: Penalized, theta: float, solution: Floats, dense: bool) -> None:
+        self.problem = problem
+        self.dense = dense
+        self.solution = solution
+        self.loglik, score, self.block, self.cross, self.corner = problem.evaluate(solution, dense)
+        value, gradient, self.second = problem.penalty(solution[: problem.n_groups], theta)
+        self.value = self.loglik + value
+        self.by_effect = score[: problem.n_groups] + gradient
+        self.by_coefficient = score[problem.n_groups :]
+
+    def newton_step(self) -> tuple[Floats, float]:
+        """The step by blocks, and what it would gain (twice)."""
+        if self.dense:
+            whole = self.block + np.diag(self.second)
+            solved = np.linalg.solve(whole, np.column_stack((self.cross, self.by_effect)))
+        else:
+            solved = np.column_stack((self.cross, self.by_effect)) / (self.block[:, 0] + self.second)[:, None]
+        cross, effect = solved[:, :-1], solved[:, -1]
+        coefficient = np.linalg.solve(
+            self.corner - self.cross.T @ cross, self.by_coefficient - self.cross.T @ effect
+        )
+        effect = effect - cross @ coefficient
+        gain = float(self.by_effect @ effect + self.by_coefficient @ coefficient)
+        return np.concatenate((effect, coefficient)), gain
+
+    def finish(self, iterations: int) -> Inner:
+        return Inner(
+            self.solution,
+            self.problem.n_groups,
+            self.loglik,
+            self.value,
+            self.block,
+            self.cross,
+            self.corner,
+            self.second,
+            iterations,
+        )

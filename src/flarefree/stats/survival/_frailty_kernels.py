@@ -1,0 +1,189 @@
+"""The partial likelihood with one random effect a group, its gradient, and its information in blocks.
+
+Rows as in `_cox_kernels`; group columns are never laid out: each row belongs to one group.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+
+from flarefree.stats.survival._cox_kernels import tied_sums
+
+__all__ = ["frailty_likelihood"]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def frailty_likelihood(
+    time: Any,
+    event: Any,
+    weight: Any,
+    eta: Any,
+    risk: Any,
+    x: Any,
+    group: Any,
+    n_groups: Any,
+    starts: Any,
+    entry: Any,
+    entry_order: Any,
+    efron: Any,
+    dense: Any,
+) -> Any:
+    """Log partial likelihood, score and information for (group effects, covariates).
+
+    Returns
+    -------
+    loglik : float
+    score : (groups + p,)
+    block : (groups, groups) if `dense`, else (groups, 1) with the diagonal only
+    cross : (groups, p)
+    corner : (p, p)
+    """
+    p = x.shape[1]
+    loglik = 0.0
+    score = np.zeros(n_groups + p)
+    block = np.zeros((n_groups, n_groups if dense else 1))
+    cross = np.zeros((n_groups, p))
+    corner = np.zeros((p, p))
+    g0 = np.zeros(n_groups)  # risk by group, and its covariate sums
+    g1 = np.zeros((n_groups, p))
+    g0d = np.zeros(n_groups)
+    g1d = np.zeros((n_groups, p))
+    s1 = np.zeros(p)
+    s2 = np.zeros((p, p))
+    s1d = np.zeros(p)
+    s2d = np.zeros((p, p))
+    truncated = entry.size > 0
+    for stratum in range(starts.size - 1):
+        first = starts[stratum]
+        g0[:] = 0.0
+        g1[:] = 0.0
+        s0 = 0.0
+        s1[:] = 0.0
+        s2[:] = 0.0
+        peak = 0.0
+        i = starts[stratum + 1] - 1
+        leaving = i
+        while i >= first:
+            t = time[i]
+            deaths = 0
+            wd = 0.0
+            s0d = 0.0
+            last = i
+            while i >= first and time[i] == t:
+                r = risk[i]
+                g = group[i]
+                s0 += r
+                g0[g] += r
+                for a in range(p):
+                    ra = r * x[i, a]
+                    s1[a] += ra
+                    g1[g, a] += ra
+                    for b in range(a + 1):
+                        s2[a, b] += ra * x[i, b]
+                if event[i]:
+                    deaths += 1
+                i -= 1
+            if deaths == 0:
+                continue
+            if truncated:
+                peak = max(peak, s0)
+                while leaving >= first and entry[entry_order[leaving]] >= t:
+                    j = entry_order[leaving]
+                    r = risk[j]
+                    g = group[j]
+                    s0 -= r
+                    g0[g] -= r
+                    for a in range(p):
+                        ra = r * x[j, a]
+                        s1[a] -= ra
+                        g1[g, a] -= ra
+                        for b in range(a + 1):
+                            s2[a, b] -= ra * x[j, b]
+                    leaving -= 1
+                if s0 < 1e-7 * peak:
+                    s0 = 0.0
+                    s1[:] = 0.0
+                    s2[:] = 0.0
+                    g0[:] = 0.0
+                    g1[:] = 0.0
+                    for j in range(i + 1, starts[stratum + 1]):
+                        if entry[j] < t:
+                            r = risk[j]
+                            g = group[j]
+                            s0 += r
+                            g0[g] += r
+                            for a in range(p):
+                                ra = r * x[j, a]
+                                s1[a] += ra
+                                g1[g, a] += ra
+                                for b in range(a + 1):
+                                    s2[a, b] += ra * x[j, b]
+                    peak = s0
+            s1d[:] = 0.0
+            s2d[:] = 0.0
+            for j in range(i + 1, last + 1):
+                if not event[j]:
+                    continue
+                w = weight[j]
+                g = group[j]
+                r = risk[j]
+                wd += w
+                s0d += r
+                loglik += w * eta[j]
+                score[g] += w
+                for a in range(p):
+                    score[n_groups + a] += w * x[j, a]
+                if deaths > 1:
+                    g0d[g] += r
+                    for a in range(p):
+                        ra = r * x[j, a]
+                        s1d[a] += ra
+                        g1d[g, a] += ra
+                        for b in range(a + 1):
+                            s2d[a, b] += ra * x[j, b]
+            if wd > 0.0:
+                log_sum, q0, q1, q00, q01, q11 = tied_sums(s0, s0d, deaths, efron)
+                w = wd / deaths
+                loglik -= w * log_sum
+                for a in range(p):
+                    score[n_groups + a] -= w * (s1[a] * q0 - s1d[a] * q1)
+                    for b in range(a + 1):
+                        corner[a, b] += w * (
+                            s2[a, b] * q0
+                            - s2d[a, b] * q1
+                            - s1[a] * s1[b] * q00
+                            + (s1[a] * s1d[b] + s1d[a] * s1[b]) * q01
+                            - s1d[a] * s1d[b] * q11
+                        )
+                for g in range(n_groups):
+                    r = g0[g]
+                    if r == 0.0:
+                        continue
+                    rd = g0d[g]
+                    mean = r * q0 - rd * q1
+                    score[g] -= w * mean
+                    own = r * q00 - rd * q01
+                    tied = r * q01 - rd * q11
+                    for a in range(p):
+                        cross[g, a] += w * (g1[g, a] * q0 - g1d[g, a] * q1 - own * s1[a] + tied * s1d[a])
+                    if dense:
+                        block[g, g] += w * mean
+                        for h in range(g + 1):
+                            block[g, h] -= w * (own * g0[h] - tied * g0d[h])
+                    else:
+                        block[g, 0] += w * (mean - own * r + tied * rd)
+            if deaths > 1:
+                for j in range(i + 1, last + 1):
+                    g0d[group[j]] = 0.0
+                    g1d[group[j]] = 0.0
+    for a in range(p):
+        for b in range(a):
+            corner[b, a] = corner[a, b]
+    if dense:
+        for g in range(n_groups):
+            for h in range(g):
+                block[h, g] = block[g, h]
+    return loglik, score, block, cross, corner

@@ -1,0 +1,411 @@
+"""Shared frailty: a random effect a center (or a family, a patient) in Cox's model.
+
+Decides the likelihood that the frailty variance maximizes, where it is searched, its limits and its
+test; the inner Newton steps for a given variance are in `_frailty_inner`.
+Formulas: docs/methods/survival_frailty.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from flarefree.errors import StatsError
+from flarefree.stats.survival._cox_data import CoxRows
+from flarefree.stats.survival._frailty_inner import Inner, Penalized, solve_inner
+from flarefree.stats.survival._inputs import Coded
+from flarefree.stats.survival._numbers import chi_square_p
+from flarefree.stats.survival._search import find_maximum, find_root, find_sign_change
+from flarefree.stats.survival.cox_fit import ChiSquareTest, CoxFit, chi_square
+
+__all__ = ["FrailtyTerm", "fit_frailty"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+SPELLINGS = {
+    "gamma": ("gamma", "em"),
+    "lognormal": ("lognormal", "laplace"),
+    "log-normal": ("lognormal", "laplace"),
+    # As R's coxph spells it, and with coxph's estimator:
+    "gaussian": ("lognormal", "reml"),
+    "gauss": ("lognormal", "reml"),
+}
+METHODS = {"gamma": ("em",), "lognormal": ("laplace", "reml")}
+SMALLEST, LARGEST = 1e-6, 1e3  # of the variance; a hazard ratio of 1.001, and of 10^13, for one deviation
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FrailtyTerm:
+    """The frailty of a fit.
+
+    Attributes
+    ----------
+    name : str
+        The grouping variable.
+    distribution : {"gamma", "lognormal"}
+    method : {"em", "laplace", "reml", "fixed"}
+        Marginal likelihood of the gamma frailty; Laplace's approximation, as coxme; approximate REML, as
+        coxph's gaussian; or a variance that was given.
+    variance : float
+        Of the frailty (gamma, mean 1), or of its logarithm (log-normal).  Zero if the likelihood falls
+        from there: `is_boundary`.
+    conf_low, conf_high : float
+        Profile-likelihood limits of the variance; NaN for REML, which has no likelihood to profile.
+    loglik : float
+        Integrated log likelihood at the maximum; `loglik_without` is that of the model without frailty.
+    test : ChiSquareTest
+        Likelihood-ratio test of variance zero; half the chi-square tail, for zero is a boundary.
+    groups : tuple
+        Labels.
+    n, n_events : (groups,)
+        Rows and events.
+    values, std_error : (groups,)
+        Log frailties and their standard errors given the variance.
+    wald, effective_df : float
+        The chi-square that coxph prints for the term, and its degrees of freedom.
+    is_dense : bool
+        Whether the information between groups was used; otherwise, as in coxph, its diagonal.
+    """
+
+    name: str
+    distribution: str
+    method: str
+    variance: float
+    conf_low: float
+    conf_high: float
+    loglik: float
+    loglik_without: float
+    loglik_penalized: float
+    test: ChiSquareTest
+    groups: tuple[Any, ...]
+    n: Any = field(repr=False)
+    n_events: Floats = field(repr=False)
+    values: Floats = field(repr=False)
+    std_error: Floats = field(repr=False)
+    wald: float
+    effective_df: float
+    is_dense: bool
+    level: float
+
+    @property
+    def is_boundary(self) -> bool:
+        """Whether the variance is zero: the data show no more heterogeneity than chance."""
+        return self.variance == 0.0
+
+    @property
+    def conventions(self) -> str:
+        """Distribution and estimator in words."""
+        how = {
+            "em": "marginal likelihood",
+            "laplace": "Laplace approximation",
+            "reml": "approximate REML",
+            "fixed": "variance given",
+        }[self.method]
+        kind = "gamma" if self.distribution == "gamma" else "log-normal"
+        block = "full information" if self.is_dense else "diagonal frailty information"
+        return f"{kind} frailty by {self.name} ({how}, {block})"
+
+    def tidy(self) -> pl.DataFrame:
+        """One row a group: group, n, n_event, estimate (log frailty), std_error, frailty."""
+        return pl.DataFrame(
+            {
+                "group": list(self.groups),
+                "n": self.n,
+                "n_event": self.n_events,
+                "estimate": self.values,
+                "std_error": self.std_error,
+                "frailty": np.exp(self.values),
+            }
+        )
+
+    def __repr__(self) -> str:
+        text = f"{self.conventions}: variance {self.variance:.5g}"
+        if not math.isnan(self.conf_high):
+            text += f" (profile {100 * self.level:g}% limits {self.conf_low:.4g} to {self.conf_high:.4g})"
+        if self.is_boundary:
+            text += ", on the boundary: no heterogeneity beyond chance"
+        if not math.isnan(self.test.p_value):
+            text += f"; test of zero {self.test.statistic:.4g}, p = {self.test.p_value:.4g}"
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    distribution: str
+    method: str
+    variance: float | None
+    dense: bool
+
+
+def fit_frailty(
+    rows: CoxRows,
+    plain: CoxFit,
+    group: Coded,
+    *,
+    name: str,
+    distribution: str = "gamma",
+    method: str | None = None,
+    variance: float | None = None,
+    sparse: bool | None = None,
+    ties: str = "efron",
+) -> CoxFit:
+    """Add a shared frailty to a Cox model that was fitted without it.
+
+    Parameters
+    ----------
+    rows, plain : CoxRows, CoxFit
+        The rows and the fit without frailty.
+    group : Coded
+        Group of each given row.
+    name : str
+        What the groups are called.
+    distribution : {"gamma", "lognormal", "gaussian"}
+        `gaussian` is log-normal with coxph's estimator (REML); `lognormal` is with coxme's (Laplace).
+    method : {"em", "laplace", "reml"}, optional
+        The estimator of the variance, if not the usual one of `distribution`.
+    variance : float, optional
+        A variance that is not to be estimated.
+    sparse : bool, optional
+        Whether to ignore the information between groups, as R's coxph does with more than 5 groups.
+    ties : {"efron", "breslow"}
+        How tied event times are treated.
+    """
+    request = _require_request(distribution, method, variance, sparse, len(group.labels), ties)
+    problem = Penalized(
+        rows, group.codes[rows.order], len(group.labels), ties == "efron", request.distribution
+    )
+    profile = _Profile(problem, plain, request)
+    theta = profile.maximize() if request.variance is None else request.variance
+    inner = profile.inner(theta)
+    low, high = profile.limits(theta, plain.level)
+    term = _term(name, group, rows, profile, request, theta, inner, (low, high), plain)
+    return _with_frailty(plain, inner, term)
+
+
+class _Profile:
+    """The integrated log likelihood as a function of the variance, with warm starts."""
+
+    def __init__(self, problem: Penalized, plain: CoxFit, request: _Request) -> None:
+        self.problem = problem
+        self.request = request
+        self.at_zero = plain.loglik
+        self.start = np.concatenate((np.zeros(problem.n_groups), plain.coef * problem.rows.scale))
+        self.known: dict[float, Inner] = {}
+
+    def inner(self, theta: float) -> Inner:
+        """The penalized fit at a variance."""
+        if theta not in self.known:
+            nearest = min(
+                self.known, key=lambda t: abs(math.log(max(t, SMALLEST) / max(theta, SMALLEST))), default=None
+            )
+            start = self.start if nearest is None else self.known[nearest].solution
+            self.known[theta] = solve_inner(self.problem, theta, start)
+        return self.known[theta]
+
+    def loglik(self, theta: float) -> float:
+        """Integrated log likelihood; at zero that of the model without frailty."""
+        if theta <= 0:
+            return self.at_zero
+        return integrated_loglik(self.problem, theta, self.inner(theta))
+
+    def slope(self, theta: float) -> float:
+        """Its derivative by log(theta); for REML, how far the fixed point lies above theta."""
+        if self.request.distribution == "gamma":
+            return gamma_slope(self.problem.n_events, theta, self.inner(theta).effects)
+        if self.request.method == "reml":
+            return reml_residual(theta, self.inner(theta), self.problem.n_groups, self.request.dense)
+        step = 1e-4
+        return (self.loglik(theta * (1 + step)) - self.loglik(theta / (1 + step))) / (2 * math.log1p(step))
+
+    def maximize(self) -> float:
+        """The variance with the largest likelihood; zero where that is the boundary."""
+        grid = [10.0**k for k in (-4, -3, -2, -1, -0.5, 0, 0.5, 1)]
+        if self.request.method == "reml":
+            bracket = find_sign_change(self.slope, grid, SMALLEST, LARGEST)
+            return (
+                0.0 if bracket is None else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket))
+            )
+        if self.request.distribution == "gamma":
+            best = self._best_of_slopes(grid)
+        else:
+            best = find_maximum(
+                lambda u: self.loglik(math.exp(u)), [math.log(t) for t in grid], math.log(SMALLEST)
+            )
+            best = None if best is None else math.exp(best)
+        return best if best is not None and self.loglik(best) > self.at_zero else 0.0
+
+    def _best_of_slopes(self, grid: list[float]) -> float | None:
+        bracket = find_sign_change(self.slope, grid, SMALLEST, LARGEST)
+        return None if bracket is None else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket))
+
+    def limits(self, theta: float, level: float) -> tuple[float, float]:
+        """Where twice the likelihood has fallen by the chi-square quantile."""
+        if self.request.variance is not None or self.request.method == "reml":
+            return math.nan, math.nan
+        from flarefree.stats.survival._numbers import normal_quantile
+
+        floor = self.loglik(theta) - normal_quantile(level) ** 2 / 2.0
+        return self._lower(theta, floor), self._upper(theta, floor)
+
+    def _lower(self, theta: float, floor: float) -> float:
+        if theta <= 0 or self.at_zero >= floor:
+            return 0.0
+        return math.exp(
+            find_root(lambda u: self.loglik(math.exp(u)) - floor, math.log(SMALLEST), math.log(theta))
+        )
+
+    def _upper(self, theta: float, floor: float) -> float:
+        above = max(theta, 1e-3)
+        while self.loglik(above) > floor:
+            if above > LARGEST:
+                return math.inf
+            above *= 2.0
+        below = max(theta, above / 2.0, SMALLEST) if theta > 0 else SMALLEST
+        return math.exp(
+            find_root(lambda u: self.loglik(math.exp(u)) - floor, math.log(below), math.log(above))
+        )
+
+
+def integrated_loglik(problem: Penalized, theta: float, inner: Inner) -> float:
+    """The frailties integrated out: exactly (gamma, up to the ties) or by Laplace (log-normal)."""
+    if problem.distribution == "gamma":
+        nu = 1.0 / theta
+        return inner.loglik + nu * float(inner.effects.sum()) + gamma_correction(problem.n_events, nu)
+    # methods/survival_frailty, eq. 6: PL - b'b / (2 theta) - log det(theta H + I) / 2
+    _, log_det = np.linalg.slogdet(theta * inner.block + np.eye(problem.n_groups))
+    return inner.loglik - float(inner.effects @ inner.effects) / (2 * theta) - float(log_det) / 2.0
+
+
+def gamma_correction(d: Floats, nu: float) -> float:
+    """What integration adds to the penalized likelihood (methods/survival_frailty, eq. 4)."""
+    from scipy.special import gammaln
+
+    # log(nu / (nu + d)) as log1p, and the ratio of gammas against (nu + d)^d: both vanish as nu grows
+    first = d + nu * np.log1p(-d / (nu + d))
+    if nu > 1e7 * max(1.0, float(d.max())):
+        return float((d * d).sum() / (2.0 * nu))
+    return float((first + gammaln(nu + d) - gammaln(nu) - d * np.log(nu + d)).sum())
+
+
+def gamma_slope(d: Floats, theta: float, effects: Floats) -> float:
+    """Derivative of the integrated gamma likelihood by log(theta), the inner fit being at its maximum."""
+    from scipy.special import digamma
+
+    nu = 1.0 / theta
+    by_nu = effects + np.log1p(-d / (nu + d)) + d / (nu + d) + digamma(nu + d) - digamma(nu) - d / (nu + d)
+    return -nu * float(by_nu.sum())
+
+
+def reml_residual(theta: float, inner: Inner, n_groups: int, dense: bool) -> float:
+    """The fixed point (sum of b^2) / (J - trace / theta) less theta, over theta."""
+    trace = float(inner.effect_variances(dense).sum())
+    free = n_groups - trace / theta
+    return float(inner.effects @ inner.effects) / free / theta - 1.0 if free > 0 else math.inf
+
+
+def _require_request(
+    distribution: str,
+    method: str | None,
+    variance: float | None,
+    sparse: bool | None,
+    n_groups: int,
+    ties: str,
+) -> _Request:
+    if distribution not in SPELLINGS:
+        raise StatsError(
+            "no such frailty", where="distribution", found=repr(distribution), expected=", ".join(SPELLINGS)
+        )
+    if ties == "exact":
+        raise StatsError("frailty needs Efron's or Breslow's ties", where="ties", found="exact")
+    if n_groups < 2:
+        raise StatsError(
+            "one group only: its frailty cannot be told from the baseline hazard",
+            where="frailty",
+            found=f"{n_groups} group",
+            expected="two or more groups",
+        )
+    if variance is not None and not 0 <= variance < math.inf:
+        raise StatsError("not a variance", where="frailty", found=repr(variance), expected="zero or more")
+    family, usual = SPELLINGS[distribution]
+    chosen = method or usual
+    if chosen not in METHODS[family]:
+        raise StatsError(
+            "no such estimator of the variance",
+            where="method",
+            found=repr(method),
+            expected=", ".join(METHODS[family]),
+        )
+    coxph_like = family == "gamma" or chosen == "reml"
+    dense = not sparse if sparse is not None else not (coxph_like and n_groups > 5)
+    return _Request(family, chosen, variance, dense)
+
+
+def _term(
+    name: str,
+    group: Coded,
+    rows: CoxRows,
+    profile: _Profile,
+    request: _Request,
+    theta: float,
+    inner: Inner,
+    limits: tuple[float, float],
+    plain: CoxFit,
+) -> FrailtyTerm:
+    loglik = profile.loglik(theta)
+    gain = max(2.0 * (loglik - plain.loglik), 0.0)
+    test = ChiSquareTest(gain, 1.0, chi_square_p(gain, 1) / 2.0 if theta > 0 else 1.0)
+    if request.method == "reml":
+        test = ChiSquareTest(math.nan, 1.0, math.nan)
+    variances = inner.effect_variances(request.dense) if theta > 0 else np.zeros(len(group.labels))
+    wald, df = inner.effect_test(request.dense) if theta > 0 else (0.0, 0.0)
+    return FrailtyTerm(
+        name=name,
+        distribution=request.distribution,
+        method="fixed" if request.variance is not None else request.method,
+        variance=theta,
+        conf_low=limits[0],
+        conf_high=limits[1],
+        loglik=loglik,
+        loglik_without=plain.loglik,
+        loglik_penalized=inner.penalized,
+        test=test,
+        groups=group.labels,
+        n=np.bincount(group.codes, minlength=len(group.labels)),
+        n_events=profile.problem.n_events,
+        values=inner.effects,
+        std_error=np.sqrt(variances),
+        wald=wald,
+        effective_df=df,
+        is_dense=request.dense,
+        level=plain.level,
+    )
+
+
+def _with_frailty(plain: CoxFit, inner: Inner, term: FrailtyTerm) -> CoxFit:
+    from dataclasses import replace
+
+    if term.variance == 0.0:
+        note = "the frailty variance is zero: the model is the one without frailty"
+        return replace(plain, frailty=term, warnings=(*plain.warnings, note))
+    scale = plain.rows.scale
+    covariance = inner.covariance(term.is_dense) / scale[:, None] / scale[None, :]
+    coef = inner.coefficients / scale
+    p = coef.size
+    wald = chi_square(float(coef @ np.linalg.solve(covariance, coef)), p) if p else plain.wald
+    return replace(
+        plain,
+        coef=coef,
+        covariance=covariance,
+        naive_covariance=covariance,
+        loglik=term.loglik,
+        likelihood_ratio=chi_square(2.0 * (term.loglik - plain.loglik_null), p + 1),
+        wald=wald,
+        score=ChiSquareTest(math.nan, p, math.nan),
+        robust_score=None,
+        iterations=inner.iterations,
+        frailty=term,
+    )
