@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.analysis.outcome import NotComputable
 from flarefree.errors import StatsError
+
+if TYPE_CHECKING:
+    from flarefree.stats.frames import TestResult
 
 __all__ = ["Compared", "compare_categories", "compare_numbers", "fisher_many", "fisher_of_counts"]
 
@@ -73,3 +77,41 @@ def compare_categories(test: str, counts: Sequence[Sequence[int]]) -> Compared:
     except StatsError as trouble:
         return Compared(None, method=f"{test}: {trouble.what}")
     return Compared(found.p_value, found.statistic, found.method)
+
+
+def compare_numbers(test: str, groups: Sequence[Floats]) -> Compared:
+    """Compare a number between groups: `anova`, `kruskal_wallis`, `t` (Welch's) or `wilcoxon`.
+
+    Groups without values are left out; `t` and `wilcoxon` become their forms for several groups where
+    more than two are left.
+    """
+    occupied = [np.asarray(values, dtype=np.float64) for values in groups if len(values)]
+    if len(occupied) < 2:
+        return Compared(None)
+    try:
+        found = _compare(test, occupied)
+    except StatsError as trouble:
+        return Compared(None, method=f"No test: {trouble.what}")
+    return Compared(found.p_value, found.statistic, found.method)
+
+
+def _compare(test: str, groups: list[Floats]) -> TestResult:
+    values = np.concatenate(groups)
+    labels = np.repeat(np.arange(len(groups)), [g.size for g in groups])
+    if test == "t" and len(groups) == 2:
+        from flarefree.stats.continuous import t_test
+
+        return t_test(*groups)
+    if test in ("t", "anova"):
+        from flarefree.stats.continuous import one_way_anova
+
+        return one_way_anova(values, labels)
+    if test == "wilcoxon" and len(groups) == 2:
+        from flarefree.stats.ranks import wilcoxon
+
+        return wilcoxon(*groups)
+    if test in ("wilcoxon", "kruskal_wallis"):
+        from flarefree.stats.ranks import kruskal_wallis
+
+        return kruskal_wallis(values, labels)
+    raise NotComputable(f"A number cannot be compared by “{test}”.")
