@@ -2,40 +2,159 @@
 
 Takes arrays, or a formula and a frame; gives results with `.tidy()`, `.glance()` and a readable repr.
 Knows no patients, no protocol and no files.  Read `formula/` first (how a model is asked for), then the
-module of the method: `tables.py`, `linear.py`, `survival/`, `mixed/`.  Names are imported at first use.
+module of the method: `fisher.py`, `linear.py`, `survival/`, `mixed/`.  Names are imported at first use.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flarefree.stats.continuous import (
+        geometric_mean,
+        geometric_mean_ratio,
+        mean,
+        one_way_anova,
+        paired_t_test,
+        t_test,
+    )
+    from flarefree.stats.fisher import fisher_exact, fisher_exact_many
+    from flarefree.stats.formula import Design, Formula, design_matrix, parse_formula
+    from flarefree.stats.frames import TestResult
+    from flarefree.stats.linear import linear_model
+    from flarefree.stats.mantel_haenszel import breslow_day
+    from flarefree.stats.multiplicity import (
+        adjust_p_values,
+        bonferroni,
+        fixed_sequence,
+        graphical,
+        hochberg,
+        holm,
+        hommel,
+    )
+    from flarefree.stats.proportion_differences import (
+        agresti_caffo,
+        miettinen_nurminen,
+        newcombe,
+        proportion_difference,
+        risk_ratio,
+    )
+    from flarefree.stats.proportions import binomial_test, clopper_pearson, jeffreys, proportion, wilson
+    from flarefree.stats.ranks import kruskal_wallis, signed_rank, wilcoxon
+    from flarefree.stats.stratified import cochran_mantel_haenszel
+    from flarefree.stats.survival import kaplan_meier
+    from flarefree.stats.tables import chi_square
+    from flarefree.stats.unconditional import barnard, boschloo
+
+__all__ = [
+    "Design",
+    "Formula",
+    "TestResult",
+    "adjust_p_values",
+    "agresti_caffo",
+    "barnard",
+    "binomial_test",
+    "bonferroni",
+    "boschloo",
+    "breslow_day",
+    "chi_square",
+    "clopper_pearson",
+    "cochran_mantel_haenszel",
+    "design_matrix",
+    "fisher_exact",
+    "fisher_exact_many",
+    "fixed_sequence",
+    "geometric_mean",
+    "geometric_mean_ratio",
+    "graphical",
+    "hochberg",
+    "holm",
+    "hommel",
+    "jeffreys",
+    "kaplan_meier",
+    "kruskal_wallis",
+    "linear_model",
+    "mean",
+    "miettinen_nurminen",
+    "newcombe",
+    "one_way_anova",
+    "paired_t_test",
+    "parse_formula",
+    "proportion",
+    "proportion_difference",
+    "risk_ratio",
+    "signed_rank",
+    "t_test",
+    "wilcoxon",
+    "wilson",
+]
 
 _HOME = {
+    "Design": "formula",
     "Formula": "formula",
+    "TestResult": "frames",
+    "adjust_p_values": "multiplicity",
+    "agresti_caffo": "proportion_differences",
+    "barnard": "unconditional",
+    "binomial_test": "proportions",
+    "bonferroni": "multiplicity",
+    "boschloo": "unconditional",
+    "breslow_day": "mantel_haenszel",
+    "chi_square": "tables",
+    "clopper_pearson": "proportions",
+    "cochran_mantel_haenszel": "stratified",
+    "design_matrix": "formula",
+    "fisher_exact": "fisher",
+    "fisher_exact_many": "fisher",
+    "fixed_sequence": "multiplicity",
+    "geometric_mean": "continuous",
+    "geometric_mean_ratio": "continuous",
+    "graphical": "multiplicity",
+    "hochberg": "multiplicity",
+    "holm": "multiplicity",
+    "hommel": "multiplicity",
+    "jeffreys": "proportions",
+    "kaplan_meier": "survival",
+    "kruskal_wallis": "ranks",
+    "linear_model": "linear",
+    "mean": "continuous",
+    "miettinen_nurminen": "proportion_differences",
+    "newcombe": "proportion_differences",
+    "one_way_anova": "continuous",
+    "paired_t_test": "continuous",
+    "parse_formula": "formula",
+    "proportion": "proportions",
+    "proportion_difference": "proportion_differences",
+    "risk_ratio": "proportion_differences",
+    "signed_rank": "ranks",
+    "t_test": "continuous",
+    "wilcoxon": "ranks",
+    "wilson": "proportions",
+}
+
+# What the packages of models will give as they grow; found there when asked for.
+_IN_PACKAGES = {
     "cox": "survival",
     "cumulative_incidence": "survival",
-    "design_matrix": "formula",
     "fine_gray": "survival",
     "gee": "mixed",
     "gray": "survival",
     "incidence_rate": "survival",
-    "kaplan_meier": "survival",
     "logistic_mixed": "mixed",
     "logrank": "survival",
     "mmrm": "mixed",
-    "parse_formula": "formula",
     "rmst": "survival",
 }
 
-__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
-
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-        globals()[name] = value  # a module of the same name must not hide the function
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME.get(name) or _IN_PACKAGES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value  # a module of the same name must not hide the function
+    return value
 
 
 def __dir__() -> list[str]:
