@@ -118,3 +118,78 @@ def forest_figure() -> Figure:
         population="itt",
         options={"arms": ARMS, "favors": ("Mycophenolate mofetil better", "Azathioprine better")},
     )
+
+
+def flow_figure(arms: dict[str, str] | None = None) -> Figure:
+    """Screening to analysis, with reasons for leaving."""
+    arms = arms or ARMS
+    rows: list[tuple[str, str, str, str, int, str, bool]] = [
+        ("screened", "", "", "Assessed for eligibility", 301, "", False),
+        ("excluded", "screened", "", "Excluded", 74,
+         "No response to induction (n=41)\nWithdrew consent before randomization (n=21)\nScreen failure (n=12)", True),
+        ("enrolled", "screened", "", "Randomized", 227, "", False),
+    ]
+    counts = {"MMF": (116, 115, 1, 43, 73, 116, 115), "AZA": (111, 111, 0, 57, 54, 111, 111)}
+    for arm, label in arms.items():
+        n, dosed, not_dosed, out, completed, itt, safety = counts.get(arm, (80, 79, 1, 20, 60, 80, 79))
+        rows += [
+            (f"allocated_{arm}", "enrolled", arm, f"Allocated to {label}", n,
+             f"Received study drug (n={dosed})\nDid not receive study drug (n={not_dosed})", False),
+            (f"withdrawn_{arm}", f"allocated_{arm}", arm, "Did not complete", out,
+             "Adverse event (n=20)\nFlare of lupus nephritis, as judged by the investigator (n=11)\n"
+             "Withdrawal of consent (n=7)\nLost to follow-up (n=5)", True),
+            (f"completed_{arm}", f"allocated_{arm}", arm, "Completed", completed, "", False),
+            (f"analyzed_{arm}", f"completed_{arm}", arm, "Analyzed", itt,
+             f"Intention to treat (n={itt})\nSafety (n={safety})", False),
+        ]
+    columns = ["id", "parent", "column", "label", "n", "lines", "side"]
+    return Figure("participant_flow", "Enrollment, Randomization, and Follow-up", "flow",
+                  {"main": pl.DataFrame(rows, schema=columns, orient="row")}, options={"columns": arms})
+
+
+def course_figure(arms: dict[str, str] | None = None) -> Figure:
+    """Four measures over 36 months."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for panel, start, step, spread in (
+        ("Urinary protein:creatinine ratio, mg/mg", 0.9, -0.012, 0.3),
+        ("Serum creatinine, mg/dl", 0.85, 0.004, 0.2),
+        ("Complement C3, mg/dl", 94.0, 0.35, 9.0),
+        ("Estimated GFR (MDRD-186), ml/min/1.73 m²", 101.0, -0.3, 16.0),
+    ):
+        for i, (group, label) in enumerate((arms or ARMS).items()):
+            for month in (0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36):
+                center = start + step * month * (1 + i) + rng.normal(0, spread / 12)
+                n = 115 - month - 8 * i
+                half = 1.96 * spread / math.sqrt(n)
+                rows.append({"panel": panel, "group": group, "label": label, "visit": f"Month {month}",
+                             "x": float(month), "n": n, "estimate": center, "conf_low": center - half,
+                             "conf_high": center + half})
+    return Figure("laboratory_course", "Renal and Immunologic Variables over Time", "course",
+                  {"main": pl.DataFrame(rows)}, x_label="Months", footnotes=("Bars are 95% confidence limits.",))
+
+
+def bars_figure() -> Figure:
+    """Complete remission by visit."""
+    rows = [
+        {"group": g, "label": ARMS[g], "visit": f"Month {m}", "x": float(m), "n": n, "total": t,
+         "percent": 100 * n / t}
+        for m, counts in ((6, ((41, 108), (35, 101))), (12, ((50, 101), (38, 90))), (24, ((55, 90), (36, 70))),
+                          (36, ((47, 73), (30, 54))))
+        for g, (n, t) in zip(("MMF", "AZA"), counts, strict=True)
+    ]
+    return Figure("remission", "Complete Renal Remission by Visit", "bars", {"main": pl.DataFrame(rows)},
+                  x_label="Visit", y_label="Patients (%)")
+
+
+def subject_figure() -> Figure:
+    """One patient, one flare."""
+    main = [
+        {"panel": panel, "day": float(day), "value": value, "is_marked": day == 274}
+        for panel, values in (("UPCR, mg/mg", (0.4, 0.5, 0.38, 1.17, 0.9)), ("Creatinine, mg/dl", (0.8, 0.8, 0.9, 1.1, 1.0)))
+        for day, value in zip((1, 92, 183, 274, 366), values, strict=True)
+    ]
+    return Figure("patient_017_004", "Course of Patient 017-004", "subject_course",
+                  {"main": pl.DataFrame(main),
+                   "events": pl.DataFrame([{"day": 274, "label": "Proteinuric flare"}, {"day": 300, "label": "Rescue therapy"}]),
+                   "limits": pl.DataFrame([{"panel": "UPCR, mg/mg", "value": 0.8, "label": "twice baseline"}])})

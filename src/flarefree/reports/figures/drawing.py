@@ -212,6 +212,12 @@ class Drawing:
         self.line(x, y1, x, y2 - 2, color=color, width=width)
         self.polygon([(x, y2), (x - 1.8, y2 - 3.6), (x + 1.8, y2 - 3.6)], fill=color)
 
+    def place(self, other: Drawing, x: float, y: float) -> None:
+        """Put another drawing on this one, its upper left corner at `x`, `y`."""
+        self.parts.append(f'<g transform="translate({number(x)} {number(y)})">')
+        self.parts += other.parts
+        self.parts.append("</g>")
+
     def render(self, *, name: str, title: str, description: str) -> str:
         """The whole file.  `name` makes its ids unique in a page that holds many figures."""
         name, title, description = escape(name), escape(title), escape(description)

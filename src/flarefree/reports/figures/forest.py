@@ -7,7 +7,7 @@ proportion to events; limits beyond the axis end in arrows.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,16 +54,34 @@ class Text:
 
 
 def draw_forest(figure: Figure, palette: Palette) -> Drawing:
-    """Draw the rows of `main`.
+    """Draw the rows of `main`; where it has a `comparison`, a plot for each, one under another.
 
-    Options: `arms` (keys and labels), `favors` (words left and right of no difference), `null` (the
-    value of no difference: 1 on the log axis, which it implies, or 0 on a plain one), `limits` of the
-    axis, `stub` (heading of the labels), `p_label`.
+    Options: `arms` (keys and labels), `comparisons` (keys and labels), `favors` (words left and right
+    of no difference, or such a pair a comparison), `null` (the value of no difference: 1 on the log
+    axis, which it implies, or 0 on a plain one), `limits` of the axis, `stub` (heading of the labels),
+    `p_label`, `count_label`.
     """
     require_columns(figure, "main", "label", "estimate")
     rows = rows_of(figure, "main")
+    comparisons = list(dict.fromkeys(text_of(row, "comparison") for row in rows)) or [""]
+    drawing = Drawing(DOUBLE_COLUMN)
+    labels = figure.options.get("comparisons", {})
+    for comparison in comparisons:
+        if len(comparisons) > 1:
+            drawing.height += LINE_HEIGHT + 2
+            drawing.text(0, drawing.height - 4, str(labels.get(comparison, comparison)), bold=True)
+        block = _draw_block(
+            figure, [row for row in rows if text_of(row, "comparison") == comparison], comparison
+        )
+        drawing.place(block, 0, drawing.height)
+        drawing.height += block.height + (10 if len(comparisons) > 1 else 0)
+    return drawing
+
+
+def _draw_block(figure: Figure, rows: list[dict[str, Any]], comparison: str) -> Drawing:
+    """The plot of one comparison."""
     null = float(figure.options.get("null", 1.0))
-    arms = _arm_columns(figure, rows)
+    arms = _arm_columns(figure, rows, comparison)
     estimate = Text(
         tuple(_heading(figure.x_label or "Hazard ratio (95% CI)", 64)),
         tuple(_estimate_text(row) for row in rows),
@@ -85,21 +103,32 @@ def draw_forest(figure: Figure, palette: Palette) -> Drawing:
     x = _draw_columns(drawing, arms, places, x, top)
     _draw_count_heading(drawing, counted, label_width + GAP, x - GAP)
     plot = _plot(rows, null, x + GAP * 0.5, x + GAP * 0.5 + plot_width, top, bottom, figure)
-    _draw_plot(drawing, plot, rows, places, null, arms)
+    _draw_plot(drawing, plot, rows, places, null)
     x = plot.right + GAP * 1.5
     x = _draw_columns(drawing, [estimate, *p_columns], places, x, top)
     drawing.line(0, top, DOUBLE_COLUMN, top, width=HAIRLINE)
     drawing.line(0, 0.5, DOUBLE_COLUMN, 0.5, width=RULE)
-    drawing.height = _draw_axis(drawing, plot, figure, null) + 4
+    drawing.height = _draw_axis(drawing, plot, _favors(figure, comparison), null) + 4
     return drawing
+
+
+def _favors(figure: Figure, comparison: str) -> list[str]:
+    """Words left and right of no difference; a bare name of an arm is completed."""
+    given = figure.options.get("favors") or ()
+    pair = given.get(comparison, ()) if isinstance(given, Mapping) else given
+    names = set(figure.options.get("arms", {}).values())
+    return [f"{words} better" if words in names else str(words) for words in pair]
 
 
 # Columns of words --------------------------------------------------------------------------------
 
 
-def _arm_columns(figure: Figure, rows: list[dict[str, Any]]) -> list[Text]:
-    """A column an arm that has counts: `19/116 (7.1)`."""
+def _arm_columns(figure: Figure, rows: list[dict[str, Any]], comparison: str) -> list[Text]:
+    """A column an arm that has counts, `19/116 (7.1)`; of a comparison, its two arms."""
     keys = [c.removeprefix("events_") for c in figure.data["main"].columns if c.startswith("events_")]
+    compared = comparison.split("_vs_")
+    if set(compared) <= set(keys):
+        keys = compared
     labels = dict(figure.options.get("arms", {}))
     return [
         Text(
@@ -258,12 +287,11 @@ def _draw_plot(
     rows: list[dict[str, Any]],
     places: list[float],
     null: float,
-    arms: list[Text],
 ) -> None:
     drawing.line(plot.x(null), plot.top + 2, plot.x(null), plot.bottom, width=HAIRLINE)
     events = [_events(row) for row in rows]
     most = max([e for e in events if e is not None], default=None)
-    overall = next((row for row in rows if row.get("is_overall")), None)
+    overall = next((row for row in rows if _is_overall(row)), None)
     if overall is not None and (center := number_of(overall, "estimate")) is not None:
         drawing.line(
             plot.x(center),
@@ -277,6 +305,10 @@ def _draw_plot(
     for row, y, n in zip(rows, places, events, strict=True):
         share = math.sqrt(n / most) if n is not None and most else 0.6
         _draw_interval(drawing, plot, row, y - TEXT * 0.3, SMALLEST + (LARGEST - SMALLEST) * share)
+
+
+def _is_overall(row: dict[str, Any]) -> bool:
+    return bool(row.get("is_overall")) or text_of(row, "term") == "all"
 
 
 def _events(row: dict[str, Any]) -> float | None:
@@ -301,7 +333,7 @@ def _draw_interval(drawing: Drawing, plot: Plot, row: dict[str, Any], y: float, 
             drawing.arrow(x, edge, y)
         else:
             drawing.line(x, y, plot.x(limit), y, width=RULE)
-    if row.get("is_overall"):
+    if _is_overall(row):
         _draw_diamond(drawing, plot, x, y, low, high)
     else:
         drawing.rectangle(x - side / 2, y - side / 2, side, side, fill=INK)
@@ -315,7 +347,7 @@ def _draw_diamond(
     drawing.polygon([(left, y), (x, y - 4), (right, y), (x, y + 4)], fill=INK)
 
 
-def _draw_axis(drawing: Drawing, plot: Plot, figure: Figure, null: float) -> float:
+def _draw_axis(drawing: Drawing, plot: Plot, favors: list[str], null: float) -> float:
     is_log = plot.x.is_log
     ticks = log_ticks(plot.x.low, plot.x.high) if is_log else round_ticks(plot.x.low, plot.x.high)
     ticks = [tick for tick in ticks if plot.x.low * 0.999 <= tick <= plot.x.high * 1.001 or not is_log]
@@ -324,10 +356,7 @@ def _draw_axis(drawing: Drawing, plot: Plot, figure: Figure, null: float) -> flo
     baseline = plot.draw_x_axis(
         drawing, ticks, [label if i in kept else "" for i, label in enumerate(labels)]
     )
-    favors = figure.options.get("favors")
-    if not favors:
-        return baseline
-    return _draw_favors(drawing, plot, [str(words) for words in favors], null, baseline + 6)
+    return _draw_favors(drawing, plot, favors, null, baseline + 6) if favors else baseline
 
 
 def _without_crowding(plot: Plot, ticks: list[float], labels: list[str], null: float) -> set[int]:

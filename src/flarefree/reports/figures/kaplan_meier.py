@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from flarefree.reports.figures.axes import Plot, Scale, tick_label, ticks_every, y_axis_room
 from flarefree.reports.figures.drawing import (
@@ -27,10 +28,11 @@ from flarefree.reports.figures.frames import (
     require_columns,
     rows_of,
     series_of,
+    text_of,
 )
 from flarefree.reports.figures.palette import Palette
 from flarefree.reports.figures.type_widths import text_width, wrap_text
-from flarefree.reports.formatting import format_count
+from flarefree.reports.formatting import format_count, format_number, format_p_value
 from flarefree.results import Figure
 
 __all__ = ["draw_kaplan_meier"]
@@ -40,7 +42,7 @@ Point = tuple[float, float]
 CURVE = 1.2
 CENSOR_TICK = 2.4  # half of its height
 BAND_OPACITY = 0.13
-NAME_GAP = 3.5
+NAME_GAP = 2.4
 RISK_LABEL = 96.0  # widest name of a row of numbers at risk; longer ones take a second line
 
 
@@ -61,11 +63,12 @@ class Curve:
 def draw_kaplan_meier(figure: Figure, palette: Palette) -> Drawing:
     """Draw the curves of `main`, the ticks of `censored` and the numbers of `at_risk`.
 
-    Options: `shows` (`survival` or `cumulative`), `tick_every`, `band` (draw limits), `y_max`,
+    `effects` gives what stands beside the curves, unless the figure has annotations of its own.
+    Options: `curve_shows` (`survival` or `cumulative`), `tick_every`, `band` (draw limits), `y_max`,
     `width` (`single` or `double` column).
     """
     require_columns(figure, "main", "group", "time", "estimate")
-    rises = figure.options.get("shows", "survival") == "cumulative"
+    rises = figure.options.get("curve_shows", "survival") == "cumulative"
     curves = [_read_curve(series, rises) for series in series_of(rows_of(figure, "main"))]
     drawing = Drawing(SINGLE_COLUMN if figure.options.get("width") == "single" else DOUBLE_COLUMN)
     risk_rows = _risk_rows(figure, curves)
@@ -140,7 +143,7 @@ def _draw(
         _name_at_right(drawing, plot, curves, palette)
     else:
         boxes = _name_inside(drawing, plot, curves, taken, palette)
-    _annotate(drawing, plot, figure.annotations, obstacles, boxes)
+    _annotate(drawing, plot, annotations_of(figure), obstacles, boxes)
     drawing.height = _draw_risk_table(drawing, plot, ticks, risk_rows, palette, baseline) + 4
     return names_at_right or len(boxes) == len(curves)
 
@@ -240,7 +243,9 @@ def _place_name(
         while x > plot.left + 10:
             under = [y for px, y in path if x - 2 <= px <= x + width + 2]
             if under:
-                baseline = min(under) - NAME_GAP if above else max(under) + NAME_GAP + TEXT * 0.75
+                baseline = (
+                    min(under) - NAME_GAP - TEXT * 0.25 if above else max(under) + NAME_GAP + TEXT * 0.75
+                )
                 box = text_box(x, baseline, [name], bold=True)
                 near = max(abs(y - (box.bottom if above else box.top)) for y in under) < (
                     reach if above == above_first else 22.0
@@ -283,13 +288,40 @@ def _name_at_right(drawing: Drawing, plot: Plot, curves: list[Curve], palette: P
         drawing.lines(plot.right + 6, top - overflow + TEXT * 0.85, lines, bold=True, color=color)
 
 
+def annotations_of(figure: Figure) -> tuple[str, ...]:
+    """The figure's own annotations, or those that its `effects` make: hazard ratio, limits, P."""
+    if figure.annotations:
+        return figure.annotations
+    rows = rows_of(figure, "effects")
+    return tuple(line for row in rows for line in _effect_lines(row, with_name=len(rows) > 1))
+
+
+def _effect_lines(row: dict[str, Any], *, with_name: bool) -> list[str]:
+    estimate, low, high, p = (number_of(row, c) for c in ("estimate", "conf_low", "conf_high", "p_value"))
+    words = ""
+    if estimate is not None:
+        words = f"Hazard ratio, {format_number(estimate, 2)}"
+        if low is not None and high is not None:
+            words += f" (95% CI, {format_number(low, 2)} to {format_number(high, 2)})"
+    test = text_of(row, "p_method")
+    p_words = "" if p is None else _p_words(p) + (f" by {test} test" if test else "")
+    if with_name:
+        return [f"{text_of(row, 'label')}: " + "; ".join(w for w in (words, p_words) if w)]
+    return [w for w in (words, p_words) if w]
+
+
+def _p_words(p: float) -> str:
+    text = format_p_value(p)
+    return f"P{text}" if text[0] in "<>" else f"P={text}"
+
+
 def _annotate(
     drawing: Drawing, plot: Plot, words: Sequence[str], points: list[Point], boxes: list[Box]
 ) -> None:
     """Set the annotations in a corner that no curve enters; in the emptiest if all are entered."""
     if not words:
         return
-    lines = [line for text in words for line in wrap_text(text, TEXT, (plot.right - plot.left) * 0.6)]
+    lines = [line for text in words for line in wrap_text(text, TEXT, (plot.right - plot.left) * 0.8)]
     height = LINE_HEIGHT * (len(lines) - 1)
     bottom, top = plot.bottom - 8 - height, plot.top + TEXT
     corners = [
@@ -376,5 +408,5 @@ def describe_kaplan_meier(figure: Figure) -> str:
         if time is not None and estimate is not None:
             unit = (figure.x_label or "months").lower()
             parts.append(f"{series.label}: {estimate:.3f} at {time:.1f} {unit}")
-    words = "; ".join([*parts, *figure.annotations])
+    words = "; ".join([*parts, *annotations_of(figure)])
     return f"Kaplan–Meier curves. {words}."

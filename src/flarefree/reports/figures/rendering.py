@@ -1,0 +1,53 @@
+"""From a figure of results to the SVG file of that name: which kind is drawn by which module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from flarefree.reports.figures.bars import describe_bars, draw_bars
+from flarefree.reports.figures.course import describe_course, draw_course
+from flarefree.reports.figures.drawing import Drawing
+from flarefree.reports.figures.flow import describe_flow, draw_flow
+from flarefree.reports.figures.forest import describe_forest, draw_forest
+from flarefree.reports.figures.kaplan_meier import describe_kaplan_meier, draw_kaplan_meier
+from flarefree.reports.figures.palette import Palette
+from flarefree.reports.figures.subject_course import describe_subject_course, draw_subject_course
+from flarefree.results import Figure
+
+__all__ = ["describe_figure", "figure_data", "render_figure"]
+
+Draw = Callable[[Figure, Palette], Drawing]
+Describe = Callable[[Figure], str]
+
+_KINDS: dict[str, tuple[Draw, Describe]] = {
+    "bars": (draw_bars, describe_bars),
+    "course": (draw_course, describe_course),
+    "flow": (draw_flow, describe_flow),
+    "forest": (draw_forest, describe_forest),
+    "kaplan_meier": (draw_kaplan_meier, describe_kaplan_meier),
+    "subject_course": (draw_subject_course, describe_subject_course),
+}
+
+
+def render_figure(figure: Figure, palette: Palette, *, name: str = "") -> str:
+    """The figure as an SVG file: text as text, the same bytes every time.
+
+    `name` makes its ids unique among the figures of one page; the figure's own id unless given.
+    """
+    draw, _ = _KINDS[figure.kind]
+    drawing = draw(figure, palette)
+    return drawing.render(name=name or figure.id, title=figure.title, description=describe_figure(figure))
+
+
+def describe_figure(figure: Figure) -> str:
+    """What the figure shows, in words, for readers who do not see it."""
+    return _KINDS[figure.kind][1](figure)
+
+
+def figure_data(figure: Figure) -> pl.DataFrame:
+    """What `figures/NAME.csv` holds: the frame `main`, lists joined by semicolons."""
+    main = figure.data.get("main", pl.DataFrame())
+    lists = [name for name, kind in main.schema.items() if isinstance(kind, pl.List)]
+    return main.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("; ") for name in lists)
