@@ -1,0 +1,402 @@
+"""From a study's observations to a panel: rows become assessments, measures become columns.
+
+An assessment gathers a patient's rows of one visit.  Of several values of one measure the one that the
+file flags as baseline counts first, then the test that the protocol trusts most, then the latest day,
+then the latest row; the others stay in the study's table, and `explain` shows them.  Each value keeps
+its own day.  Computed measures (eGFR, scores) follow, from values of the same assessment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from flarefree.endpoints import assigning
+from flarefree.endpoints.computed import compute_measures
+from flarefree.endpoints.covariates import subject_covariates
+from flarefree.endpoints.panel import Panel, PanelColumn
+from flarefree.protocol.schema import MeasureSpec, Protocol, Schedule
+
+if TYPE_CHECKING:
+    from flarefree.protocol.loaded import LoadedProtocol
+    from flarefree.records.study import Study
+
+__all__ = ["LongRows", "assessments_of", "gather_panel", "gather_rows"]
+
+Ints32 = npt.NDArray[np.int32]
+Ints64 = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_ALL_SAME = np.empty(0, dtype=np.uint16)
+_IN_ORDER = np.empty(0, dtype=np.int64)
+_NO_LABELS = np.empty(0, dtype=np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class LongRows:
+    """Observations as arrays, one element a row, in any order; all shape (n_rows,).
+
+    Attributes
+    ----------
+    subjects : int32
+        Index of the patient; -1 leaves the row out.
+    measures : int16
+        Index into `names`; -1 leaves the row out.
+    days : int32
+    values : float64
+    names : tuple of str
+        The measures.
+    labels : int32 or None
+        The visit as labeled: an index into the schedule, beyond it for unscheduled ones, -1 for none.
+    priorities : uint16 or None
+        Which of two values of one assessment counts: the higher one, then the later.
+    upper_limits, lower_limits : float64 or None
+    flagged : bool or None
+    texts : mapping from measure to words, for measures that are words
+    """
+
+    subjects: Ints32
+    measures: npt.NDArray[np.int16]
+    days: Ints32
+    values: Floats
+    names: tuple[str, ...]
+    labels: Ints32 | None = None
+    priorities: npt.NDArray[np.uint16] | None = None
+    upper_limits: Floats | None = None
+    lower_limits: Floats | None = None
+    flagged: npt.NDArray[np.bool_] | None = None
+    texts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def gather_panel(study: Study, protocol: LoadedProtocol) -> Panel:
+    """Gather a study's observations into assessments, and add the computed measures.
+
+    Parameters
+    ----------
+    study : Study
+    protocol : LoadedProtocol
+
+    Returns
+    -------
+    Panel
+        Every patient of the subjects' table, in its order, those without observations too.
+    """
+    subjects = study["subjects"].get_column("subject")
+    rows = read_rows(study["observations"], protocol.spec, subjects)
+    panel = gather_rows(rows, subjects.to_numpy(), protocol.spec.schedule)
+    panel = panel.with_covariates(subject_covariates(study["subjects"], protocol.spec))
+    return compute_measures(panel, protocol.spec)
+
+
+def gather_rows(rows: LongRows, subjects: npt.NDArray[Any], schedule: Schedule) -> Panel:
+    """Lay long rows out as a panel."""
+    grouped = _Grouped.of(rows, len(subjects), schedule)
+    picked, values, days, latest = assigning.pick_rows(
+        grouped.groups,
+        grouped.measures,
+        _ALL_SAME if rows.priorities is None else rows.priorities,
+        grouped.order,
+        rows.values,
+        rows.days,
+        len(rows.names),
+        grouped.visits.size,
+    )
+    order = assigning.order_of(grouped.offsets, latest)
+    visits = grouped.visits
+    if order.size:
+        picked, values, days = (np.ascontiguousarray(part[:, order]) for part in (picked, values, days))
+        latest, visits = latest[order], visits[order]
+    texts = dict(rows.texts)
+    columns = {
+        name: PanelColumn(
+            values[code],
+            days[code],
+            picked[code],
+            _limits(picked[code], rows.upper_limits),
+            _limits(picked[code], rows.lower_limits),
+            None if rows.flagged is None else (picked[code] >= 0) & rows.flagged[picked[code]],
+            texts=texts.get(name, ()),
+        )
+        for code, name in enumerate(rows.names)
+        if (picked[code] >= 0).any()
+    }
+    return Panel(np.asarray(subjects, dtype=object), grouped.offsets, latest, visits, columns)
+
+
+def assessments_of(rows: LongRows, n_subjects: int, schedule: Schedule) -> tuple[Ints64, Ints32]:
+    """Rows of the table that belong together: (row numbers, the assessment of each, by creation)."""
+    grouped = _Grouped.of(rows, n_subjects, schedule)
+    return grouped.order if grouped.order.size else np.arange(grouped.groups.size), grouped.groups
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouped:
+    """Rows sorted by patient and day, with the assessment of each; `order` is empty if they were so."""
+
+    groups: Ints32
+    measures: npt.NDArray[np.int16]
+    order: Ints64
+    offsets: Ints64
+    visits: Ints32
+
+    @staticmethod
+    def of(rows: LongRows, n_subjects: int, schedule: Schedule) -> _Grouped:
+        subjects, days, measures = rows.subjects, rows.days, rows.measures
+        labels = _NO_LABELS if rows.labels is None or "visit" not in schedule.gather_by else rows.labels
+        order = _IN_ORDER
+        if not assigning.is_sorted(subjects, days):
+            order = _sorting(subjects, days)
+            subjects, days, measures = subjects[order], days[order], measures[order]
+            labels = labels[order] if labels.size else labels
+        window_of, window_start = _windows(schedule)
+        n_labels = max(int(labels.max(initial=-1)) + 1, len(schedule.visits))
+        targets = np.array([visit.day for visit in schedule.visits], dtype=np.int32)
+        groups, offsets, visits = assigning.assign(
+            subjects, days, measures, labels, n_subjects, len(rows.names), n_labels, targets, window_of, window_start
+        )
+        return _Grouped(groups, measures, order, offsets, visits)
+
+
+def _sorting(subjects: Ints32, days: Ints32) -> Ints64:
+    """Row numbers by patient, day and place in the file."""
+    frame = pl.DataFrame({"subject": subjects, "day": days})
+    order = frame.select(pl.arg_sort_by("subject", "day", maintain_order=True)).to_series()
+    return order.to_numpy().astype(np.int64)
+
+
+def _windows(schedule: Schedule) -> tuple[npt.NDArray[np.int16], int]:
+    """The visit in whose window each day lies, and the day that the table begins with.
+
+    Where windows overlap, a day belongs to the visit whose target is nearest, the later of two as near.
+    An open end reaches as far as the schedule's own days, and a year beyond.
+    """
+    windows = [
+        (v.first_day, v.last_day, v.day, i)
+        for i, v in enumerate(schedule.visits)
+        if v.first_day is not None or v.last_day is not None
+    ]
+    if not windows or "window" not in schedule.gather_by:
+        return np.empty(0, dtype=np.int16), 0
+    known = [day for first, last, target, _ in windows for day in (first, last, target) if day is not None]
+    start, stop = min(known) - 366, max(known) + 366
+    window_of = np.full(stop - start + 1, -1, dtype=np.int16)
+    distance = np.full(window_of.size, np.inf)
+    days = np.arange(start, stop + 1)
+    for first, last, target, i in windows:
+        inside = (days >= (start if first is None else first)) & (days <= (stop if last is None else last))
+        nearer = inside & (np.abs(days - target) <= distance)
+        window_of[nearer] = i
+        distance[nearer] = np.abs(days - target)[nearer]
+    return window_of, start
+
+
+def _limits(picked: Ints64, limits: Floats | None) -> Floats | None:
+    if limits is None:
+        return None
+    taken = np.where(picked >= 0, limits[picked], np.nan)
+    return None if np.isnan(taken).all() else taken
+
+
+# From the study's table ---------------------------------------------------------------------------
+
+
+def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -> LongRows:
+    """The observations that a protocol's measures are read from, as arrays.
+
+    Left out are rows of unknown patients and measures, without a day or a value, and those that the
+    file says were derived from others (`derivation`: LOCF and the like), which nobody observed.
+    """
+    names = tuple(name for name, measure in spec.measures.items() if not measure.equation)
+    measures = _codes(observations.get_column("measure"), names)
+    values = observations.get_column("value").fill_null(np.nan).to_numpy(writable=True)
+    texts = _read_texts(observations, spec, names, measures, values)
+    day = observations.get_column("day")
+    usable = ~np.isnan(values)
+    if day.null_count():
+        usable &= day.is_not_null().to_numpy()
+    derivation = observations.get_column("derivation")
+    if derivation.null_count() < derivation.len():
+        usable &= derivation.is_null().to_numpy()
+    measures[~usable] = -1
+    return LongRows(
+        _subject_codes(observations.get_column("subject"), subjects),
+        measures,
+        day.fill_null(-(2**31)).to_numpy(writable=True),
+        values,
+        names,
+        _visit_labels(observations, spec.schedule),
+        _priorities(observations, spec.measures, measures, names),
+        _numbers(observations.get_column("upper_limit")),
+        _numbers(observations.get_column("lower_limit")),
+        _flags(observations.get_column("is_baseline")),
+        texts,
+    )
+
+
+def _codes(values: pl.Series, names: tuple[str, ...]) -> npt.NDArray[np.int16]:
+    """Each text's index among `names`, -1 if it is none of them."""
+    if not names:
+        return np.full(values.len(), -1, dtype=np.int16)
+    coded = values.cast(pl.Enum(names), strict=False).to_physical()
+    return coded.cast(pl.Int16).fill_null(-1).to_numpy(writable=True)
+
+
+def _subject_codes(written: pl.Series, subjects: pl.Series) -> Ints32:
+    """Each row's patient, by index; rows of one patient mostly follow each other, so runs are looked up."""
+    runs = written.rle().struct.unnest()
+    index = {subject: code for code, subject in enumerate(subjects.to_list())}
+    codes = np.array([index.get(value, -1) for value in runs.get_column("value").to_list()], dtype=np.int32)
+    return np.repeat(codes, runs.get_column("len").to_numpy())
+
+
+def _numbers(values: pl.Series) -> Floats | None:
+    if values.null_count() == values.len():
+        return None
+    return values.fill_null(np.nan).to_numpy(writable=True)
+
+
+def _flags(values: pl.Series) -> npt.NDArray[np.bool_] | None:
+    if not values.any():
+        return None
+    return values.fill_null(False).to_numpy(writable=True)
+
+
+def _read_texts(
+    observations: pl.DataFrame,
+    spec: Protocol,
+    names: tuple[str, ...],
+    measures: npt.NDArray[np.int16],
+    values: Floats,
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Measures that are words: their words, in order; `values` becomes indices into them."""
+    found = []
+    for code, name in enumerate(names):
+        if spec.measures[name].type != "text":
+            continue
+        of_measure = measures == code
+        written = observations.get_column("text").filter(pl.Series(of_measure))
+        words = tuple(sorted(set(written.drop_nulls().to_list())))
+        index = {word: float(i) for i, word in enumerate(words)}
+        values[of_measure] = [index.get(word, np.nan) for word in written.to_list()]
+        found.append((name, words))
+    return tuple(found)
+
+
+def _priorities(
+    observations: pl.DataFrame,
+    specs: dict[str, MeasureSpec],
+    measures: npt.NDArray[np.int16],
+    names: tuple[str, ...],
+) -> npt.NDArray[np.uint16] | None:
+    """Flagged values first, then the protocol's most trusted test; None where all rank the same."""
+    flagged = observations.get_column("is_baseline")
+    ranked = [(code, specs[name].tests) for code, name in enumerate(names) if len(specs[name].tests) > 1]
+    ranked = [(code, tests) for code, tests in ranked if (measures == code).any()]
+    if not flagged.any() and not ranked:
+        return None
+    priorities = np.where(flagged.fill_null(False).to_numpy(), 1000, 0).astype(np.uint16)
+    if ranked:
+        folded = observations.get_column("test").str.to_uppercase()
+        for code, tests in ranked:
+            of_measure = measures == code
+            trust = {test.upper(): len(tests) - place for place, test in enumerate(tests)}
+            written = folded.filter(pl.Series(of_measure)).to_list()
+            priorities[of_measure] += np.array([trust.get(test, 0) for test in written], dtype=np.uint16)
+    return priorities
+
+
+# Visits -------------------------------------------------------------------------------------------
+
+
+def _visit_labels(observations: pl.DataFrame, schedule: Schedule) -> Ints32 | None:
+    """The visit that each row names, by the analysis dataset's word where there is one, else as recorded."""
+    names = _text_codes(observations.get_column("visit"))
+    analysis = _text_codes(observations.get_column("analysis_visit"))
+    numbers = _number_codes(observations.get_column("visit_number"))
+    if names is None and analysis is None and numbers is None:
+        return None
+    n = observations.height
+    parts = [part if part is not None else (np.full(n, -1, dtype=np.int32), []) for part in (analysis, names, numbers)]
+    combined = np.zeros(n, dtype=np.int64)
+    for codes, words in parts:
+        combined = combined * (len(words) + 1) + (codes + 1)
+    distinct, inverse = _distinct(combined)
+    visits = _VisitNames(schedule)
+    labels = np.empty(distinct.size, dtype=np.int32)
+    for i, code in enumerate(distinct.tolist()):
+        triple = []
+        for _, words in reversed(parts):
+            code, place = divmod(code, len(words) + 1)
+            triple.append(words[place - 1] if place else None)
+        number, name, analysis_name = triple
+        labels[i] = visits.label(number, name, analysis_name)
+    return labels[inverse]
+
+
+def _distinct(values: Ints64) -> tuple[Ints64, Ints64]:
+    """Distinct values and the index of each among them, by a table where they are few."""
+    size = int(values.max(initial=0)) + 1
+    if size > 1_000_000:
+        return np.unique(values, return_inverse=True)
+    seen = np.zeros(size, dtype=np.bool_)
+    seen[values] = True
+    distinct = np.flatnonzero(seen)
+    index = np.zeros(size, dtype=np.int64)
+    index[distinct] = np.arange(distinct.size)
+    return distinct, index[values]
+
+
+def _text_codes(values: pl.Series) -> tuple[Ints32, list[Any]] | None:
+    if values.null_count() == values.len():
+        return None
+    words = values.drop_nulls().unique(maintain_order=True)
+    coded = values.cast(pl.Enum(words)).to_physical().cast(pl.Int32).fill_null(-1)
+    return coded.to_numpy(writable=True), words.to_list()
+
+
+def _number_codes(values: pl.Series) -> tuple[Ints32, list[Any]] | None:
+    if values.null_count() == values.len():
+        return None
+    numbers = values.fill_null(np.nan).to_numpy(writable=True)
+    known = np.empty(4096)
+    codes, n = assigning.code_numbers(numbers, known)
+    if n >= 0:
+        return codes, known[:n].tolist()
+    distinct, inverse = np.unique(numbers, return_inverse=True)
+    missing = np.isnan(numbers)
+    return np.where(missing, -1, inverse).astype(np.int32), distinct[~np.isnan(distinct)].tolist()
+
+
+class _VisitNames:
+    """The schedule's visits by number and by name, and further labels in order of appearance."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._numbers = {visit.number: i for i, visit in enumerate(schedule.visits)}
+        self._names: dict[str, int] = {}
+        for i, visit in enumerate(schedule.visits):
+            for name in (visit.name, *visit.codes):
+                self._names.setdefault(name.strip().casefold(), i)
+        self._others: dict[object, int] = {}
+        self._n = len(schedule.visits)
+
+    def label(self, number: float | None, name: str | None, analysis: str | None) -> int:
+        """An index into the schedule, or beyond it for a visit that is not in it; -1 if nothing is named."""
+        if analysis is not None and analysis.strip():
+            found = self._names.get(analysis.strip().casefold())
+            return self._other(analysis) if found is None else found
+        by_name = None if name is None else self._names.get(name.strip().casefold())
+        by_number = None if number is None else self._numbers.get(number)
+        if by_number is not None:
+            return by_number
+        if by_name is not None:
+            return by_name
+        if number is not None:
+            return self._other(number)
+        return -1 if name is None or not name.strip() else self._other(name)
+
+    def _other(self, label: object) -> int:
+        return self._n + self._others.setdefault(label, len(self._others))
