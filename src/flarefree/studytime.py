@@ -7,9 +7,11 @@ Day 1 is the day of randomization and the day before it is day -1: there is no d
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["DAYS_PER_MONTH", "DAYS_PER_YEAR", "elapsed_days", "month_day", "study_day"]
 
@@ -23,17 +25,17 @@ def study_day(when: date, day_one: date) -> int:
     return difference + 1 if difference >= 0 else difference
 
 
-def elapsed_days(
-    first: npt.NDArray[np.int32], last: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int32]:
+def elapsed_days(first: npt.NDArray[np.int32], last: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Calendar days from study day `first` to study day `last`, minding the missing day 0.
 
     Both have shape (n,).  Day -1 to day 1 is one day.
     """
-    return (_ordinal(last) - _ordinal(first)).astype(np.int32)
+    return (_ordinal(last) - _ordinal(first)).astype("int32")
 
 
 def _ordinal(day: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    import numpy as np  # protocols read durations through this module, and need no arrays
+
     return np.where(day > 0, day - 1, day).astype(np.int32)
 
 

@@ -74,12 +74,13 @@ def _check_names(spec: Protocol, names: Names) -> None:
 def _check_arms(spec: Protocol, names: Names) -> None:
     if spec.reference_arm not in spec.arms:
         raise names.unknown("arm", spec.reference_arm, spec.arms, "reference_arm")
-    codes = Counter(
-        code.casefold() for key, arm in spec.arms.items() for code in {key, arm.label, *arm.codes}
-    )
-    for key, arm in spec.arms.items():
-        for code in (key, arm.label, *arm.codes):
-            if codes[code.casefold()] > 1:
+    known = {
+        key: {code.casefold() for code in (key, arm.label, *arm.codes)} for key, arm in spec.arms.items()
+    }
+    times = Counter(code for codes in known.values() for code in codes)
+    for key, codes in known.items():
+        for code in sorted(codes):
+            if times[code] > 1:
                 raise names.error("two arms have this name", f"arms.{key}", found=code)
     if spec.randomization is not None:
         path = "randomization"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flarefree.protocol.language.nodes import Node
 from flarefree.protocol.schema import Protocol
-from flarefree.results import Sentence
+
+if TYPE_CHECKING:
+    from flarefree.results import Sentence
 
 __all__ = ["LoadedProtocol"]
 
@@ -50,6 +53,7 @@ class LoadedProtocol:
     def sentence(self, path: str) -> Sentence:
         """The sentence at a YAML path, as it prints, with its place."""
         from flarefree.protocol.language.printing import print_node
+        from flarefree.results import Sentence
 
         return Sentence(print_node(self.sentences[path]), self.place(path))
 

@@ -127,6 +127,14 @@ class Visit(Part):
     month: float | None = None
 
 
+class EventVisit(Part):
+    """A visit that something brings about: early withdrawal, treatment failure."""
+
+    name: str
+    codes: tuple[str, ...] = Field((), description="How data name it, beside its name.")
+    when: str = Field("", description="What brings it about, for readers.")
+
+
 class Contact(Part):
     """A contact that is no visit: telephone, safety follow-up, vital status."""
 
@@ -141,6 +149,7 @@ class Schedule(Part):
     """Visits, and how rows are gathered into assessments."""
 
     visits: tuple[Visit, ...]
+    at_events: tuple[EventVisit, ...] = ()
     contacts: tuple[Contact, ...] = ()
     gather_by: tuple[Literal["visit", "window", "day"], ...] = ("visit", "window", "day")
 
@@ -189,7 +198,9 @@ class Covariate(Part):
     levels: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Levels in order, each with the texts that mean it."
     )
-    cut: tuple[float, ...] = Field((), description="Cut points that make categories of a number.")
+    cut: tuple[float, ...] = Field(
+        (), description="Cut points that make categories of a number; each begins the category above it."
+    )
     cut_labels: tuple[str, ...] = ()
     of: Name | Literal[""] = Field("", description="The covariate that is cut or grouped.")
     when: str = Field("", description="Or a sentence at baseline: its levels are `yes` and `no`.")
