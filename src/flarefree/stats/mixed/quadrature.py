@@ -250,5 +250,6 @@ def _modes(clusters: Clusters, fixed: Floats, sd: float, start: Floats | None) -
             break
         tried = mode + step
         is_inside = (tried > low) & (tried < high)
-        mode = np.where(is_inside | (step == 0.0), tried, (low + high) / 2.0)
+        is_lost = np.abs(step) < 1e-13 * (1.0 + np.abs(mode))  # in rounding: halving would undo the work
+        mode = np.where(is_inside | is_lost, tried, (low + high) / 2.0)
     return mode, curvature
