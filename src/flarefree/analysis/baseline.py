@@ -92,7 +92,7 @@ def _of_column(name: str, label: str, unit: str, values: pl.Series, written: lis
         words = pl.Series(name, ["yes" if v else "no" if v is not None else None for v in values], dtype=pl.String)
         return Characteristic(name, label, unit, words, {"yes": "Yes", "no": "No"})
     if values.dtype.is_numeric():
-        return Characteristic(name, label, unit, values.cast(pl.Float64), {})
+        return Characteristic(name, label, unit, values.cast(pl.Float64).fill_nan(None), {})
     texts = values.cast(pl.String)
     found = sorted(set(texts.drop_nulls().to_list()) - set(written))
     return Characteristic(name, label, unit, texts, {lv: _SEX.get(lv, lv) if name == "sex" else lv for lv in (*written, *found)})

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from flarefree.analysis.cells import geometric_mean_of, mean, sd, std_error, summary
+from flarefree.analysis.cells import geometric_mean_of, sd, std_error, summary
 from flarefree.analysis.outcome import NotComputable, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
@@ -195,10 +195,15 @@ def _estimate(values: Floats, spec: Course) -> tuple[float | None, float | None,
         if values.min() <= 0:
             return None, None, None
         logs = np.log(values)
-        center, half = float(logs.mean()), _half_width(logs, spec.spread)
-        return (float(np.exp(center)), *(None if half is None else float(np.exp(center + s * half)) for s in (-1, 1)))
-    center_, half = mean(values), _half_width(values, spec.spread)
-    return (center_, *(None if half is None or center_ is None else center_ + s * half for s in (-1, 1)))
+        center, low, high = _around(logs, spec.spread)
+        return np.exp(center), None if low is None else np.exp(low), None if high is None else np.exp(high)
+    return _around(values, spec.spread)
+
+
+def _around(values: Floats, spread: str) -> tuple[float, float | None, float | None]:
+    """The mean of some values, and the ends of its bar (none for a single value)."""
+    center, half = float(values.mean()), _half_width(values, spread)
+    return (center, None, None) if half is None else (center, center - half, center + half)
 
 
 def _half_width(values: Floats, spread: str) -> float | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from flarefree.stats.survival.logrank import LogrankTest
 
 __all__ = ["EFFECTS_SCHEMA", "Effects", "compute_effects", "effects_frame", "model_rows"]
-
-T = TypeVar("T")
 
 EFFECTS_SCHEMA = {
     "group": pl.String,  # the comparison
@@ -90,26 +88,33 @@ def compute_effects(
     """
     if not trial.comparisons:
         return Effects({}, (), ())
-    missing: list[tuple[str, str]] = []
+    missing: Missing = []
     arms = {c.key: [c.arm, c.reference] for c in trial.comparisons}
     arms[trial.overall_key] = [g.key for g in trial.groups]
-    tests = {
-        key: _attempt("Log-rank test", missing, lambda a=of: run_logrank(trial, times, a, strata))
-        for key, of in arms.items()
-    }
-    fits = [
-        _attempt(model.label, missing, lambda m=model: fit_hazard_ratios(trial, times, m))
-        for model in models or (UNADJUSTED,)
-    ]
+    tests = {key: _logrank(trial, times, of, strata, missing) for key, of in arms.items()}
+    fits = [_hazard_ratios(trial, times, model, missing) for model in models or (UNADJUSTED,)]
     known = {key: test for key, test in tests.items() if test is not None}
     return Effects(known, tuple(fit for fit in fits if fit is not None), tuple(missing))
 
 
-def _attempt(label: str, missing: list[tuple[str, str]], compute: Callable[[], T]) -> T | None:
+Missing = list[tuple[str, str]]
+
+
+def _logrank(
+    trial: Trial, times: Times, arms: list[str], strata: Sequence[str], missing: Missing
+) -> LogrankTest | None:
     try:
-        return compute()
+        return run_logrank(trial, times, arms, strata)
     except (NotComputable, NotYetComputed) as reason:
-        missing.append((label, str(reason)))
+        missing.append(("Log-rank test", str(reason)))
+        return None
+
+
+def _hazard_ratios(trial: Trial, times: Times, model: Model, missing: Missing) -> HazardRatios | None:
+    try:
+        return fit_hazard_ratios(trial, times, model)
+    except (NotComputable, NotYetComputed) as reason:
+        missing.append((model.label, str(reason)))
         return None
 
 

@@ -17,11 +17,12 @@ import polars as pl
 from flarefree.analysis.baseline import characteristic
 from flarefree.analysis.outcome import NotComputable
 from flarefree.analysis.trial import Cohort, Comparison, Trial
-from flarefree.errors import ConvergenceError, NoEventsError, SingularDesignError
+from flarefree.errors import NoEventsError, SingularDesignError, StatsError
 from flarefree.protocol.schema import Model
 from flarefree.studytime import DAYS_PER_MONTH, DAYS_PER_YEAR
 
 if TYPE_CHECKING:
+    from flarefree.stats.survival.cox_fit import CoxFit
     from flarefree.stats.survival.logrank import LogrankTest
 
 __all__ = [
@@ -233,13 +234,14 @@ def _fit(
     model: Model,
     strata: list[npt.NDArray[np.object_]],
     cluster: list[npt.NDArray[np.object_]],
-) -> Any:
+) -> CoxFit:
+    """Fit a Cox model, with a frailty by cluster where the model asks for one; coefficients as in `x`."""
     time, event = times.frame.get_column("days").to_numpy(), times.frame.get_column("is_event").to_numpy()
     joint = np.array([" / ".join(map(str, row)) for row in zip(*strata, strict=True)]) if strata else None
     labels = cluster[0].astype(str) if cluster else None
     try:
         if model.type == "frailty":
-            return _fit_frailty(time, event, x, names, joint, labels)
+            return _fit_frailty(time, event, x, joint, labels, model)
         from flarefree.stats.survival import fit_cox
 
         return fit_cox(time, event, x, names=names, strata=joint, cluster=labels)
@@ -249,19 +251,37 @@ def _fit(
         raise NotComputable(
             f"The covariates of “{model.label}” do not vary enough among these patients to adjust for them."
         ) from None
-    except ConvergenceError as trouble:
-        raise NotComputable(f"The model “{model.label}” did not settle: {trouble.what}.") from None
+    except StatsError as trouble:
+        raise NotComputable(f"The model “{model.label}” could not be fitted: {trouble.what}.") from None
 
 
-def _fit_frailty(time: Any, event: Any, x: Any, names: Any, strata: Any, cluster: Any) -> Any:
-    raise NotImplementedError
+def _fit_frailty(
+    time: Floats,
+    event: npt.NDArray[np.bool_],
+    x: Floats,
+    strata: npt.NDArray[np.str_] | None,
+    cluster: npt.NDArray[np.str_] | None,
+    model: Model,
+) -> CoxFit:
+    """A shared gamma frailty, the formula's default; columns are renamed, so that any label will do."""
+    if cluster is None:
+        raise NotComputable(f"The model “{model.label}” names no cluster for its frailty.")
+    from flarefree.stats.survival import cox
+
+    columns: dict[str, Any] = {f"x{i}": x[:, i] for i in range(x.shape[1])}
+    terms = [*columns, f"frailty({model.cluster})"]
+    data = {"time": time, "event": event, model.cluster: cluster, **columns}
+    if strata is not None:
+        terms.append("strata(stratum)")
+        data["stratum"] = strata
+    return cox(f"Surv(time, event) ~ {' + '.join(terms)}", data)
 
 
-def _ratio(fit: Any, arms: list[str], times: Times, comparison: Comparison) -> dict[str, float | None]:
+def _ratio(fit: CoxFit, arms: list[str], times: Times, comparison: Comparison) -> dict[str, float | None]:
     """The hazard ratio of one comparison; none where either arm is empty or had no events."""
     if comparison.arm not in arms or not (times.events(comparison.arm) and times.events(comparison.reference)):
         return dict(_NO_ESTIMATE)
-    i = fit.term(comparison.arm)
+    i = arms.index(comparison.arm)
     return {
         "estimate": float(fit.hr[i]),
         "conf_low": float(fit.hr_low[i]),
@@ -271,7 +291,7 @@ def _ratio(fit: Any, arms: list[str], times: Times, comparison: Comparison) -> d
     }
 
 
-def _method(trial: Trial, fit: Any, model: Model) -> str:
+def _method(trial: Trial, fit: CoxFit, model: Model) -> str:
     method = str(fit.method)
     if model.covariates:
         labels = [_label(trial, name) for name in model.covariates]

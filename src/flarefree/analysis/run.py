@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 """Called with the title of what begins, how many are done, and how many there are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Analysis:
     """A study's analyses, with the derivation and the protocol that they rest on.
 
@@ -54,8 +55,9 @@ class Analysis:
         """One row a statistic of every table: what `results.csv` holds."""
         return tidy(self.results)
 
+    @cached_property
     def datasets(self) -> Mapping[str, Dataset]:
-        """ADaM-shaped datasets by name, made anew at each call."""
+        """ADaM-shaped datasets by name, made when first asked for."""
         from flarefree.analysis.datasets import build_datasets
 
         return build_datasets(self.derivation, masked=self.is_masked)

@@ -199,17 +199,18 @@ def _forest(trial: Trial, lines: list[_Level | _Heading]) -> pl.DataFrame:
     rows: list[dict[str, object]] = []
     for comparison in trial.comparisons:
         for line in lines:
-            head = isinstance(line, _Heading)
             row: dict[str, object] = {
                 "comparison": comparison.key,
                 "term": line.covariate,
-                "level": "" if head else line.level,
                 "label": line.label,
-                "indent": 0 if head or line.covariate == "all" else 1,
-                "is_header": head,
-                "p_interaction": line.interaction if isinstance(line, _Heading) else None,
+                "is_header": isinstance(line, _Heading),
             }
-            rows.append(row if isinstance(line, _Heading) else row | _forest_numbers(line, comparison.key))
+            if isinstance(line, _Heading):
+                row |= {"level": "", "indent": 0, "p_interaction": line.interaction}
+            else:
+                row |= {"level": line.level, "indent": 0 if line.covariate == "all" else 1}
+                row |= _forest_numbers(line, comparison.key)
+            rows.append(row)
     return pl.DataFrame(rows, schema=_forest_schema(trial))
 
 
