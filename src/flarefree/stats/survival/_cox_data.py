@@ -55,6 +55,14 @@ class CoxRows:
     entry: Floats
     entry_order: Ints
     is_weighted: bool
+    offset_mean: float
+    """What was taken from the offset to center it."""
+    dropped_weightless: Ints
+    """Given rows left out because their weight is zero."""
+    all_time: Floats
+    all_event: np.ndarray[Any, np.dtype[np.bool_]]
+    all_entry: Floats
+    """All rows as given (near ties joined), those too that the kernels do not need."""
 
     @property
     def n_events(self) -> int:
@@ -79,6 +87,7 @@ def prepare_rows(
     entries = None if entry is None else require_entry(entry, times)
     weight = None if weights is None else require_weights(weights, n)
     shift = None if offset is None else _require_offset(offset, n)
+    offset_mean = 0.0 if shift is None else float(shift.mean())
     code, labels = encode_strata(strata, n)
     times, entries, order = close_times(times, entries)
     starts = np.array([0, n], dtype=np.int64)
@@ -87,6 +96,7 @@ def prepare_rows(
     if entries is not None or (weight is not None and (weight == 0).any()):
         order, starts = _drop_unseen(order, starts, times, events, entries, weight)
     entry_sorted, entry_order = _sort_entries(entries, order, starts)
+    require_some_events(events[order])
     w = np.ones(order.size) if weight is None else weight[order]
     scaled, center, scale = _center_and_scale(covariates[order])
     return CoxRows(
@@ -95,7 +105,7 @@ def prepare_rows(
         time=times[order],
         event=events[order],
         weight=w,
-        offset=None if shift is None else shift[order],
+        offset=None if shift is None else shift[order] - offset_mean,
         x=scaled,
         center=center,
         scale=scale,
@@ -104,6 +114,11 @@ def prepare_rows(
         entry=entry_sorted,
         entry_order=entry_order,
         is_weighted=weight is not None,
+        offset_mean=offset_mean,
+        dropped_weightless=_NO_ROWS if weight is None else np.flatnonzero(weight == 0),
+        all_time=times,
+        all_event=events,
+        all_entry=_NONE if entries is None else entries,
     )
 
 
@@ -138,7 +153,7 @@ def require_covariates(x: Any, n: int) -> Floats:
 def _require_offset(offset: Any, n: int) -> Floats:
     values = require_finite(offset, "offset")
     require_length(values, n, "offset")
-    return values - values.mean()
+    return values
 
 
 def _drop_unseen(

@@ -84,6 +84,7 @@ def cox(
         level=level,
         formula=str(design.formula),
         omitted=design.n_dropped,
+        design=design,
     )
     return fit if design.frailty is None else _add_frailty(fit, design, ties)
 

@@ -101,6 +101,7 @@ def fit_rows(
     level: float,
     formula: str = "",
     omitted: int = 0,
+    design: Any = None,
 ) -> CoxFit:
     """Fit rows that are prepared already."""
     if clusters is not None and ties == "exact":
@@ -150,7 +151,15 @@ def fit_rows(
         rows=rows,
         formula=formula,
         omitted=omitted,
+        design=design,
+        assign=_assign(terms, design),
     )
+
+
+def _assign(terms: tuple[str, ...], design: Any) -> tuple[tuple[str, int, int], ...]:
+    if design is None:
+        return tuple((term, i, i + 1) for i, term in enumerate(terms))
+    return tuple((term.label, term.start, term.stop) for term in design.terms)
 
 
 def likelihood(rows: CoxRows, ties: str, firth: bool = False) -> Evaluate:

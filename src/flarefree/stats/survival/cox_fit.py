@@ -18,6 +18,10 @@ from flarefree.stats.survival._cox_data import CoxRows
 from flarefree.stats.survival._numbers import chi_square_p, normal_quantile, require_level, two_sided_p
 
 if TYPE_CHECKING:
+    from flarefree.stats.formula import Design
+    from flarefree.stats.survival.concordance import Concordance
+    from flarefree.stats.survival.cox_curves import CoxCurves
+    from flarefree.stats.survival.cox_zph import ProportionalHazardsTest
     from flarefree.stats.survival.frailty import FrailtyTerm
 
 __all__ = ["ChiSquareTest", "CoxFit"]
@@ -87,6 +91,10 @@ class CoxFit:
     """Rows left out because a value was missing."""
     frailty: FrailtyTerm | None = None
     """The shared frailty, if the model has one; `loglik` is then the integrated one."""
+    design: Design | None = field(default=None, repr=False)
+    """The formula's design, if there is one: it codes new data as the fit's."""
+    assign: tuple[tuple[str, int, int], ...] = ()
+    """Terms of the formula with their columns' start and stop; one a coefficient without a formula."""
 
     @property
     def std_error(self) -> Floats:
@@ -154,6 +162,43 @@ class CoxFit:
         if self.frailty is not None:
             words.append(self.frailty.conventions)
         return ", ".join(words)
+
+    def residuals(self, kind: str = "martingale") -> Floats:
+        """Residuals by given row; see `cox_residuals`."""
+        from flarefree.stats.survival.cox_residuals import cox_residuals
+
+        return cox_residuals(self, kind)
+
+    def schoenfeld(self, *, scaled: bool = False) -> pl.DataFrame:
+        """Schoenfeld residuals, one row an event."""
+        from flarefree.stats.survival.cox_residuals import schoenfeld
+
+        return schoenfeld(self, scaled=scaled)
+
+    def zph(self, transform: Any = "km") -> ProportionalHazardsTest:
+        """Test of proportional hazards; see `proportional_hazards`."""
+        from flarefree.stats.survival.cox_zph import proportional_hazards
+
+        return proportional_hazards(self, transform)
+
+    def concordance(self) -> Concordance:
+        """Harrell's concordance of the linear predictor."""
+        from flarefree.stats.survival.concordance import concordance
+
+        return concordance(self)
+
+    def baseline_hazard(self, *, centered: bool = False) -> pl.DataFrame:
+        """Cumulative baseline hazard by stratum."""
+        from flarefree.stats.survival.cox_curves import baseline_hazard
+
+        return baseline_hazard(self, centered=centered)
+
+    def predict_survival(self, x: Any, *, conf_type: str = "log-log") -> CoxCurves:
+        """Survival curves for covariates (m, p) in the order of `terms`, or a frame for a formula's fit."""
+        from flarefree.stats.survival.cox_curves import predict_curves
+
+        values = self.design.matrix_for(x) if self.design is not None and not isinstance(x, np.ndarray) else x
+        return predict_curves(self, values, conf_type=conf_type)
 
     def with_level(self, level: float) -> CoxFit:
         """The same fit with limits of another level."""

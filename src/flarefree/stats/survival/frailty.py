@@ -8,7 +8,7 @@ Formulas: docs/methods/survival_frailty.md.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -183,7 +183,7 @@ def fit_frailty(
     inner = profile.inner(theta)
     low, high = profile.limits(theta, plain.level)
     term = _term(name, group, rows, profile, request, theta, inner, (low, high), plain)
-    return _with_frailty(plain, inner, term)
+    return _with_frailty(plain, inner, term, problem.group)
 
 
 class _Profile:
@@ -385,13 +385,12 @@ def _term(
     )
 
 
-def _with_frailty(plain: CoxFit, inner: Inner, term: FrailtyTerm) -> CoxFit:
-    from dataclasses import replace
-
+def _with_frailty(plain: CoxFit, inner: Inner, term: FrailtyTerm, group: Any) -> CoxFit:
     if term.variance == 0.0:
         note = "the frailty variance is zero: the model is the one without frailty"
         return replace(plain, frailty=term, warnings=(*plain.warnings, note))
-    scale = plain.rows.scale
+    rows = _with_effects(plain.rows, inner.effects, group)
+    scale = rows.scale
     covariance = inner.covariance(term.is_dense) / scale[:, None] / scale[None, :]
     coef = inner.coefficients / scale
     p = coef.size
@@ -408,4 +407,11 @@ def _with_frailty(plain: CoxFit, inner: Inner, term: FrailtyTerm) -> CoxFit:
         robust_score=None,
         iterations=inner.iterations,
         frailty=term,
+        rows=rows,
     )
+
+
+def _with_effects(rows: CoxRows, effects: Floats, group: Any) -> CoxRows:
+    """The rows with their log frailties in the offset: hazards and residuals are then given them."""
+    own = effects[group]
+    return replace(rows, offset=own if rows.offset is None else rows.offset + own)
