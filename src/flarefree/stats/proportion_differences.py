@@ -256,7 +256,7 @@ def _crossing(score: Callable[[float], float], start: float, level: float, direc
 
 
 def _ratio_score(x: int, n: int, y: int, m: int, ratio: float) -> float:
-    """The z of the observed p1 - ratio p2, with the variance fitted under the ratio [miettinen1985, eq. 10]."""
+    """The z of the observed p1 - ratio p2, its variance fitted under the ratio [miettinen1985, eq. 10]."""
     A, B, C = (n + m) * ratio, -(n * ratio + x + m + y * ratio), x + y
     root = math.sqrt(max(0.0, B**2 - 4 * A * C))
     q = 2 * C / (-B + root)  # the smaller root, without cancellation
