@@ -11,15 +11,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flarefree.stats.mixed.estimating_equations import GEE, gee
+    from flarefree.stats.mixed.imputation import ImputedComparison, reference_based_imputation
+    from flarefree.stats.mixed.logistic import LogisticMixed, logistic_mixed
     from flarefree.stats.mixed.means import Means
     from flarefree.stats.mixed.repeated_measures import MMRM, mmrm
+    from flarefree.stats.mixed.rubin import Pooled, pool
 
-__all__ = ["MMRM", "Means", "mmrm"]
+__all__ = [
+    "GEE",
+    "MMRM",
+    "ImputedComparison",
+    "LogisticMixed",
+    "Means",
+    "Pooled",
+    "gee",
+    "logistic_mixed",
+    "mmrm",
+    "pool",
+    "reference_based_imputation",
+]
 
 _HOME = {
+    "GEE": "estimating_equations",
+    "ImputedComparison": "imputation",
+    "LogisticMixed": "logistic",
     "MMRM": "repeated_measures",
     "Means": "means",
+    "Pooled": "rubin",
+    "gee": "estimating_equations",
+    "logistic_mixed": "logistic",
     "mmrm": "repeated_measures",
+    "pool": "rubin",
+    "reference_based_imputation": "imputation",
 }
 
 

@@ -41,7 +41,9 @@ class _Family:
 
 
 _FAMILIES: dict[FamilyName, _Family] = {
-    "binomial": _Family("logit", lambda eta: 1.0 / (1.0 + np.exp(-eta)), lambda mu: mu * (1.0 - mu), "probability"),
+    "binomial": _Family(
+        "logit", lambda eta: 1.0 / (1.0 + np.exp(-eta)), lambda mu: mu * (1.0 - mu), "probability"
+    ),
     "gaussian": _Family("identity", lambda eta: eta, np.ones_like, "linear"),
     "poisson": _Family("log", np.exp, lambda mu: mu, "exponential"),
 }
@@ -86,13 +88,23 @@ def gee(
     from flarefree.stats.formula import design_matrix
 
     if family not in _FAMILIES:
-        raise StatsError("there is no such family", where="family", found=repr(family), expected=", ".join(_FAMILIES))
+        raise StatsError(
+            "there is no such family", where="family", found=repr(family), expected=", ".join(_FAMILIES)
+        )
     extra = {name: column for name, column in (("subject", subject), ("visit", visit)) if column is not None}
     design = design_matrix(formula, data, extra=extra)
     structure, who, when, labels = _clusters(design, correlation)
     require_full_rank(design.matrix, design.columns)
     y = _response(design, family)
-    panel = lay_out(y, design.matrix, when, who, n_visits=int(when.max()) + 1, visit_labels=labels[1], subject_labels=labels[0])
+    panel = lay_out(
+        y,
+        design.matrix,
+        when,
+        who,
+        n_visits=int(when.max()) + 1,
+        visit_labels=labels[1],
+        subject_labels=labels[0],
+    )
     offset = np.zeros(design.n) if design.offset is None else design.offset
     start = _start(design, y, offset, family)
     return _solve(design, panel, offset, family, structure, start, level)
@@ -105,13 +117,19 @@ def _clusters(
     choices = ("independence", "exchangeable", "ar1", "unstructured")
     if correlation is not None and correlation not in choices:
         raise StatsError(
-            "there is no such working correlation", where="correlation", found=repr(correlation), expected=", ".join(choices)
+            "there is no such working correlation",
+            where="correlation",
+            found=repr(correlation),
+            expected=", ".join(choices),
         )
     if design.covariance is not None:
         term = design.covariance
         if term.structure not in _SPELLED or term.group is not None:
             raise StatsError(
-                "there is no such working correlation", where="formula", found=term.written, expected="us, ar1, cs, without groups"
+                "there is no such working correlation",
+                where="formula",
+                found=term.written,
+                expected="us, ar1, cs, without groups",
             )
         labels = (term.subject.labels, term.visit.labels)
         return correlation or _SPELLED[term.structure], term.subject.codes, term.visit.codes, labels
@@ -150,10 +168,18 @@ def _response(design: Design, family: FamilyName) -> Floats:
         from flarefree.stats.mixed.logistic import binary_rows
 
         if design.response_kind == "counts":
-            raise StatsError("counts of yes and no are not for estimating equations", where="formula", try_="one row an outcome")
+            raise StatsError(
+                "counts of yes and no are not for estimating equations",
+                where="formula",
+                try_="one row an outcome",
+            )
         return binary_rows(design)[1]
     if design.response_kind != "numeric":
-        raise StatsError("the response must be a number", where="formula", found=f"a response of kind {design.response_kind}")
+        raise StatsError(
+            "the response must be a number",
+            where="formula",
+            found=f"a response of kind {design.response_kind}",
+        )
     y = design.response["y"]
     if family == "poisson" and (y < 0).any():
         raise StatsError("counts cannot be negative", where="formula", found=f"{y.min():g}")
@@ -181,7 +207,13 @@ def _start(design: Design, y: Floats, offset: Floats, family: FamilyName) -> Flo
 
 
 def _solve(
-    design: Design, panel: Panel, offset: Floats, family: FamilyName, structure: CorrelationName, beta: Floats, level: float
+    design: Design,
+    panel: Panel,
+    offset: Floats,
+    family: FamilyName,
+    structure: CorrelationName,
+    beta: Floats,
+    level: float,
 ) -> GEE:
     """Alternate between coefficients and correlation until neither moves."""
     rule = _FAMILIES[family]
@@ -207,7 +239,9 @@ def _solve(
         )
     scores = np.einsum("iaq,ia->iq", half, e)
     robust = bread @ (scores.T @ scores) @ bread
-    return GEE(design, family, structure, beta, robust, phi * bread, alpha, phi, panel.n_subjects, level, steps)
+    return GEE(
+        design, family, structure, beta, robust, phi * bread, alpha, phi, panel.n_subjects, level, steps
+    )
 
 
 def _standardized(panel: Panel, base: Floats, rule: _Family, beta: Floats) -> tuple[Floats, Floats]:

@@ -88,8 +88,12 @@ class _Ascent:
         return self.outcome == "converged"
 
 
-def fit_marginal(panel: Panel, structures: Sequence[str], *, reml: bool = True) -> MarginalFit:
+def fit_marginal(
+    panel: Panel, structures: Sequence[str], *, reml: bool = True, start: Floats | None = None
+) -> MarginalFit:
     """Fit the first of `structures` that can be fitted.
+
+    `start` is a first guess of the first structure's theta, from a fit to similar data.
 
     Raises
     ------
@@ -103,8 +107,15 @@ def fit_marginal(panel: Panel, structures: Sequence[str], *, reml: bool = True) 
     trials: list[Trial] = []
     for name in structures:
         likelihood = Likelihood(scaled, make_structure(name, panel.n_visits), reml)
-        for method, theta in _starts(likelihood, moments):
-            ascent = _polished(likelihood, theta) if method == "L-BFGS, then Newton" else _newton(likelihood, theta)
+        starts = _starts(likelihood, moments)
+        if start is not None and name == structures[0]:
+            starts = [("Newton from the given start", start), *starts]
+        for method, theta in starts:
+            ascent = (
+                _polished(likelihood, theta)
+                if method == "L-BFGS, then Newton"
+                else _newton(likelihood, theta)
+            )
             trials.append(Trial(name, method, ascent.outcome, ascent.steps))
             if ascent.converged and ascent.state is not None:
                 W = 2.0 * np.linalg.inv(ascent.hessian)
@@ -197,9 +208,7 @@ def _newton(likelihood: Likelihood, theta: Floats) -> _Ascent:
     return _Ascent(None, nothing, f"not settled after {MAX_STEPS} steps", MAX_STEPS)
 
 
-def _searched(
-    likelihood: Likelihood, state: State, step: Floats, slope: float, accept: bool
-) -> State | None:
+def _searched(likelihood: Likelihood, state: State, step: Floats, slope: float, accept: bool) -> State | None:
     """The state after the step, halved until the deviance falls enough; the last step is not judged."""
     share = 1.0
     for _ in range(40):

@@ -141,7 +141,9 @@ def _independent(L: Floats) -> Floats:
     _, values, rows = np.linalg.svd(L, full_matrices=False)
     rank = int(np.sum(values > 1e-9 * values.max(initial=0.0))) if values.size else 0
     if rank == 0:
-        raise StatsError("a contrast is zero", where="contrasts", expected="at least one number that is not 0")
+        raise StatsError(
+            "a contrast is zero", where="contrasts", expected="at least one number that is not 0"
+        )
     return L if rank == len(L) else rows[:rank]
 
 

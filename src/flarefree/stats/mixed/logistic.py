@@ -154,7 +154,9 @@ def binary_rows(design: Design) -> tuple[Floats, Floats, Floats | None, NDArray[
         raise StatsError(
             "the response must be 0 or 1",
             where="formula",
-            found=f"{odd[0]:g} in {len(odd)} rows" if len(odd) else f"a response of kind {design.response_kind}",
+            found=f"{odd[0]:g} in {len(odd)} rows"
+            if len(odd)
+            else f"a response of kind {design.response_kind}",
             expected="0 and 1, a boolean, or two texts",
         )
     return design.matrix, yes, None, every
@@ -348,7 +350,9 @@ class LogisticMixed:
         if kind == "conditional":
             return means
         if kind != "marginal":
-            raise StatsError("there is no such kind", where="kind", found=repr(kind), expected="conditional, marginal")
+            raise StatsError(
+                "there is no such kind", where="kind", found=repr(kind), expected="conditional, marginal"
+            )
         return self._over_cells(means, in_log_odds=True)
 
     def risk_differences(

@@ -63,9 +63,13 @@ def fit_intercepts(clusters: Clusters, beta: Floats, n_points: int) -> LogisticF
         return _at_boundary(here, steps)
     scale = np.sqrt(np.diag(np.linalg.inv(_definite(here.curvature))))
     information = -here.hessian(scale)
-    values = np.linalg.eigvalsh(information / np.outer(np.sqrt(np.diag(information)), np.sqrt(np.diag(information))))
+    values = np.linalg.eigvalsh(
+        information / np.outer(np.sqrt(np.diag(information)), np.sqrt(np.diag(information)))
+    )
     if not (np.diag(information) > 0).all() or values[0] < 1e-9:
-        raise _unsettled("the likelihood is flat at its maximum: the spread of intercepts is not identified", steps)
+        raise _unsettled(
+            "the likelihood is flat at its maximum: the spread of intercepts is not identified", steps
+        )
     covariance = np.linalg.inv(information)
     # one step with the true curvature removes what the approximate one left
     moved = here.moved(covariance @ here.gradient)
@@ -83,9 +87,15 @@ def _climbed(here: Integral) -> tuple[Integral, int]:
         gradient = here.gradient
         step = np.linalg.solve(_definite(here.curvature), gradient)
         promised = float(gradient @ step) / 2.0
-        if promised < SETTLED * max(1.0, 1e-3 * abs(here.log_likelihood)) or abs(here.sd) < SMALLEST_SD / 10.0:
+        if (
+            promised < SETTLED * max(1.0, 1e-3 * abs(here.log_likelihood))
+            or abs(here.sd) < SMALLEST_SD / 10.0
+        ):
             return here, step_number
-        longest = max(abs(float(step[-1])) / (1.0 + abs(here.sd)), float(np.abs(here.clusters.X @ step[:-1]).max()) / 5.0)
+        longest = max(
+            abs(float(step[-1])) / (1.0 + abs(here.sd)),
+            float(np.abs(here.clusters.X @ step[:-1]).max()) / 5.0,
+        )
         step = step / max(1.0, longest)
         moved = _risen(here, step, float(gradient @ step))
         if moved is None:
@@ -94,7 +104,9 @@ def _climbed(here: Integral) -> tuple[Integral, int]:
             raise _unsettled("no further rise was found", step_number)
         here = moved
         if abs(here.sd) > LARGEST_SD:
-            raise _unsettled(f"the spread of the intercepts exceeds {LARGEST_SD:g} on the log odds scale", step_number)
+            raise _unsettled(
+                f"the spread of the intercepts exceeds {LARGEST_SD:g} on the log odds scale", step_number
+            )
     raise _unsettled("the search did not settle", MAX_STEPS)
 
 

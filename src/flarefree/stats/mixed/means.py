@@ -144,9 +144,10 @@ class Means:
             (row[place], tuple(level for i, level in enumerate(row) if i != place)): self.matrix[r]
             for r, row in enumerate(self.levels)
         }
+        sign = "-" if self.scale == "linear" else "/"
         strata = list(dict.fromkeys(stratum for _, stratum in rows))
         found = [
-            ((f"{high} - {low}", *stratum), rows[high, stratum] - rows[low, stratum])
+            ((f"{high} {sign} {low}", *stratum), rows[high, stratum] - rows[low, stratum])
             for stratum in strata
             for high, low in pairs
             if (high, stratum) in rows and (low, stratum) in rows
@@ -157,7 +158,8 @@ class Means:
             np.array([row for _, row in found]).reshape(len(found), -1),
             self.estimator,
             self.level,
-            f"{'Differences' if self.scale == 'linear' else 'Ratios'} of {of}" + (f" by {', '.join(others)}" if others else ""),
+            f"{'Differences' if self.scale == 'linear' else 'Ratios'} of {of}"
+            + (f" by {', '.join(others)}" if others else ""),
             {**self.conventions, "contrasts": f"{method}; not adjusted for multiplicity"},
             "linear" if self.scale == "linear" else "exponential",
         )
@@ -195,7 +197,10 @@ def _pairs(levels: list[str], method: Contrasts, reference: str | None) -> list[
             base = levels[0] if reference is None else reference
             if base not in levels:
                 raise StatsError(
-                    "the reference is not a level", where="reference", found=repr(base), expected=", ".join(levels)
+                    "the reference is not a level",
+                    where="reference",
+                    found=repr(base),
+                    expected=", ".join(levels),
                 )
             return [(level, base) for level in levels if level != base]
         case "pairwise":

@@ -8,7 +8,7 @@ neighbors.  What is missing is zero and counted nowhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flarefree.errors import SingularDesignError, StatsError
 
-__all__ = ["Panel", "lay_out", "require_full_rank"]
+__all__ = ["Panel", "lay_out", "require_each_visit_once", "require_full_rank"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -75,6 +75,22 @@ class Panel:
     def n_observations(self) -> int:
         return int(self.observed.sum(axis=1) @ self.count)
 
+    def take(self, subjects: Ints) -> Panel:
+        """A panel of these of its subjects (places in its arrays), any of them more than once."""
+        subjects = np.sort(subjects)
+        kept, pattern = np.unique(self.pattern[subjects], return_inverse=True)
+        return replace(
+            self,
+            X=self.X[subjects],
+            y=self.y[subjects],
+            pattern=pattern.reshape(-1),
+            observed=self.observed[kept],
+            group=self.group[kept],
+            count=np.bincount(pattern).astype(float),
+            order=self.order[subjects],
+            row=self.row[subjects],
+        )
+
 
 def lay_out(
     y: Any,
@@ -116,7 +132,7 @@ def lay_out(
     y, X = np.asarray(y, dtype=float), np.asarray(X, dtype=float)
     visit, subject = np.asarray(visit, dtype=np.intp), np.asarray(subject, dtype=np.intp)
     n_subjects = int(subject.max()) + 1 if len(subject) else 0
-    _require_each_visit_once(visit, subject, n_visits, visit_labels, subject_labels)
+    require_each_visit_once(visit, subject, n_visits, visit_labels, subject_labels)
     row = np.full((n_subjects, n_visits), -1, dtype=np.intp)
     row[subject, visit] = np.arange(len(y))
     member = np.zeros(n_subjects, dtype=np.intp)
@@ -158,13 +174,14 @@ def _label(labels: Sequence[object] | None, index: int) -> str:
     return str(index if labels is None else labels[index])
 
 
-def _require_each_visit_once(
+def require_each_visit_once(
     visit: Ints,
     subject: Ints,
     n_visits: int,
     visit_labels: Sequence[object] | None,
     subject_labels: Sequence[object] | None,
 ) -> None:
+    """Refuse two rows of one subject and visit; the message names both."""
     place = subject * n_visits + visit
     counts = np.bincount(place) if len(place) else np.zeros(0, dtype=np.intp)
     twice = np.flatnonzero(counts > 1)

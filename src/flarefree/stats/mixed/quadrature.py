@@ -178,11 +178,7 @@ class Integral:
         shift = along_mode * tau**2 - widen * sd**3 * sum_skew * tau**2
         rows = expected - (sd * shift)[c.of] * variance - (widen * sd**2)[c.of] * skew
         mode_by_sd = c.total(c.weighted(c.sign * miss)) - sd * self.mode * sum_v
-        in_sd = (
-            by_sd.sum()
-            + shift @ mode_by_sd
-            - widen @ (2.0 * sd * sum_v + sd**2 * sum_skew * self.mode)
-        )
+        in_sd = by_sd.sum() + shift @ mode_by_sd - widen @ (2.0 * sd * sum_v + sd**2 * sum_skew * self.mode)
         return np.append(c.X.T @ rows, in_sd)
 
     @cached_property

@@ -144,12 +144,16 @@ def mmrm(
 
 def _require_choice(where: str, found: str, choices: Sequence[str]) -> None:
     if found not in choices:
-        raise StatsError("there is no such choice", where=where, found=repr(found), expected=", ".join(choices))
+        raise StatsError(
+            "there is no such choice", where=where, found=repr(found), expected=", ".join(choices)
+        )
 
 
 def _require_level(level: float) -> None:
     if not 0.0 < level < 1.0:
-        raise StatsError("a confidence level lies between 0 and 1", where="level", found=repr(level), try_="0.95")
+        raise StatsError(
+            "a confidence level lies between 0 and 1", where="level", found=repr(level), try_="0.95"
+        )
 
 
 def _require_plain(design: Design) -> None:

@@ -75,6 +75,8 @@ def _separating_direction(X: Floats, y: Floats) -> Floats | None:
     )
     if found.status != 0:
         raise ConvergenceError(
-            "whether the outcomes are separated could not be decided", where="formula", found=str(found.message)
+            "whether the outcomes are separated could not be decided",
+            where="formula",
+            found=str(found.message),
         )
     return np.asarray(found.x) if -found.fun > 1e-7 else None
