@@ -131,7 +131,6 @@ _BILAG_SYSTEMS = (
     "cardiorespiratory",
     "gastrointestinal",
     "ophthalmic",
-    "haematological",
     "hematological",
 )
 _GRADES = {"A": 0.0, "B": 0.04, "C": 0.16, "D": 0.42, "E": 0.38}

@@ -134,8 +134,8 @@ def _demographics(protocol: Protocol, records: VirtualRecords, days: _Calendar) 
     characteristics = {
         "induction_drug": p.induction_drug,
         "biopsy_class": p.biopsy_class,
-        "nephritis_duration": p.nephritis_years,
-        "lupus_duration": p.lupus_years,
+        "nephritis_years": p.nephritis_years,
+        "lupus_years": p.lupus_years,
     }
     for name, values in characteristics.items():
         if name in protocol.covariates:
@@ -254,7 +254,7 @@ def _medications(records: VirtualRecords, days: _Calendar) -> pl.DataFrame:
     steroids = records.prednisone.with_columns(
         pl.lit("Prednisone").alias("drug"),
         pl.lit("Glucocorticoids").alias("drug_class"),
-        pl.lit("Lupus nephritis, maintenance").alias("indication"),
+        pl.lit("Systemic lupus erythematosus").alias("indication"),
     )
     rescues = records.rescues.with_columns(
         pl.col("day").alias("start"),

@@ -41,8 +41,12 @@ __all__ = ["write_virtual_trial"]
 DEFAULT_SEED = 20111117
 DEFAULT_SIZE = 227
 _MONTHS = 36
-_FLARES = ("proteinuric_flare", "nephritic_flare")
-_LABORATORY_COMPONENTS = (*_FLARES, "doubling")
+_ADJUDICATED_AS = {
+    "proteinuric_flare": "renal_flare",
+    "nephritic_flare": "renal_flare",
+    "doubling": "doubling",
+}
+"""Components that are found in laboratory values, and the endpoint the committee decides on."""
 _TRUE_ACTIVITY = 0.3
 _CONFIRMS_TRUE, _CONFIRMS_FALSE = 0.90, 0.20
 _RESCUED = 0.34
@@ -161,9 +165,10 @@ def _candidates(records: VirtualRecords, protocol: LoadedProtocol, seed: int) ->
         {"subject": records.patients.subject, "patient": np.arange(len(records.patients), dtype=np.int32)}
     )
     return (
-        derived.events.filter(pl.col("endpoint").is_in(_LABORATORY_COMPONENTS))
+        derived.events.filter(pl.col("endpoint").is_in(list(_ADJUDICATED_AS)))
         .join(index, on="subject")
-        .select("patient", "endpoint", pl.col("day").cast(pl.Int64))
+        .select("patient", pl.col("endpoint").replace_strict(_ADJUDICATED_AS), pl.col("day").cast(pl.Int64))
+        .unique()
         .sort("patient", "day", "endpoint")
     )
 
@@ -187,7 +192,7 @@ def _adjudicate(
         .select("patient", "endpoint", "reader", "is_confirmed", "day")
     )
     suspected = (
-        candidates.filter(pl.col("endpoint").is_in(_FLARES))
+        candidates.filter(pl.col("endpoint") == "renal_flare")
         .select("patient", "day")
         .unique(maintain_order=True)
     )
