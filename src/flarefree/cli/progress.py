@@ -1,4 +1,4 @@
-"""Progress on long work: one line on the terminal's error stream, nothing where nobody watches."""
+"""Progress on long work: a bar on the terminal's error stream, nothing where nobody watches."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Report", "progress"]
+__all__ = ["Progress", "progress_bar"]
 
-Report = Callable[[str], None]
-"""What long work calls with the name of the step that it begins."""
+Progress = Callable[[str, int, int], None]
+"""Called with the title of what begins, how many steps are done, and how many there are."""
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool = False) -> Iterator[Report]:
-    """A bar over `total` steps; each call of what is given begins the next one."""
+def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
+    """A bar that long work moves by calling what is given."""
     if quiet or not sys.stderr.isatty():
-        yield lambda step: None
+        yield lambda title, done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
+    columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Starting", total=total)
+        task = bar.add_task("Starting", total=None)
 
-        def begin(step: str) -> None:
-            bar.update(task, description=step, advance=1)
+        def move(title: str, done: int, total: int) -> None:
+            bar.update(task, description=title, completed=done, total=total)
 
-        yield begin
+        yield move

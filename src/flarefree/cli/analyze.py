@@ -1,0 +1,131 @@
+"""`flarefree analyze` and `flarefree demo`: from a study folder to its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flarefree.cli.progress import Progress, progress_bar
+
+if TYPE_CHECKING:
+    from flarefree.analysis.run import Analysis
+    from flarefree.reports.content import ReportContent
+    from flarefree.reports.write import WrittenReport
+
+__all__ = ["analyze", "demo"]
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report; made if it does not exist.")]
+Json = Annotated[bool, typer.Option("--json", help="Say what was written as JSON, for a program.")]
+
+_EXPLAINED_EVENTS = 400
+"""Events explained within the report; a registry's thousands are left to `flarefree explain`."""
+
+
+def analyze(
+    study: Annotated[Path, typer.Argument(help="Study folder, or one file.")],
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", "-p", help="A built-in protocol's name, or a protocol file."),
+    ] = None,
+    out: Out = Path("flarefree-report"),
+    masked: Annotated[
+        bool, typer.Option("--masked", help="Hide the arms, for a blinded review of the data.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Analyze a study and write its report.
+
+    Example: flarefree analyze my-study --protocol alms-maintenance --out report
+    """
+    with progress_bar(quiet=as_json) as move:
+        written = _analyze(study, protocol, out, True if masked else None, move)
+    _say(written, as_json)
+
+
+def demo(
+    out: Out = Path("flarefree-demo"),
+    seed: Annotated[int | None, typer.Option(help="Another seed gives another virtual trial.")] = None,
+    patients: Annotated[int, typer.Option(min=2, max=100_000, help="How many virtual patients.")] = 227,
+    as_json: Json = False,
+) -> None:
+    """Run the whole job on one virtual ALMS-sized trial.
+
+    Virtual patients are drawn, written as a study folder, read, judged by the protocol's sentences,
+    analyzed and reported, exactly as a real trial would be.
+
+    Example: flarefree demo --out demo, then open demo/report.html
+    """
+    from flarefree.cli.demo_folder import virtual_study
+
+    with progress_bar(quiet=as_json) as move:
+        move("Drawing virtual patients", 0, 1)
+        with virtual_study(patients, seed) as study:
+            written = _analyze(study, None, out, None, move, keep_study=True)
+    _say(written, as_json)
+
+
+def _analyze(
+    study: Path,
+    protocol: str | None,
+    out: Path,
+    masked: bool | None,
+    move: Progress,
+    *,
+    keep_study: bool = False,
+) -> WrittenReport:
+    from flarefree.analysis.run import analyze as run_analyses
+    from flarefree.endpoints.derive import derive
+    from flarefree.readers.study_folder import read_study
+    from flarefree.reports.write import require_writable, write_report
+
+    require_writable(out)
+    move(f"Reading {study.name}", 0, 1)
+    records = read_study(study, protocol=protocol)
+    move("Deriving endpoints", 0, 1)
+    derivation = derive(records, protocol)
+    analysis = run_analyses(derivation, masked=masked, progress=move)
+    move("Explaining events", 0, 1)
+    content = _content(analysis)
+    extra = study if keep_study else None
+    return write_report(content, out, study_folder=extra, progress=move)
+
+
+def _content(analysis: Analysis) -> ReportContent:
+    from flarefree.reports.content import Dataset, ReportContent
+
+    d = analysis.derivation
+    return ReportContent.of(
+        d.study,
+        d.protocol,
+        analysis.results,
+        events=d.events,
+        time_to_event=d.time_to_event,
+        findings=d.findings,
+        datasets={name: Dataset(s.frame, s.labels, s.title) for name, s in analysis.datasets.items()},
+        explanations=_explanations(analysis),
+        notes=("Arms are masked: all patients stand in one column.",) if analysis.is_masked else (),
+        masked=analysis.is_masked,
+    )
+
+
+def _explanations(analysis: Analysis) -> dict[tuple[str, str], str]:
+    """Why each event that a time to event rests on was found, as `flarefree explain` prints it."""
+    import polars as pl
+
+    from flarefree.endpoints.explain import explain, render_text
+
+    d = analysis.derivation
+    used = d.events.filter(pl.col("is_used")).select("subject", "endpoint").unique(maintain_order=True)
+    pairs = used.head(_EXPLAINED_EVENTS).rows()
+    return {(subject, endpoint): render_text(explain(d, subject, endpoint)) for subject, endpoint in pairs}
+
+
+def _say(written: WrittenReport, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(written.to_dict(), indent=2))
+        return
+    for line in written.summary():
+        typer.echo(line)
