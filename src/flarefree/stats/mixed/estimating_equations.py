@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flarefree.errors import ConvergenceError, StatsError
+from flarefree.stats.mixed.algebra import Floats, invert, solve
 from flarefree.stats.mixed.means import Means, Scale, means_of, tidy_columns
 from flarefree.stats.mixed.panel import Panel, lay_out, require_full_rank
 from flarefree.stats.mixed.printing import format_frame, format_p, format_significant
 from flarefree.stats.mixed.separation import fit_logistic, require_overlap
+from flarefree.stats.mixed.working_correlation import CorrelationName, correlate, invert_correlation
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GEE", "gee"]
 
-Floats = NDArray[np.float64]
 FamilyName = Literal["binomial", "gaussian", "poisson"]
-CorrelationName = Literal["independence", "exchangeable", "ar1", "unstructured"]
 
 _SPELLED: dict[str, CorrelationName] = {"cs": "exchangeable", "ar1": "ar1", "us": "unstructured"}
 MAX_STEPS = 100
@@ -165,7 +164,7 @@ def _order_within(who: Any) -> Any:
 
 def _response(design: Design, family: FamilyName) -> Floats:
     if family == "binomial":
-        from flarefree.stats.mixed.logistic import binary_rows
+        from flarefree.stats.mixed.binary import binary_rows
 
         if design.response_kind == "counts":
             raise StatsError(
@@ -195,8 +194,8 @@ def _start(design: Design, y: Floats, offset: Floats, family: FamilyName) -> Flo
         require_overlap(X / scale, y, design.columns, beta)
         return beta / scale
     if family == "gaussian":
-        return np.linalg.lstsq(X, y - offset, rcond=None)[0]
-    beta = np.linalg.lstsq(X, np.log(y + 0.5) - offset, rcond=None)[0]
+        return np.asarray(np.linalg.lstsq(X, y - offset, rcond=None)[0], dtype=np.float64)
+    beta: Floats = np.asarray(np.linalg.lstsq(X, np.log(y + 0.5) - offset, rcond=None)[0], dtype=np.float64)
     for _ in range(50):
         mu = np.exp(offset + X @ beta)
         step = np.linalg.lstsq(np.sqrt(mu)[:, None] * X, (y - mu) / np.sqrt(mu), rcond=None)[0]
@@ -219,16 +218,16 @@ def _solve(
     rule = _FAMILIES[family]
     there = panel.row >= 0
     base = np.where(there, offset[panel.row], 0.0)
-    for steps in range(1, MAX_STEPS + 1):
+    for _ in range(MAX_STEPS):
         D, e = _standardized(panel, base, rule, beta)
         phi = float((e**2).sum() / panel.n_observations)
-        alpha, R = _correlate(e, there, phi, structure)
-        inverse = _inverse(R, panel.observed)[panel.pattern]
+        alpha, R = correlate(e, there, phi, structure)
+        inverse = invert_correlation(R, panel.observed)[panel.pattern]
         half = inverse @ D
-        bread = np.linalg.inv(np.einsum("iaq,iar->qr", D, half, optimize=True))
+        bread = invert(np.einsum("iaq,iar->qr", D, half, optimize=True))
         step = bread @ np.einsum("iaq,ia->q", half, e)
         beta = beta + step
-        if np.sqrt(float(step @ np.linalg.solve(bread, step)) / phi) < 1e-12:
+        if np.sqrt(float(step @ solve(bread, step)) / phi) < 1e-12:
             break
     else:
         raise ConvergenceError(
@@ -239,9 +238,7 @@ def _solve(
         )
     scores = np.einsum("iaq,ia->iq", half, e)
     robust = bread @ (scores.T @ scores) @ bread
-    return GEE(
-        design, family, structure, beta, robust, phi * bread, alpha, phi, panel.n_subjects, level, steps
-    )
+    return GEE(design, family, structure, beta, robust, phi * bread, alpha, phi, panel.n_subjects, level)
 
 
 def _standardized(panel: Panel, base: Floats, rule: _Family, beta: Floats) -> tuple[Floats, Floats]:
@@ -252,72 +249,6 @@ def _standardized(panel: Panel, base: Floats, rule: _Family, beta: Floats) -> tu
     root = np.sqrt(np.where(there, variance, 1.0))
     residual = np.where(there, panel.y - mu, 0.0) / root
     return panel.X * root[:, :, None], residual  # canonical link: the slope is the variance
-
-
-def _correlate(
-    e: Floats, there: NDArray[np.bool_], phi: float, structure: CorrelationName
-) -> tuple[Floats, Floats]:
-    """Correlation parameters and their matrix from products of residuals."""
-    m = e.shape[1]
-    lag = np.abs(np.subtract.outer(np.arange(m), np.arange(m)))
-    above = np.triu_indices(m, 1)
-    sums = (e.T @ e / phi)[above]
-    counts = (there.T.astype(float) @ there)[above]
-    if structure == "independence" or not counts.sum():
-        return np.empty(0), np.eye(m)
-    if structure == "exchangeable":
-        alpha = np.atleast_1d(sums.sum() / counts.sum())
-        return alpha, np.where(lag == 0, 1.0, alpha[0])
-    if structure == "ar1":
-        rho = _solve_ar1(sums, counts, lag[above])
-        return np.atleast_1d(rho), rho ** lag.astype(float)
-    if (counts == 0).any():
-        raise StatsError(
-            "two visits never occur in one subject, so their correlation is unknown",
-            where="correlation",
-            found="unstructured",
-            try_="correlation='exchangeable'",
-        )
-    R = np.eye(m)
-    R[above] = sums / counts
-    return R[above], R + R.T - np.eye(m)
-
-
-def _solve_ar1(sums: Floats, counts: Floats, lag: NDArray[np.intp]) -> float:
-    """The root of sum_jk lag rho^(lag - 1) (z_jk - rho^lag) in (-1, 1)."""
-    from scipy.optimize import brentq
-
-    def equation(rho: float) -> float:
-        return float(np.sum(lag * rho ** (lag - 1.0) * (sums - counts * rho**lag)))
-
-    adjacent = lag == 1
-    start = float(np.clip(sums[adjacent].sum() / max(counts[adjacent].sum(), 1.0), -0.9, 0.9))
-    low, high = max(start - 0.1, -0.999), min(start + 0.1, 0.999)
-    while equation(low) < 0 and low > -0.999:
-        low = max(low - 0.1, -0.999)
-    while equation(high) > 0 and high < 0.999:
-        high = min(high + 0.1, 0.999)
-    if equation(low) * equation(high) > 0:
-        return low if abs(equation(low)) < abs(equation(high)) else high
-    return float(brentq(equation, low, high, xtol=1e-15, rtol=1e-14))
-
-
-def _inverse(R: Floats, observed: Floats) -> Floats:
-    """Inverse correlations of each pattern of visits; zero at missing visits."""
-    there = observed[:, :, None] * observed[:, None, :]
-    padded = R * there
-    m = len(R)
-    padded[:, np.arange(m), np.arange(m)] = 1.0
-    try:
-        np.linalg.cholesky(padded)
-    except np.linalg.LinAlgError:
-        raise ConvergenceError(
-            "the working correlation matrix is not positive definite",
-            where="gee",
-            found=np.array2string(R, precision=3),
-            try_="correlation='exchangeable' or 'independence'",
-        ) from None
-    return np.linalg.inv(padded) * there
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -345,7 +276,6 @@ class GEE:
     phi: float
     n_subjects: int
     level: float
-    steps: int
 
     @property
     def covariance(self) -> Floats:

@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flarefree.errors import ConvergenceError
+from flarefree.stats.mixed.algebra import Floats, invert
 from flarefree.stats.mixed.likelihood import Likelihood, State
 from flarefree.stats.mixed.panel import Panel
 from flarefree.stats.mixed.structures import make_structure
 
 __all__ = ["MarginalFit", "Trial", "fit_marginal"]
 
-Floats = NDArray[np.float64]
 
 MAX_STEPS = 100
 LONGEST_STEP = 3.0  # on the scale of log standard deviations: a factor of 20
@@ -118,7 +117,7 @@ def fit_marginal(
             )
             trials.append(Trial(name, method, ascent.outcome, ascent.steps))
             if ascent.converged and ascent.state is not None:
-                W = 2.0 * np.linalg.inv(ascent.hessian)
+                W = 2.0 * invert(ascent.hessian)
                 return MarginalFit(likelihood, ascent.state, ascent.hessian, W, scale, tuple(trials))
     raise ConvergenceError(
         "no covariance structure could be fitted" if len(structures) > 1 else "the fit did not converge",

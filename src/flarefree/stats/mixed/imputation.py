@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -237,7 +238,8 @@ class ImputedComparison:
         trial = self.trial
         shifted = ", ".join(f"{name} {value:+g}" for name, value in self.delta.items() if value)
         found = {
-            "imputation": f"{self.strategy}, reference {trial.reference}, {len(self.completed)} data sets, seed {self.seed}",
+            "imputation": f"{self.strategy}, reference {trial.reference}, "
+            f"{len(self.completed)} data sets, seed {self.seed}",
             "imputation model": f"{self.fit.design.formula}",
             "parameters": "refitted to subjects resampled within arms"
             if self.draws == "bootstrap"
@@ -340,7 +342,7 @@ class ImputedComparison:
         path = np.linspace(0.0, towards, 201)
         if above(0.0) >= 0.0:
             return 0.0
-        for before, after in zip(path[:-1], path[1:]):
+        for before, after in pairwise(path):
             if above(float(after)) >= 0.0:
                 return float(brentq(above, before, after, xtol=1e-10))
         return None

@@ -11,14 +11,13 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flarefree.errors import StatsError
+from flarefree.stats.mixed.algebra import Floats, solve
 from flarefree.stats.mixed.fitting import MarginalFit
 
 __all__ = ["DF_METHODS", "DfMethod", "FTest", "Inference", "adjusted_covariance"]
 
-Floats = NDArray[np.float64]
 DfMethod = Literal["kenward-roger", "kenward-roger-linear", "satterthwaite"]
 DF_METHODS: tuple[DfMethod, ...] = ("kenward-roger", "kenward-roger-linear", "satterthwaite")
 
@@ -105,11 +104,11 @@ class Inference:
         phi, W, beta = self.fit.state.phi, self.fit.W, self.fit.state.beta
         c = len(L)
         estimate = L @ beta
-        F = float(estimate @ np.linalg.solve(L @ self.scaled_covariance @ L.T, estimate)) / c
+        F = float(estimate @ solve(L @ self.scaled_covariance @ L.T, estimate)) / c
         if c == 1:
             return F, float(self.degrees_of_freedom(L * self.fit.scale)[0])
-        T = np.linalg.cholesky(L @ phi @ L.T)
-        Z = np.linalg.solve(T, L @ phi)
+        T: Floats = np.asarray(np.linalg.cholesky(L @ phi @ L.T), dtype=np.float64)
+        Z = solve(T, L @ phi)
         bends = Z @ self.P @ Z.T
         traces = np.trace(bends, axis1=1, axis2=2)
         flat = bends.reshape(len(W), -1)

@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from flarefree.stats.mixed.algebra import Floats, invert
 from flarefree.stats.mixed.panel import Panel
 from flarefree.stats.mixed.structures import Structure
 
 __all__ = ["Likelihood", "State"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,12 @@ class Likelihood:
         padded[:, np.arange(m), np.arange(m)] += 1.0 - panel.observed
         try:
             diagonal = np.linalg.cholesky(padded).diagonal(axis1=1, axis2=2)
-            inverse = np.linalg.inv(padded) * there
+            inverse = invert(padded) * there
             log_v = 2.0 * np.log(diagonal).sum(axis=1) @ panel.count
             Z = inverse[panel.pattern] @ panel.X
             A = panel.X.reshape(-1, q).T @ Z.reshape(-1, q)
             factor = np.linalg.cholesky(A)
-            phi = np.linalg.inv(A)
+            phi = invert(A)
         except np.linalg.LinAlgError:
             return None
         beta = phi @ (Z.reshape(-1, q).T @ panel.y.reshape(-1))

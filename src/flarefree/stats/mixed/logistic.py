@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import StatsError
+from flarefree.stats.mixed.binary import binary_rows, require_repeats
 from flarefree.stats.mixed.logistic_fitting import LogisticFit, fit_intercepts
-from flarefree.stats.mixed.means import Means, means_of, tidy_columns
+from flarefree.stats.mixed.means import Means, Scale, means_of
 from flarefree.stats.mixed.panel import require_full_rank
 from flarefree.stats.mixed.printing import format_frame, format_p, format_significant
 from flarefree.stats.mixed.quadrature import Clusters, Integral, hermite_points
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from flarefree.stats.formula import Design
 
-__all__ = ["LogisticMixed", "binary_rows", "logistic_mixed"]
+__all__ = ["LogisticMixed", "logistic_mixed"]
 
 Floats = NDArray[np.float64]
 
@@ -88,7 +89,7 @@ def logistic_mixed(
     beta = fit_logistic(X / scale, yes, weight, offset)
     require_overlap(X / scale, yes, design.columns, beta)
     clusters = Clusters.sorted_from(X / scale, yes, np.asarray(subject)[index], weight, offset)
-    _require_repeats(clusters)
+    require_repeats(clusters)
     fit = fit_intercepts(clusters, beta, quadrature_points)
     units = np.append(scale, 1.0)
     own = LogisticFit(
@@ -100,7 +101,7 @@ def logistic_mixed(
         fit.gradient_size,
     )
     alone = Integral.at(clusters, _without_intercepts(clusters, beta), 0.0, 1).log_likelihood
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if fit.is_boundary:
         warnings = ("the subjects' intercepts have no spread: this is the ordinary logistic model",)
     return LogisticMixed(design, own, quadrature_points, level, alone, warnings)
@@ -128,60 +129,6 @@ def _only_intercept(design: Design) -> Any:
             expected="(1 | subject)",
         )
     return terms[0].subject.codes
-
-
-def binary_rows(design: Design) -> tuple[Floats, Floats, Floats | None, NDArray[np.intp]]:
-    """Design, outcome (0 or 1), weights if there are counts, and the row that each comes from."""
-    every = np.arange(design.n)
-    if design.response_kind == "counts":
-        counts = np.concatenate([design.response["successes"], design.response["failures"]])
-        if (counts < 0).any():
-            raise StatsError("counts cannot be negative", where="cbind", found=f"{counts.min():g}")
-        yes = np.repeat([1.0, 0.0], design.n)
-        kept = counts > 0
-        index = np.concatenate([every, every])[kept]
-        return design.matrix[index], yes[kept], counts[kept], index
-    if design.response_kind == "category" and len(design.response_levels) != 2:
-        raise StatsError(
-            "the response must have two levels",
-            where="formula",
-            found=", ".join(design.response_levels[:6]),
-            expected="0 and 1, a boolean, or two texts",
-        )
-    yes = design.response.get("y", np.empty(0))
-    odd = yes[(yes != 0) & (yes != 1)]
-    if design.response_kind not in ("numeric", "category") or len(odd):
-        raise StatsError(
-            "the response must be 0 or 1",
-            where="formula",
-            found=f"{odd[0]:g} in {len(odd)} rows"
-            if len(odd)
-            else f"a response of kind {design.response_kind}",
-            expected="0 and 1, a boolean, or two texts",
-        )
-    return design.matrix, yes, None, every
-
-
-def _require_repeats(clusters: Clusters) -> None:
-    weight = np.ones(len(clusters.sign)) if clusters.weight is None else clusters.weight
-    if (clusters.total(weight) < 2).all():
-        raise StatsError(
-            "every subject has one row, so its intercept cannot be told from chance",
-            where="data",
-            found=f"{clusters.n_subjects} rows of {clusters.n_subjects} subjects",
-            expected="some subjects with two visits or more",
-            try_="an ordinary logistic model",
-        )
-    seen_yes = clusters.total(np.where(clusters.sign > 0, weight, 0.0)) > 0
-    seen_no = clusters.total(np.where(clusters.sign < 0, weight, 0.0)) > 0
-    if not (seen_yes & seen_no).any():
-        raise StatsError(
-            "no subject's outcome ever differs from visit to visit, so the spread of intercepts is without limit",
-            where="data",
-            found=f"{int(seen_yes.sum())} subjects with yes throughout, {int(seen_no.sum())} with no throughout",
-            expected="some subjects with both outcomes",
-            try_="a model of one outcome a subject",
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -336,7 +283,7 @@ class LogisticMixed:
         at, weights
             As of `MMRM.ls_means`.
         """
-        shown = "probability" if scale == "probability" else "linear"
+        shown: Scale = "probability" if scale == "probability" else "linear"
         means = means_of(
             self.design,
             self._estimates,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flarefree.errors import ConvergenceError
+from flarefree.stats.mixed.algebra import Floats, invert, solve
 from flarefree.stats.mixed.quadrature import Clusters, Integral
 
 __all__ = ["LogisticFit", "fit_intercepts"]
 
-Floats = NDArray[np.float64]
 
 MAX_STEPS = 200
 SETTLED = 1e-13  # half the gain that the model of the surface promises: parameters to 5e-7 standard errors
@@ -61,7 +60,7 @@ def fit_intercepts(clusters: Clusters, beta: Floats, n_points: int) -> LogisticF
     here, steps = _climbed(here)
     if abs(here.sd) < SMALLEST_SD:
         return _at_boundary(here, steps)
-    scale = np.sqrt(np.diag(np.linalg.inv(_definite(here.curvature))))
+    scale = np.sqrt(np.diag(invert(_definite(here.curvature))))
     information = -here.hessian(scale)
     values = np.linalg.eigvalsh(
         information / np.outer(np.sqrt(np.diag(information)), np.sqrt(np.diag(information)))
@@ -70,7 +69,7 @@ def fit_intercepts(clusters: Clusters, beta: Floats, n_points: int) -> LogisticF
         raise _unsettled(
             "the likelihood is flat at its maximum: the spread of intercepts is not identified", steps
         )
-    covariance = np.linalg.inv(information)
+    covariance = invert(information)
     # one step with the true curvature removes what the approximate one left
     moved = here.moved(covariance @ here.gradient)
     best = moved if moved.log_likelihood >= here.log_likelihood - 1e-9 else here
@@ -85,7 +84,7 @@ def _climbed(here: Integral) -> tuple[Integral, int]:
     """Newton's method with Louis's curvature; steps are halved until the likelihood rises."""
     for step_number in range(MAX_STEPS):
         gradient = here.gradient
-        step = np.linalg.solve(_definite(here.curvature), gradient)
+        step = solve(_definite(here.curvature), gradient)
         promised = float(gradient @ step) / 2.0
         if (
             promised < SETTLED * max(1.0, 1e-3 * abs(here.log_likelihood))
@@ -136,13 +135,13 @@ def _at_boundary(here: Integral, steps: int) -> LogisticFit:
     here = Integral.at(here.clusters, here.beta, 0.0, n_points)
     for _ in range(50):
         information = here.curvature[:-1, :-1]
-        step = np.linalg.solve(information, here.gradient[:-1])
+        step = solve(information, here.gradient[:-1])
         here = Integral.at(here.clusters, here.beta + step, 0.0, n_points)
         if float(step @ information @ step) < 1e-20:
             break
     q = len(here.beta)
     covariance = np.full((q + 1, q + 1), np.nan)
-    covariance[:q, :q] = np.linalg.inv(here.curvature[:-1, :-1])
+    covariance[:q, :q] = invert(here.curvature[:-1, :-1])
     left = np.abs(here.gradient[:-1]) * np.sqrt(np.diag(covariance)[:-1])
     return LogisticFit(here.beta, 0.0, covariance, here.log_likelihood, steps, float(left.max()))
 

@@ -92,7 +92,7 @@ class Clusters:
 
 
 def _miss(sign: Floats, eta: Floats) -> tuple[Floats, Floats]:
-    """log of the probability of what was seen, and 1 minus that probability."""
+    """Log of the probability of what was seen, and 1 minus that probability."""
     odds_against = np.exp(np.minimum(-sign * eta, 700.0))
     return -np.log1p(odds_against), odds_against / (1.0 + odds_against)
 

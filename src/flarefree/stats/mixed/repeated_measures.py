@@ -373,7 +373,7 @@ class MMRM:
         return self.inference.f_test(np.atleast_2d(np.asarray(rows, dtype=float)))
 
     def term_tests(self) -> pl.DataFrame:
-        """For each term, an F test that all its coefficients are zero: term, num_df, den_df, statistic, p_value.
+        """An F test of each term: term, num_df, den_df, statistic, p_value.
 
         With interactions in the model, the test of a main effect is about the reference levels of the
         factors it interacts with.

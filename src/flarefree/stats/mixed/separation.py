@@ -49,7 +49,7 @@ def require_overlap(X: Floats, y: Floats, names: Sequence[str], beta: Floats) ->
     if direction is None:
         return
     size = np.abs(direction)
-    guilty = [names[j] for j in np.flatnonzero(size > 1e-6 * size.max())]
+    guilty = [name for name, s in zip(names, size) if s > 1e-6 * size.max()]
     sure = int(np.sum(np.abs(X @ direction) > 1e-6))
     raise StatsError(
         "the outcomes are separated: a coefficient grows without limit",
