@@ -1,7 +1,7 @@
 """Tables, ranks, means, linear models and multiplicity agree with R.
 
-Expected values: tests/reference/tables/expected.csv, made by run.R there (R 4.2.2, emmeans 1.8.4.1, car 3.1.1;
-versions.txt) from inputs made by make_inputs.py.  Closed forms agree to 1e-8 relative.
+Expected values: tests/reference/tables/expected.csv, made by run.R there (R 4.2.2, emmeans 1.8.4.1,
+car 3.1.1; versions.txt) from inputs made by make_inputs.py.  Closed forms agree to 1e-8 relative.
 """
 
 import csv
