@@ -195,7 +195,7 @@ def _start(design: Design, y: Floats, offset: Floats, family: FamilyName) -> Flo
         return beta / scale
     if family == "gaussian":
         return np.asarray(np.linalg.lstsq(X, y - offset, rcond=None)[0], dtype=np.float64)
-    beta: Floats = np.asarray(np.linalg.lstsq(X, np.log(y + 0.5) - offset, rcond=None)[0], dtype=np.float64)
+    beta = np.asarray(np.linalg.lstsq(X, np.log(y + 0.5) - offset, rcond=None)[0], dtype=np.float64)
     for _ in range(50):
         mu = np.exp(offset + X @ beta)
         step = np.linalg.lstsq(np.sqrt(mu)[:, None] * X, (y - mu) / np.sqrt(mu), rcond=None)[0]

@@ -24,6 +24,7 @@ MAX_STEPS = 100
 LONGEST_STEP = 3.0  # on the scale of log standard deviations: a factor of 20
 SETTLED = 1e-9  # half the decrease that Newton's model promises; one more full step follows
 CONDITION = 1e-9  # smallest eigenvalue of the scaled curvature, of the scaled covariance
+NEAR_SINGULAR = 1e-3  # an eigenvalue of correlations this small after all steps is on its way to zero
 SEEN_SINGULAR = "the covariance matrix tends to a singular one"
 
 
@@ -183,10 +184,11 @@ def _newton(likelihood: Likelihood, theta: Floats) -> _Ascent:
         return _Ascent(None, nothing, "cannot begin: the covariance matrix is not definite", 0)
     is_last = False
     for step_number in range(MAX_STEPS):
-        gradient, hessian = likelihood.derivatives(state)
-        if not np.isfinite(hessian).all():
+        try:
+            gradient, hessian = likelihood.derivatives(state)
+            values, vectors = np.linalg.eigh(hessian)
+        except np.linalg.LinAlgError:
             return _Ascent(None, nothing, SEEN_SINGULAR, step_number)
-        values, vectors = np.linalg.eigh(hessian)
         if is_last:
             return _Ascent(state, hessian, _judged(likelihood, state, hessian), step_number)
         size = np.maximum(np.abs(values), 1e-8 * max(float(np.abs(values).max()), 1e-300))
@@ -204,7 +206,9 @@ def _newton(likelihood: Likelihood, theta: Floats) -> _Ascent:
         state = moved
         if _is_singular(state.sigma):
             return _Ascent(None, nothing, SEEN_SINGULAR, step_number)
-    return _Ascent(None, nothing, f"not settled after {MAX_STEPS} steps", MAX_STEPS)
+    smallest = float(_correlation_eigenvalues(state.sigma).min())
+    outcome = SEEN_SINGULAR if smallest < NEAR_SINGULAR else "not settled"
+    return _Ascent(None, nothing, f"{outcome}; smallest eigenvalue of correlations {smallest:.2g}", MAX_STEPS)
 
 
 def _searched(likelihood: Likelihood, state: State, step: Floats, slope: float, accept: bool) -> State | None:
@@ -222,8 +226,12 @@ def _is_singular(sigma: Floats) -> bool:
     sd = np.sqrt(np.diagonal(sigma, axis1=1, axis2=2))
     if sd.min() < 1e-8 * sd.max():
         return True
-    correlation = sigma / (sd[:, :, None] * sd[:, None, :])
-    return bool(np.linalg.eigvalsh(correlation).min() < CONDITION)
+    return bool(_correlation_eigenvalues(sigma).min() < CONDITION)
+
+
+def _correlation_eigenvalues(sigma: Floats) -> Floats:
+    sd = np.sqrt(np.diagonal(sigma, axis1=1, axis2=2))
+    return np.linalg.eigvalsh(sigma / (sd[:, :, None] * sd[:, None, :]))
 
 
 def _judged(likelihood: Likelihood, state: State, hessian: Floats) -> str:
