@@ -1,8 +1,9 @@
 """Columns of a design from terms: dummy coding with the first level as reference, as R's `contr.treatment`.
 
-In a term, a factor is coded by contrasts if the term without it is in the model too (its margin), and
-by one column a level otherwise; without an intercept the first factor gets a column for each level.
-These are R's rules (`model.matrix`), so that `a:b` without main effects spans what it should.
+In a term, a factor is coded by contrasts if what is left of the term without it (its margin) is part of
+an earlier term, and by one column a level otherwise; without an intercept the first factor gets a column
+for each level.  These are R's rules (`model.matrix`, after [chambers1992] p. 38), so that `a:b` without
+main effects spans what it should.
 """
 
 from __future__ import annotations
@@ -72,17 +73,16 @@ def code_terms(
     terms: Sequence[Term], has_intercept: bool, columns: Mapping[Expr, Column]
 ) -> tuple[CodedTerm, ...]:
     """Decide the coding of each term; the intercept, if any, comes first."""
-    present = {frozenset(term.variables) for term in terms}
     coded: list[CodedTerm] = []
     start = 0
     if has_intercept:
         coded.append(CodedTerm(INTERCEPT, (), (), (), 0, 1))
         start = 1
     first = None if has_intercept else _first_factor(terms, columns)
-    for term in terms:
+    for place, term in enumerate(terms):
         levels = tuple(columns[variable].levels for variable in term.variables)
         is_full = tuple(
-            bool(lv) and ((term, variable) == first or not _has_margin(term, variable, present))
+            bool(lv) and ((term, variable) == first or not _has_margin(term, variable, terms[:place]))
             for variable, lv in zip(term.variables, levels, strict=True)
         )
         width = 1
@@ -93,10 +93,10 @@ def code_terms(
     return tuple(coded)
 
 
-def _has_margin(term: Term, variable: Expr, present: set[frozenset[Expr]]) -> bool:
+def _has_margin(term: Term, variable: Expr, earlier: Sequence[Term]) -> bool:
     margin = frozenset(term.variables) - {variable}
     # The empty margin counts as present even without an intercept: only the first factor makes up for it.
-    return not margin or margin in present
+    return not margin or any(margin <= frozenset(other.variables) for other in earlier)
 
 
 def _first_factor(terms: Sequence[Term], columns: Mapping[Expr, Column]) -> tuple[Term, Expr] | None:
