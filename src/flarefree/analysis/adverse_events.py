@@ -46,7 +46,9 @@ def analyze_adverse_events(trial: Trial, name: str, spec: AdverseEvents) -> Anal
     """Count patients with events, and compare each arm with the reference arm row by row."""
     cohort = trial.require_cohort(spec.population)
     events = _events(trial, cohort, f"analyses.{name}.where")
-    lines = list(_group_lines(trial, cohort, name, spec, events) if spec.groups else _term_lines(cohort, spec, events))
+    lines = list(
+        _group_lines(trial, cohort, name, spec, events) if spec.groups else _term_lines(cohort, spec, events)
+    )
     columns: list[Column] = list(cohort.columns())
     if spec.rates:
         columns += cohort.columns(RATE, "rate per 100 person-years", with_n=False)
@@ -98,10 +100,14 @@ def _term_lines(cohort: Cohort, spec: AdverseEvents, events: pl.DataFrame) -> It
             yield from _terms(cohort, spec, mine, system, 1)
 
 
-def _terms(cohort: Cohort, spec: AdverseEvents, events: pl.DataFrame, level: str, indent: int) -> Iterator[_Line]:
+def _terms(
+    cohort: Cohort, spec: AdverseEvents, events: pl.DataFrame, level: str, indent: int
+) -> Iterator[_Line]:
     if "term" not in spec.by:
         return
-    by_term = {key[0]: part for key, part in events.partition_by("term", as_dict=True, maintain_order=True).items()}
+    by_term = {
+        key[0]: part for key, part in events.partition_by("term", as_dict=True, maintain_order=True).items()
+    }
     for term in _in_order(events, "term", spec.order):
         yield _line(cohort, term, term, level, by_term[term], indent)
 
@@ -139,7 +145,15 @@ def _line(
         for g, patients, n in events.group_by("group").agg(pl.col("subject").n_unique(), pl.len()).iter_rows()
     }
     patients = {g.key: counted.get(g.key, (0, 0))[0] for g in cohort.groups}
-    return _Line(label, term, level, patients, {g.key: counted.get(g.key, (0, 0))[1] for g in cohort.groups}, indent, is_header)
+    return _Line(
+        label,
+        term,
+        level,
+        patients,
+        {g.key: counted.get(g.key, (0, 0))[1] for g in cohort.groups},
+        indent,
+        is_header,
+    )
 
 
 # Rows ----------------------------------------------------------------------------------------------
@@ -151,7 +165,10 @@ def fisher_rows(
     """Fisher's P of every row by comparison: each arm's patients against the reference arm's."""
     return {
         c.key: fisher_many(
-            [row[c.arm] for row in patients], sizes[c.arm], [row[c.reference] for row in patients], sizes[c.reference]
+            [row[c.arm] for row in patients],
+            sizes[c.arm],
+            [row[c.reference] for row in patients],
+            sizes[c.reference],
         )
         for c in trial.comparisons
     }
@@ -163,7 +180,8 @@ def _rows(trial: Trial, cohort: Cohort, spec: AdverseEvents, lines: list[_Line])
     tested = fisher_rows(trial, [line.patients for line in lines], sizes) if spec.test else {}
     for i, line in enumerate(lines):
         cells: dict[str, Cell] = {
-            g: n_percent(n, sizes[g], line.events[g] if spec.show_events else None) for g, n in line.patients.items()
+            g: n_percent(n, sizes[g], line.events[g] if spec.show_events else None)
+            for g, n in line.patients.items()
         }
         cells |= {g + RATE: rate_cell(n, years[g]) for g, n in line.patients.items() if spec.rates}
         cells |= {key: p_value(found[i]) for key, found in tested.items()}

@@ -8,7 +8,7 @@ from itertools import combinations
 import polars as pl
 
 from flarefree.analysis.cells import count, n_percent, number
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.trial import Trial
 from flarefree.protocol.schema import Agreement
 from flarefree.results import AnalysisResult, Column, Row, Table
@@ -27,13 +27,15 @@ def analyze_agreement(trial: Trial, name: str, spec: Agreement) -> AnalysisResul
         pl.col("endpoint").is_in(list(spec.endpoints)) & pl.col("subject").is_in(members)
     )
     if found.height == 0:
-        raise NotComputable("No end point of this table was adjudicated: the data hold no decisions.")
+        raise NotComputableError("No end point of this table was adjudicated: the data hold no decisions.")
     rows: list[Row] = []
     for endpoint in spec.endpoints:
         mine = found.filter(pl.col("endpoint") == endpoint)
         label = trial.spec.endpoints[endpoint].label
         rows.append(Row(label, {}, endpoint=endpoint, is_header=True))
-        rows += _rows(mine, endpoint) if mine.height else [Row("No decisions", {}, endpoint=endpoint, indent=1)]
+        rows += (
+            _rows(mine, endpoint) if mine.height else [Row("No decisions", {}, endpoint=endpoint, indent=1)]
+        )
     table = Table(
         name,
         spec.title,
@@ -55,10 +57,24 @@ def _rows(mine: pl.DataFrame, endpoint: str) -> Iterator[Row]:
     for first, second in combinations(SOURCES, 2):
         yield from _pair(mine, first, second, endpoint)
     final = mine.get_column("final").drop_nulls()
-    yield Row("Final: event", {SINGLE: n_percent(int(final.sum()), final.len())}, "event", "final", 1, endpoint=endpoint)
+    yield Row(
+        "Final: event",
+        {SINGLE: n_percent(int(final.sum()), final.len())},
+        "event",
+        "final",
+        1,
+        endpoint=endpoint,
+    )
     for source, label in SOURCES.items():
         decided = int((mine.get_column("final_from") == source).sum())
-        yield Row(f"Decided by: {label.lower()}", {SINGLE: count(decided)}, "decided_by", source, 1, endpoint=endpoint)
+        yield Row(
+            f"Decided by: {label.lower()}",
+            {SINGLE: count(decided)},
+            "decided_by",
+            source,
+            1,
+            endpoint=endpoint,
+        )
 
 
 def _pair(mine: pl.DataFrame, first: str, second: str, endpoint: str) -> Iterator[Row]:
@@ -69,7 +85,9 @@ def _pair(mine: pl.DataFrame, first: str, second: str, endpoint: str) -> Iterato
     level = f"{first} and {second}"
     words = f"{SOURCES[first]} and {SOURCES[second].lower()}"
     agreed = int((a == b).sum())
-    yield Row(f"{words}: agree", {SINGLE: n_percent(agreed, both.height)}, "agree", level, 1, endpoint=endpoint)
+    yield Row(
+        f"{words}: agree", {SINGLE: n_percent(agreed, both.height)}, "agree", level, 1, endpoint=endpoint
+    )
     for says_first, says_second in ((True, True), (True, False), (False, True), (False, False)):
         n = int(((a == says_first) & (b == says_second)).sum())
         term = f"{'yes' if says_first else 'no'}_{'yes' if says_second else 'no'}"
@@ -81,4 +99,12 @@ def _pair(mine: pl.DataFrame, first: str, second: str, endpoint: str) -> Iterato
     days = apart.to_series().drop_nulls()
     if days.len():
         median = float(days.median() or 0.0)  # type: ignore[arg-type]
-        yield Row("Days between their dates — median", {SINGLE: number(median, 0)}, "days_apart", level, 2, unit="days", endpoint=endpoint)
+        yield Row(
+            "Days between their dates — median",
+            {SINGLE: number(median, 0)},
+            "days_apart",
+            level,
+            2,
+            unit="days",
+            endpoint=endpoint,
+        )

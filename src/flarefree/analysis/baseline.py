@@ -1,4 +1,4 @@
-"""The baseline table: characteristics by arm as counts, means, medians or geometric means, tested where asked.
+"""The baseline table: characteristics by arm as counts, means, medians or geometric means.
 
 A characteristic is a covariate of the protocol, a column of the subjects' table, or the baseline
 value of a measure; which one a name means is decided in `characteristic`.
@@ -14,7 +14,7 @@ import polars as pl
 
 from flarefree.analysis.cells import n_percent, p_value, summary
 from flarefree.analysis.comparing import compare_categories, compare_numbers
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import TOTAL, Cohort, Trial
 from flarefree.protocol.schema import BaselineTable, BaselineVariable
@@ -73,7 +73,7 @@ def characteristic(trial: Trial, cohort: Cohort, name: str) -> Characteristic:
 
     Raises
     ------
-    NotComputable
+    NotComputableError
         The data know nothing under that name.
     """
     covariate = trial.spec.covariates.get(name)
@@ -84,18 +84,22 @@ def characteristic(trial: Trial, cohort: Cohort, name: str) -> Characteristic:
         return _of_measure(trial, cohort, name)
     if name in cohort.subjects.columns:
         return _of_column(name, name.replace("_", " ").capitalize(), "", cohort.subjects.get_column(name), [])
-    raise NotComputable(f"The data hold no “{covariate.label if covariate else name}”.")
+    raise NotComputableError(f"The data hold no “{covariate.label if covariate else name}”.")
 
 
 def _of_column(name: str, label: str, unit: str, values: pl.Series, written: list[str]) -> Characteristic:
     if values.dtype == pl.Boolean:
-        words = pl.Series(name, ["yes" if v else "no" if v is not None else None for v in values], dtype=pl.String)
+        words = pl.Series(
+            name, ["yes" if v else "no" if v is not None else None for v in values], dtype=pl.String
+        )
         return Characteristic(name, label, unit, words, {"yes": "Yes", "no": "No"})
     if values.dtype.is_numeric():
         return Characteristic(name, label, unit, values.cast(pl.Float64).fill_nan(None), {})
     texts = values.cast(pl.String)
     found = sorted(set(texts.drop_nulls().to_list()) - set(written))
-    return Characteristic(name, label, unit, texts, {lv: _SEX.get(lv, lv) if name == "sex" else lv for lv in (*written, *found)})
+    return Characteristic(
+        name, label, unit, texts, {lv: _SEX.get(lv, lv) if name == "sex" else lv for lv in (*written, *found)}
+    )
 
 
 def _of_measure(trial: Trial, cohort: Cohort, name: str) -> Characteristic:
@@ -127,7 +131,7 @@ def analyze_baseline(trial: Trial, name: str, spec: BaselineTable) -> AnalysisRe
     for variable in spec.variables:
         try:
             known = characteristic(trial, cohort, variable.variable)
-        except NotComputable as missing:
+        except NotComputableError as missing:
             warnings.append(f"{missing} Its row is left out.")
             continue
         rows += _rows(trial, cohort, known, variable, spec.show_total)

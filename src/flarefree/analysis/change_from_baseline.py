@@ -16,7 +16,7 @@ import polars as pl
 
 from flarefree.analysis.baseline import characteristic
 from flarefree.analysis.cells import estimate, p_value, summary
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.records_where import patients_where
 from flarefree.analysis.trial import Cohort, Comparison, Trial
@@ -52,7 +52,7 @@ def analyze_change(trial: Trial, name: str, spec: ChangeFromBaseline) -> Analysi
     response = _response(frame, spec)
     known = frame.filter(pl.Series(~np.isnan(response)))
     if known.height == 0:
-        raise NotComputable(f"No patient of “{cohort.label}” has {_label(trial, spec)} at {spec.visit}.")
+        raise NotComputableError(f"No patient of “{cohort.label}” has {_label(trial, spec)} at {spec.visit}.")
     models = _fit(trial, cohort, spec, frame, response)
     pairs = list(trial.pairs()) if spec.pairwise else list(trial.comparisons)
     table = Table(
@@ -82,9 +82,11 @@ def _cohort(trial: Trial, name: str, spec: ChangeFromBaseline) -> Cohort:
     cohort = trial.require_cohort(spec.population)
     if not spec.only:
         return cohort
-    chosen = cohort.restricted(pl.col("subject").is_in(patients_where(trial, f"analyses.{name}.only").implode()))
+    chosen = cohort.restricted(
+        pl.col("subject").is_in(patients_where(trial, f"analyses.{name}.only").implode())
+    )
     if chosen.subjects.height == 0:
-        raise NotComputable(f"No patient of “{cohort.label}” is of the subgroup.")
+        raise NotComputableError(f"No patient of “{cohort.label}” is of the subgroup.")
     return chosen
 
 
@@ -131,7 +133,9 @@ def _fit(
         data["dose"] = np.array([spec.dose[group] for group in frame.get_column("group")], dtype=np.float64)
         by_dose = _attempt("response ~ " + " + ".join(["dose", *terms]), data, missing)
     kind = "Analysis of covariance" if spec.adjust_for_baseline else "Analysis of variance"
-    labels = (["baseline value"] if spec.adjust_for_baseline else []) + [_factor(trial, f) for f in spec.factors]
+    labels = (["baseline value"] if spec.adjust_for_baseline else []) + [
+        _factor(trial, f) for f in spec.factors
+    ]
     method = f"{kind} with treatment" + (f", {', '.join(labels)}" if labels else "")
     method += "; LS means weigh the levels of factors equally"
     return _Models(by_arm, by_dose, method, tuple(missing))
@@ -168,7 +172,9 @@ def _warnings(models: _Models) -> Iterator[str]:
 
 
 def _dose_column(trial: Trial, models: _Models) -> tuple[Column, ...]:
-    return (Column(DOSE_RESPONSE, "Dose response"),) if models.by_dose is not None and trial.comparisons else ()
+    return (
+        (Column(DOSE_RESPONSE, "Dose response"),) if models.by_dose is not None and trial.comparisons else ()
+    )
 
 
 def _summary_rows(
@@ -186,7 +192,10 @@ def _summary_rows(
     analyzed = frame.filter(pl.col("value").is_not_null())
     for label, term, column in parts:
         values = {
-            g.key: analyzed.filter(pl.col("group") == g.key).select(column.fill_null(np.nan)).to_series().to_numpy()
+            g.key: analyzed.filter(pl.col("group") == g.key)
+            .select(column.fill_null(np.nan))
+            .to_series()
+            .to_numpy()
             for g in cohort.groups
         }
         level = spec.visit if term != "baseline" else spec.baseline_visit
@@ -224,7 +233,9 @@ _LIMITS = ("estimate", "conf_low", "conf_high", "std_error")
 
 
 def _mean_cell(row: dict[str, Any] | None) -> Cell:
-    return Cell("mean_se", {"mean": row["estimate"] if row else None, "std_error": row["std_error"] if row else None})
+    return Cell(
+        "mean_se", {"mean": row["estimate"] if row else None, "std_error": row["std_error"] if row else None}
+    )
 
 
 def _difference(model: LinearModel, pair: Comparison) -> dict[str, Any]:

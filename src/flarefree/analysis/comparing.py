@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flarefree.analysis.outcome import NotComputable
+from flarefree.analysis.outcome import NotComputableError
 from flarefree.errors import StatsError
 
 if TYPE_CHECKING:
@@ -114,4 +114,4 @@ def _compare(test: str, groups: list[Floats]) -> TestResult:
         from flarefree.stats.ranks import kruskal_wallis
 
         return kruskal_wallis(values, labels)
-    raise NotComputable(f"A number cannot be compared by “{test}”.")
+    raise NotComputableError(f"A number cannot be compared by “{test}”.")

@@ -13,7 +13,7 @@ from flarefree.analysis.cells import estimate, n_percent, p_value
 from flarefree.analysis.comparing import fisher_of_counts
 from flarefree.analysis.effects import Effects, compute_effects
 from flarefree.analysis.hazards import Times, times_to, untimed_warning
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.lineage import events_anchor
@@ -45,7 +45,9 @@ def analyze_components(trial: Trial, name: str, spec: Components) -> AnalysisRes
         tuple(rows),
         stub="End point — no. of patients (%)",
         population=spec.population,
-        footnotes=("Where an arm had no events the hazard ratio has no estimate, and P is the log-rank test's.",),
+        footnotes=(
+            "Where an arm had no events the hazard ratio has no estimate, and P is the log-rank test's.",
+        ),
     )
     return finish(name, spec, tables=[table], warnings=warnings, methods=[m for m in methods if m])
 
@@ -56,7 +58,7 @@ def _row(trial: Trial, cohort: Cohort, endpoint: str, p: str) -> tuple[Row, list
         return _state_row(trial, cohort, endpoint), []
     try:
         times = times_to(trial, cohort, endpoint)
-    except NotComputable as reason:
+    except NotComputableError as reason:
         return Row(label, term="time_to_event", endpoint=endpoint), [str(reason)]
     effects = compute_effects(trial, times)
     cells: dict[str, Cell] = dict(_event_cells(times))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from flarefree.analysis.cells import geometric_mean_of, sd, std_error, summary
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits, visit_x
@@ -67,7 +67,7 @@ def analyze_course(trial: Trial, name: str, spec: Course) -> AnalysisResult:
         panels += _panel(trial, cohort, spec, measure, points)
     if not tables:
         labels = ", ".join(_label(trial, m) for m in spec.measures)
-        raise NotComputable(f"The data hold none of: {labels}.")
+        raise NotComputableError(f"The data hold none of: {labels}.")
     figures = [_figure(trial, name, spec, panels)] if spec.figure else []
     return finish(name, spec, tables=tables, figures=figures, warnings=warnings, methods=_methods(spec))
 
@@ -107,7 +107,9 @@ def _last_values(later: pl.DataFrame, visits: list[Visit]) -> pl.DataFrame:
     """Each patient's last value after baseline and within the schedule; unscheduled ones count too."""
     last_day = max((v.last_day or v.day for v in visits), default=0)
     within = later.filter(pl.col("day") <= last_day) if last_day else later
-    return within.sort("subject", "day", maintain_order=True).unique("subject", keep="last", maintain_order=True)
+    return within.sort("subject", "day", maintain_order=True).unique(
+        "subject", keep="last", maintain_order=True
+    )
 
 
 def _table(

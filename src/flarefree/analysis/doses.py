@@ -13,7 +13,7 @@ import polars as pl
 
 from flarefree.analysis.cells import summary
 from flarefree.analysis.dosing import active_regimens, parse_target, records_of
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits
@@ -26,7 +26,7 @@ __all__ = ["analyze_doses"]
 def analyze_doses(trial: Trial, name: str, spec: DoseByVisit) -> AnalysisResult:
     """Mean dose and mean trough at each visit, in the arms that take the drug."""
     if trial.is_masked:
-        raise NotComputable("Arms are masked: doses would tell them apart.")
+        raise NotComputableError("Arms are masked: doses would tell them apart.")
     cohort = trial.require_cohort(spec.population)
     arms = _arms(trial, cohort, spec)
     visits = chosen_visits(trial, spec.visits)
@@ -35,7 +35,9 @@ def analyze_doses(trial: Trial, name: str, spec: DoseByVisit) -> AnalysisResult:
     if spec.trough:
         rows += _trough_rows(trial, cohort, spec, visits, list(arms))
     if not any(cell.stats.get("n") for row in rows for cell in row.cells.values()):
-        raise NotComputable(f"The data hold no doses of {spec.drug}" + (" and no troughs." if spec.trough else "."))
+        raise NotComputableError(
+            f"The data hold no doses of {spec.drug}" + (" and no troughs." if spec.trough else ".")
+        )
     table = Table(
         name,
         spec.title,
@@ -56,11 +58,16 @@ def _arms(trial: Trial, cohort: Cohort, spec: DoseByVisit) -> dict[str, list[Reg
         if spec.arm in ("", group.key):
             by_drug = {drug.casefold(): r for drug, r in active_regimens(trial, group.key).items()}
             mine = by_drug.get(spec.drug.casefold(), [])
-            named = [r for rs in by_drug.values() for r in rs if spec.drug.casefold() in {c.casefold() for c in r.codes}]
+            named = [
+                r
+                for rs in by_drug.values()
+                for r in rs
+                if spec.drug.casefold() in {c.casefold() for c in r.codes}
+            ]
             if mine or named:
                 found[group.key] = mine or named
     if not found:
-        raise NotComputable(f"No arm of the protocol takes {spec.drug}.")
+        raise NotComputableError(f"No arm of the protocol takes {spec.drug}.")
     return found
 
 
@@ -115,7 +122,11 @@ def _trough_rows(
         mine = at.filter(pl.col("visit") == visit.name)
         cells = {
             arm: summary(
-                mine.filter(pl.col("group") == arm).get_column("value").cast(pl.Float64).fill_null(np.nan).to_numpy(),
+                mine.filter(pl.col("group") == arm)
+                .get_column("value")
+                .cast(pl.Float64)
+                .fill_null(np.nan)
+                .to_numpy(),
                 "mean_sd",
                 measure.digits,
             )

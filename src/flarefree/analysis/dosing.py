@@ -156,11 +156,15 @@ def target_totals(stretches: pl.DataFrame, regimens: list[Regimen], weights: pl.
             continue
         first = regimen.from_day - 1
         last = pl.lit((regimen.until - 1) if regimen.until is not None else 10**6, dtype=pl.Int64)
-        inside = pl.min_horizontal(pl.col("end"), last) - pl.max_horizontal(pl.col("start"), pl.lit(first)) + 1
+        inside = (
+            pl.min_horizontal(pl.col("end"), last) - pl.max_horizontal(pl.col("start"), pl.lit(first)) + 1
+        )
         weight = pl.col("weight") if target.is_per_kg else pl.lit(1.0)
         parts.append(
             stretches.join(weights, on="subject", how="left").select(
-                "subject", asked=inside.clip(lower_bound=0) * target.amount * weight, is_known=weight.is_not_null()
+                "subject",
+                asked=inside.clip(lower_bound=0) * target.amount * weight,
+                is_known=weight.is_not_null(),
             )
         )
     if not parts:

@@ -10,7 +10,7 @@ import polars as pl
 
 from flarefree.analysis.cells import estimate, p_value
 from flarefree.analysis.hazards import UNADJUSTED, HazardRatios, Times, fit_hazard_ratios, run_logrank
-from flarefree.analysis.outcome import NotComputable, NotYetComputed
+from flarefree.analysis.outcome import NotComputableError
 from flarefree.analysis.trial import Trial
 from flarefree.protocol.schema import Model
 from flarefree.results import Row
@@ -105,7 +105,7 @@ def _logrank(
 ) -> LogrankTest | None:
     try:
         return run_logrank(trial, times, arms, strata)
-    except (NotComputable, NotYetComputed) as reason:
+    except NotComputableError as reason:
         missing.append(("Log-rank test", str(reason)))
         return None
 
@@ -113,7 +113,7 @@ def _logrank(
 def _hazard_ratios(trial: Trial, times: Times, model: Model, missing: Missing) -> HazardRatios | None:
     try:
         return fit_hazard_ratios(trial, times, model)
-    except (NotComputable, NotYetComputed) as reason:
+    except NotComputableError as reason:
         missing.append((model.label, str(reason)))
         return None
 
@@ -130,7 +130,7 @@ def model_rows(model: HazardRatios) -> Iterator[Row]:
 
 
 def effects_frame(trial: Trial, effects: Effects, p: str) -> pl.DataFrame:
-    """The first model's hazard ratios with the P value asked for (`logrank` or `wald`), as figures write them."""
+    """The first model's hazard ratios with the P value asked for (`logrank` or `wald`)."""
     rows = []
     for comparison in trial.comparisons:
         ratio = effects.models[0].by_comparison[comparison.key] if effects.models else {}

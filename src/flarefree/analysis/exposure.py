@@ -1,4 +1,4 @@
-"""Exposure and compliance: mean daily dose, share at 80% of target or more, duration, prednisone at or under its ceiling.
+"""Exposure and compliance: doses taken, the share at 80% of target, duration, prednisone under its ceiling.
 
 A patient's mean daily dose is the total dose over the days on the drug.  Compliance holds that total
 against what the protocol asked on the same days: by weight where the target is per kilogram, and by
@@ -24,7 +24,7 @@ from flarefree.analysis.dosing import (
     target_totals,
 )
 from flarefree.analysis.glucocorticoids import at_or_under_ceiling
-from flarefree.analysis.outcome import NotComputable, finish, plain
+from flarefree.analysis.outcome import NotComputableError, finish, plain
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Group, Trial
 from flarefree.protocol.schema import Exposure, Regimen
@@ -46,12 +46,12 @@ class _Taken:
 def analyze_exposure(trial: Trial, name: str, spec: Exposure) -> AnalysisResult:
     """Doses by drug and arm, and glucocorticoids under the ceiling."""
     if trial.is_masked:
-        raise NotComputable("Arms are masked: doses would tell them apart.")
+        raise NotComputableError("Arms are masked: doses would tell them apart.")
     whole = trial.require_cohort(spec.population)
     cohort = _among_events(trial, whole, spec)
     taken = [t for group in cohort.groups for t in _taken(trial, cohort, group)]
     if not any(t.frame.height for t in taken):
-        raise NotComputable("The data hold no doses of the drugs of this protocol.")
+        raise NotComputableError("The data hold no doses of the drugs of this protocol.")
     rows: list[Row] = []
     for show in spec.show:
         rows += _ROWS[show](trial, cohort, spec, taken)
@@ -82,7 +82,7 @@ def _among_events(trial: Trial, cohort: Cohort, spec: Exposure) -> Cohort:
     ).get_column("subject")
     among = cohort.restricted(pl.col("subject").is_in(had.implode()), f"{cohort.label} with {label}")
     if among.subjects.height == 0:
-        raise NotComputable(f"Nobody had the event “{label}”.")
+        raise NotComputableError(f"Nobody had the event “{label}”.")
     return among
 
 
@@ -109,7 +109,9 @@ def _weights(trial: Trial, cohort: Cohort) -> pl.DataFrame:
             return subjects.select("subject", weight=pl.col(name).cast(pl.Float64))
     for name, measure in trial.spec.measures.items():
         if measure.unit == "kg":
-            return subjects.select("subject").with_columns(baseline_values(trial, cohort, name).alias("weight"))
+            return subjects.select("subject").with_columns(
+                baseline_values(trial, cohort, name).alias("weight")
+            )
     return subjects.select("subject", weight=pl.lit(None, dtype=pl.Float64))
 
 
@@ -117,7 +119,7 @@ def _weightless(taken: list[_Taken]) -> list[str]:
     unjudged = sum(t.frame.filter(pl.col("asked").is_null() & (pl.col("total") > 0)).height for t in taken)
     if not unjudged:
         return []
-    return [f"{unjudged} patients have no target dose (no weight, or no target in the protocol); they are not judged."]
+    return [f"{unjudged} patients have no target dose (no weight, or none in the protocol): not judged."]
 
 
 def _per_drug(
@@ -141,7 +143,13 @@ def _daily_dose(trial: Trial, cohort: Cohort, spec: Exposure, taken: list[_Taken
 def _cumulative(trial: Trial, cohort: Cohort, spec: Exposure, taken: list[_Taken]) -> Iterator[Row]:
     for row in _per_drug(taken, "Cumulative dose", "cumulative_dose", pl.col("total"), "mean_sd"):
         unit = row.unit.removesuffix("/day")
-        yield Row(row.label.replace(row.unit, unit) if unit else row.label, row.cells, row.term, row.level, unit=unit)
+        yield Row(
+            row.label.replace(row.unit, unit) if unit else row.label,
+            row.cells,
+            row.term,
+            row.level,
+            unit=unit,
+        )
 
 
 def _duration(trial: Trial, cohort: Cohort, spec: Exposure, taken: list[_Taken]) -> Iterator[Row]:
@@ -150,7 +158,10 @@ def _duration(trial: Trial, cohort: Cohort, spec: Exposure, taken: list[_Taken])
     for group in cohort.groups:
         frames = [t.frame.select("subject", "first", "last") for t in taken if t.group.key == group.key]
         days = (
-            pl.concat(frames).group_by("subject").agg(days=pl.col("last").max() - pl.col("first").min() + 1).sort("subject")
+            pl.concat(frames)
+            .group_by("subject")
+            .agg(days=pl.col("last").max() - pl.col("first").min() + 1)
+            .sort("subject")
             if frames
             else pl.DataFrame(schema={"days": pl.Int64})
         )
@@ -166,7 +177,9 @@ def _adherence(trial: Trial, cohort: Cohort, spec: Exposure, taken: list[_Taken]
             judged = t.frame.filter(pl.col("asked").is_not_null())
             if t.drug == drug and judged.height:
                 # A ratio of sums: 1e-9 keeps a patient who took exactly 80% on the right side of rounding.
-                reached = judged.filter(pl.col("total") >= (spec.adherence_threshold - 1e-9) * pl.col("asked"))
+                reached = judged.filter(
+                    pl.col("total") >= (spec.adherence_threshold - 1e-9) * pl.col("asked")
+                )
                 cells[t.group.key] = n_percent(reached.height, judged.height)
         if cells:
             yield Row(f"At least {share}% of target dose, {drug} — no. (%)", cells, "adherence", drug)
@@ -180,7 +193,11 @@ def _prednisone(trial: Trial, cohort: Cohort, spec: Exposure, taken: list[_Taken
     sizes = cohort.sizes
     counted = dict(judged.filter("is_under").group_by("group").len().iter_rows())
     cells = {g.key: n_percent(counted.get(g.key, 0), sizes[g.key]) for g in cohort.groups}
-    yield Row(f"Prednisone or equivalent at most {ceiling} throughout — no. (%)", cells, "prednisone_at_or_under_ceiling")
+    yield Row(
+        f"Prednisone or equivalent at most {ceiling} throughout — no. (%)",
+        cells,
+        "prednisone_at_or_under_ceiling",
+    )
 
 
 _ROWS = {

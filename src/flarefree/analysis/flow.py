@@ -1,4 +1,4 @@
-"""Participant flow as CONSORT draws it, counted from the data: screened, allocated, treated, withdrawn, analyzed."""
+"""Participant flow as CONSORT draws it, counted from the data: from screening to analysis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from flarefree.analysis.cells import count
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import TOTAL, Cohort, Trial
 from flarefree.protocol.schema import ParticipantFlow
@@ -42,7 +42,7 @@ def analyze_flow(trial: Trial, name: str, spec: ParticipantFlow) -> AnalysisResu
     """Follow every subject of the data from screening to analysis."""
     subjects = trial.derivation.subjects
     if subjects.height == 0:
-        raise NotComputable("The study has no subjects.")
+        raise NotComputableError("The study has no subjects.")
     cohort = trial.require_cohort(spec.population)
     boxes = [*_boxes_above(trial, cohort), *_boxes_by_arm(trial, cohort)]
     table = Table(
@@ -73,7 +73,9 @@ def analyze_flow(trial: Trial, name: str, spec: ParticipantFlow) -> AnalysisResu
     )
 
 
-_NO_SCREENING = "The data hold nobody who was screened and not enrolled; who was screened is therefore not known."
+_NO_SCREENING = (
+    "The data hold nobody who was screened and not enrolled; who was screened is therefore not known."
+)
 
 
 def _boxes_above(trial: Trial, cohort: Cohort) -> Iterator[_Box]:

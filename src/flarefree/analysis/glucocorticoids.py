@@ -42,7 +42,9 @@ def at_or_under_ceiling(trial: Trial, cohort: Cohort) -> pl.DataFrame | None:
         return None
     factor = conversion_factor(ceiling.unit, "mg/day")
     allowed = ceiling.amount * (factor.value if factor else 1.0)
-    joined = cohort.subjects.select("subject", "group").join(doses, on="subject", how="left", maintain_order="left")
+    joined = cohort.subjects.select("subject", "group").join(
+        doses, on="subject", how="left", maintain_order="left"
+    )
     return joined.with_columns(is_under=pl.col("highest").fill_null(0.0) <= allowed + 1e-9)
 
 
@@ -92,7 +94,9 @@ def _strengths(named: set[str]) -> dict[str, float]:
 
 def _in_mg(records: pl.DataFrame) -> pl.Expr:
     units = records.get_column("unit").unique().to_list()
-    factors = {u: f.value for u in units if (f := conversion_factor(f"{u or 'mg'}/day", "mg/day")) is not None}
+    factors = {
+        u: f.value for u in units if (f := conversion_factor(f"{u or 'mg'}/day", "mg/day")) is not None
+    }
     return pl.col("unit").replace_strict(factors, default=1.0, return_dtype=pl.Float64)
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from flarefree.analysis.baseline import characteristic
-from flarefree.analysis.outcome import NotComputable
+from flarefree.analysis.outcome import NotComputableError
 from flarefree.analysis.trial import Cohort, Comparison, Trial
 from flarefree.errors import NoEventsError, SingularDesignError, StatsError
 from flarefree.protocol.schema import Model
@@ -89,7 +89,7 @@ def times_to(trial: Trial, cohort: Cohort, endpoint: str) -> Times:
 
     Raises
     ------
-    NotComputable
+    NotComputableError
         None of them has.
     """
     label = trial.spec.endpoints[endpoint].label
@@ -102,7 +102,7 @@ def times_to(trial: Trial, cohort: Cohort, endpoint: str) -> Times:
     )
     joined = cohort.of(found.unique("subject", keep="first", maintain_order=True)).sort("subject")
     if joined.height == 0:
-        raise NotComputable(f"No patient of “{cohort.label}” has a time to “{label}”.")
+        raise NotComputableError(f"No patient of “{cohort.label}” has a time to “{label}”.")
     timed = cohort.restricted(pl.col("subject").is_in(joined.get_column("subject").implode()))
     return Times(endpoint, label, timed, joined, cohort.subjects.height - joined.height)
 
@@ -152,7 +152,7 @@ def fit_hazard_ratios(trial: Trial, times: Times, model: Model = UNADJUSTED) -> 
 
     Raises
     ------
-    NotComputable
+    NotComputableError
         There are no events, no two arms to compare, or the covariates do not allow a fit.
     """
     require_two_arms(trial, times)
@@ -176,22 +176,28 @@ def fit_hazard_ratios(trial: Trial, times: Times, model: Model = UNADJUSTED) -> 
     found = {c.key: _ratio(fit, arms, kept, c) for c in trial.comparisons}
     omitted = int((~known).sum())
     return HazardRatios(
-        model.label, _method(trial, fit, model), found, kept.frame.height, omitted, fit.loglik, tuple(fit.warnings)
+        model.label,
+        _method(trial, fit, model),
+        found,
+        kept.frame.height,
+        omitted,
+        fit.loglik,
+        tuple(fit.warnings),
     )
 
 
 def require_two_arms(trial: Trial, times: Times) -> None:
     """Raise unless an arm can be compared with the reference arm, and somebody had the event."""
     if not trial.comparisons:
-        raise NotComputable("Arms are masked: nothing is compared until the key is released.")
+        raise NotComputableError("Arms are masked: nothing is compared until the key is released.")
     occupied = {group.key for group in times.cohort.occupied}
     if trial.spec.reference_arm not in occupied:
         label = trial.spec.arms[trial.spec.reference_arm].label
-        raise NotComputable(f"The reference arm, {label}, has no patients.")
+        raise NotComputableError(f"The reference arm, {label}, has no patients.")
     if len(occupied) < 2:
-        raise NotComputable("Only one arm has patients: there is nothing to compare it with.")
+        raise NotComputableError("Only one arm has patients: there is nothing to compare it with.")
     if not times.frame.get_column("is_event").any():
-        raise NotComputable(f"Nobody had the event “{times.label}”.")
+        raise NotComputableError(f"Nobody had the event “{times.label}”.")
 
 
 def _indicators(times: Times, arms: Sequence[str]) -> Floats:
@@ -200,7 +206,7 @@ def _indicators(times: Times, arms: Sequence[str]) -> Floats:
 
 
 def _covariates(trial: Trial, times: Times, names: Sequence[str]) -> tuple[Floats, list[str]]:
-    """Columns of covariates: numbers as they are, categories as indicators of all levels but the first met."""
+    """Columns of covariates: numbers as they are, categories as indicators of all levels but the first."""
     columns: list[Floats] = []
     labels: list[str] = []
     for name in names:
@@ -246,13 +252,13 @@ def _fit(
 
         return fit_cox(time, event, x, names=names, strata=joint, cluster=labels)
     except NoEventsError:
-        raise NotComputable(f"Nobody had the event “{times.label}”.") from None
+        raise NotComputableError(f"Nobody had the event “{times.label}”.") from None
     except SingularDesignError:
-        raise NotComputable(
+        raise NotComputableError(
             f"The covariates of “{model.label}” do not vary enough among these patients to adjust for them."
         ) from None
     except StatsError as trouble:
-        raise NotComputable(f"The model “{model.label}” could not be fitted: {trouble.what}.") from None
+        raise NotComputableError(f"The model “{model.label}” could not be fitted: {trouble.what}.") from None
 
 
 def _fit_frailty(
@@ -265,7 +271,7 @@ def _fit_frailty(
 ) -> CoxFit:
     """A shared gamma frailty, the formula's default; columns are renamed, so that any label will do."""
     if cluster is None:
-        raise NotComputable(f"The model “{model.label}” names no cluster for its frailty.")
+        raise NotComputableError(f"The model “{model.label}” names no cluster for its frailty.")
     from flarefree.stats.survival import cox
 
     columns: dict[str, Any] = {f"x{i}": x[:, i] for i in range(x.shape[1])}
@@ -279,7 +285,9 @@ def _fit_frailty(
 
 def _ratio(fit: CoxFit, arms: list[str], times: Times, comparison: Comparison) -> dict[str, float | None]:
     """The hazard ratio of one comparison; none where either arm is empty or had no events."""
-    if comparison.arm not in arms or not (times.events(comparison.arm) and times.events(comparison.reference)):
+    if comparison.arm not in arms or not (
+        times.events(comparison.arm) and times.events(comparison.reference)
+    ):
         return dict(_NO_ESTIMATE)
     i = arms.index(comparison.arm)
     return {
@@ -311,15 +319,15 @@ def run_logrank(trial: Trial, times: Times, arms: Sequence[str], strata: Sequenc
 
     Raises
     ------
-    NotComputable
+    NotComputableError
         There are no events among them, or only one of them has patients.
     """
     require_two_arms(trial, times)
     mine = times.within(times.frame.get_column("group").is_in(list(arms)))
     if mine.frame.get_column("group").n_unique() < 2:
-        raise NotComputable("Only one arm has patients: there is nothing to compare it with.")
+        raise NotComputableError("Only one arm has patients: there is nothing to compare it with.")
     if not mine.frame.get_column("is_event").any():
-        raise NotComputable(f"Nobody had the event “{times.label}”.")
+        raise NotComputableError(f"Nobody had the event “{times.label}”.")
     from flarefree.stats.survival import logrank
 
     labels = _labels(trial, mine, strata)
@@ -339,7 +347,7 @@ def interaction_p(trial: Trial, times: Times, subgroup: pl.Series) -> float:
 
     Raises
     ------
-    NotComputable
+    NotComputableError
         Fewer than two levels or two arms, or no events.
     """
     from flarefree.stats.distributions import chi_square_tail
@@ -349,14 +357,14 @@ def interaction_p(trial: Trial, times: Times, subgroup: pl.Series) -> float:
     require_two_arms(trial, kept)
     levels = sorted(set(labels.tolist()))
     if len(levels) < 2:
-        raise NotComputable("All patients are of one level: there is no interaction.")
+        raise NotComputableError("All patients are of one level: there is no interaction.")
     arms = [g.key for g in kept.cohort.occupied if g.key != trial.spec.reference_arm]
     treatment = _indicators(kept, arms)
     group = np.column_stack([(labels == level).astype(np.float64) for level in levels[1:]])
     products = np.column_stack([treatment[:, [i]] * group for i in range(len(arms))])
     occupied = products.any(axis=0)  # an arm may lack a level: its product says nothing
     if not occupied.any():
-        raise NotComputable("No level of the subgroup has patients of both arms.")
+        raise NotComputableError("No level of the subgroup has patients of both arms.")
     products = products[:, occupied]
     additive = np.column_stack([treatment, group])
     without = _fit(kept, additive, [f"x{i}" for i in range(additive.shape[1])], UNADJUSTED, [], [])

@@ -9,7 +9,7 @@ import polars as pl
 
 from flarefree.analysis.cells import count, n_percent, p_value
 from flarefree.analysis.comparing import fisher_many, fisher_of_counts
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import OVERALL, Cohort, Trial
 from flarefree.analysis.visits import visit_names
@@ -26,9 +26,11 @@ def analyze_laboratory(trial: Trial, name: str, spec: LaboratoryAbnormalities) -
     cohort = trial.require_cohort(spec.population)
     judged = cohort.of(judged_values(trial, spec))
     if judged.height == 0:
-        raise NotComputable("No laboratory value after day 1 has limits of normal.")
+        raise NotComputableError("No laboratory value after day 1 has limits of normal.")
     ever = judged.group_by("subject", "group", "measure").agg(pl.col(*KINDS).any())
-    measures = [m for m in (spec.measures or tuple(trial.spec.measures)) if (ever.get_column("measure") == m).any()]
+    measures = [
+        m for m in (spec.measures or tuple(trial.spec.measures)) if (ever.get_column("measure") == m).any()
+    ]
     rows: list[Row] = []
     for measure in measures:
         rows += _rows(trial, cohort, ever.filter(pl.col("measure") == measure), measure)
@@ -36,7 +38,11 @@ def analyze_laboratory(trial: Trial, name: str, spec: LaboratoryAbnormalities) -
     table = Table(
         name,
         spec.title,
-        (*cohort.columns(), *trial.comparison_columns("P value"), *(trial.overall_column("P value, all arms") if several else ())),
+        (
+            *cohort.columns(),
+            *trial.comparison_columns("P value"),
+            *(trial.overall_column("P value, all arms") if several else ()),
+        ),
         tuple(rows),
         stub="Test — no. of patients (% of those with a judged value)",
         population=spec.population,
@@ -54,7 +60,9 @@ def analyze_laboratory(trial: Trial, name: str, spec: LaboratoryAbnormalities) -
 
 def judged_values(trial: Trial, spec: LaboratoryAbnormalities) -> pl.DataFrame:
     """Observed values after day 1 that have limits of normal: subject, measure, low, high, abnormal."""
-    wanted = pl.col("measure").is_in(list(spec.measures)) if spec.measures else pl.col("measure").is_not_null()
+    wanted = (
+        pl.col("measure").is_in(list(spec.measures)) if spec.measures else pl.col("measure").is_not_null()
+    )
     visits = sorted(visit_names(trial, spec.visits))
     scheduled = pl.col("visit").str.to_lowercase().is_in(visits) if visits else pl.lit(True)
     low, high = pl.col("value") < pl.col("lower_limit"), pl.col("value") > pl.col("upper_limit")
@@ -78,7 +86,9 @@ def _rows(trial: Trial, cohort: Cohort, ever: pl.DataFrame, measure: str) -> lis
     label = trial.spec.measures[measure].label
     by_group = {g.key: ever.filter(pl.col("group") == g.key) for g in cohort.groups}
     totals = {key: part.height for key, part in by_group.items()}
-    header = Row(label, {k: count(n) for k, n in totals.items()}, "assessed", endpoint=measure, is_header=True)
+    header = Row(
+        label, {k: count(n) for k, n in totals.items()}, "assessed", endpoint=measure, is_header=True
+    )
     rows = [header]
     for kind, words in KINDS.items():
         counts = {key: int(part.get_column(kind).sum()) for key, part in by_group.items()}

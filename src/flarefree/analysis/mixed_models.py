@@ -14,7 +14,7 @@ import polars as pl
 from flarefree.analysis.baseline import characteristic
 from flarefree.analysis.cells import estimate, p_value, percent_ci
 from flarefree.analysis.courses import COURSE_SCHEMA
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits, visit_x
@@ -41,15 +41,17 @@ def analyze_mixed_model(trial: Trial, name: str, spec: MixedModel) -> AnalysisRe
     for measure in spec.measures:
         try:
             fit = _fit_mmrm(trial, cohort, spec, measure, visits)
-        except NotComputable as reason:
+        except NotComputableError as reason:
             missing.append(f"{_label(trial, measure)}: {reason}")
             continue
         methods.append(_mmrm_method(fit))
         tables.append(_mmrm_table(trial, cohort, name, spec, measure, fit))
-        panels += _panel(trial, cohort, _title(trial, measure), _means(fit.ls_means(("arm", "visit"))), visits)
+        panels += _panel(
+            trial, cohort, _title(trial, measure), _means(fit.ls_means(("arm", "visit"))), visits
+        )
         missing += [f"{_label(trial, measure)}: {warning}." for warning in fit.warnings]
     if not tables:
-        raise NotComputable(" ".join(missing))
+        raise NotComputableError(" ".join(missing))
     figure = _figure(name, spec, "Least-squares mean", panels, visits)
     return finish(
         name,
@@ -68,7 +70,9 @@ def analyze_logistic_mixed_model(trial: Trial, name: str, spec: LogisticMixedMod
     fit = _fit_logistic(trial, cohort, spec, visits)
     table = _logistic_table(trial, cohort, name, spec, fit)
     means = _means(fit.ls_means(("arm", "visit"), kind="marginal"))
-    percent = {key: {k: None if v is None else 100.0 * v for k, v in row.items()} for key, row in means.items()}
+    percent = {
+        key: {k: None if v is None else 100.0 * v for k, v in row.items()} for key, row in means.items()
+    }
     panels = _panel(trial, cohort, trial.spec.endpoints[spec.endpoint].label, percent, visits)
     return finish(
         name,
@@ -82,10 +86,10 @@ def analyze_logistic_mixed_model(trial: Trial, name: str, spec: LogisticMixedMod
 
 def _require_comparable(trial: Trial, population: str) -> Cohort:
     if not trial.comparisons:
-        raise NotComputable(MASKED_REASON)
+        raise NotComputableError(MASKED_REASON)
     cohort = trial.require_cohort(population)
     if len(cohort.occupied) < 2:
-        raise NotComputable("Only one arm has patients: there is nothing to compare it with.")
+        raise NotComputableError("Only one arm has patients: there is nothing to compare it with.")
     return cohort
 
 
@@ -107,15 +111,17 @@ def _fit_mmrm(trial: Trial, cohort: Cohort, spec: MixedModel, measure: str, visi
 
     data = _values(trial, cohort, measure, visits)
     if data.height == 0:
-        raise NotComputable("the data hold no values after baseline.")
+        raise NotComputableError("the data hold no values after baseline.")
     wanted = list(spec.covariance)
     formula = spec.formula
     if "|" not in formula:
         formula += f" + {wanted[0]}(visit | subject)"
     try:
-        return mmrm(formula, _typed(trial, cohort, data, visits, formula), df=spec.df, fallback=tuple(wanted[1:]))
+        return mmrm(
+            formula, _typed(trial, cohort, data, visits, formula), df=spec.df, fallback=tuple(wanted[1:])
+        )
     except StatsError as trouble:
-        raise NotComputable(f"the model could not be fitted: {trouble.what}.") from None
+        raise NotComputableError(f"the model could not be fitted: {trouble.what}.") from None
 
 
 def _fit_logistic(
@@ -128,12 +134,13 @@ def _fit_logistic(
     )
     data = at_visits(cohort.of(known), visits).with_columns(response=pl.col("holds").cast(pl.Float64))
     if data.height == 0:
-        raise NotComputable(f"No patient could be assessed for “{trial.spec.endpoints[spec.endpoint].label}”.")
+        label = trial.spec.endpoints[spec.endpoint].label
+        raise NotComputableError(f"No patient could be assessed for “{label}”.")
     formula = spec.formula if "|" in spec.formula else f"{spec.formula} + (1 | subject)"
     try:
         return logistic_mixed(formula, _typed(trial, cohort, data, visits, formula))
     except StatsError as trouble:
-        raise NotComputable(f"The model could not be fitted: {trouble.what}.") from None
+        raise NotComputableError(f"The model could not be fitted: {trouble.what}.") from None
 
 
 def _values(trial: Trial, cohort: Cohort, measure: str, visits: list[Visit]) -> pl.DataFrame:
@@ -166,7 +173,9 @@ def _typed(
             typed = typed.join(column, on="subject", how="left", maintain_order="left")
     for name in ("site", "region", "country"):
         if name in formula and name not in typed.columns:
-            typed = typed.join(cohort.subjects.select("subject", name), on="subject", how="left", maintain_order="left")
+            typed = typed.join(
+                cohort.subjects.select("subject", name), on="subject", how="left", maintain_order="left"
+            )
     return typed
 
 
@@ -189,9 +198,7 @@ def _mmrm_method(fit: MMRM) -> str:
     return "Mixed model for repeated measures: " + "; ".join(f"{k}: {v}" for k, v in conventions.items())
 
 
-def _mmrm_table(
-    trial: Trial, cohort: Cohort, name: str, spec: MixedModel, measure: str, fit: MMRM
-) -> Table:
+def _mmrm_table(trial: Trial, cohort: Cohort, name: str, spec: MixedModel, measure: str, fit: MMRM) -> Table:
     means = _means(fit.ls_means(("arm", "visit")))
     apart = _means(fit.contrasts("arm", by="visit", reference=trial.spec.reference_arm))
     apart |= _means(fit.contrasts("arm", reference=trial.spec.reference_arm))
@@ -205,8 +212,17 @@ def _mmrm_table(
     rows += _difference_rows(trial, apart, ALL_VISITS, unit, heading=f"{ALL_VISITS}, equally weighted")
     for test in fit.term_tests().iter_rows(named=True):
         if ":" in test["term"]:
-            cells = {trial.overall_key: p_value(test["p_value"], statistic=test["statistic"], df=test["num_df"])}
-            rows.append(Row(f"Interaction {test['term'].replace(':', ' by ')} — P value", cells, "interaction", test["term"]))
+            cells = {
+                trial.overall_key: p_value(test["p_value"], statistic=test["statistic"], df=test["num_df"])
+            }
+            rows.append(
+                Row(
+                    f"Interaction {test['term'].replace(':', ' by ')} — P value",
+                    cells,
+                    "interaction",
+                    test["term"],
+                )
+            )
     return Table(
         f"{name}_{measure}",
         _title(trial, measure),
@@ -238,7 +254,13 @@ def _difference_rows(trial: Trial, apart: Means, visit: str, unit: str, heading:
         for key, row in known.items()
     }
     yield Row(label, limits, "ls_mean_difference", visit, indent=1, unit=unit)
-    yield Row("P value", {key: p_value(row["p_value"]) for key, row in known.items()}, "ls_mean_difference", visit, indent=1)
+    yield Row(
+        "P value",
+        {key: p_value(row["p_value"]) for key, row in known.items()},
+        "ls_mean_difference",
+        visit,
+        indent=1,
+    )
 
 
 def _logistic_table(
@@ -246,7 +268,9 @@ def _logistic_table(
 ) -> Table:
     means = _means(fit.ls_means(("arm", "visit"), kind="marginal"))
     ratios = _means(
-        fit.ls_means(("arm", "visit"), scale="probability").contrasts("arm", reference=trial.spec.reference_arm)
+        fit.ls_means(("arm", "visit"), scale="probability").contrasts(
+            "arm", reference=trial.spec.reference_arm
+        )
     )
     visits = list(dict.fromkeys(visit for _, visit in means))
     rows = []
@@ -272,12 +296,17 @@ def _logistic_table(
         endpoint=spec.endpoint,
         population=spec.population,
         method=f"Logistic mixed model: {conventions}",
-        footnotes=("Shares are of the whole population, patients' intercepts integrated out; odds ratios are for one patient.",),
+        footnotes=(
+            "Shares are of the whole population, intercepts integrated out; odds ratios are for one patient.",
+        ),
     )
 
 
 def _share(row: dict[str, float | None] | None) -> Cell:
-    shown = [None if (v := (row or {}).get(k)) is None else 100.0 * v for k in ("estimate", "conf_low", "conf_high")]
+    shown = [
+        None if (v := (row or {}).get(k)) is None else 100.0 * v
+        for k in ("estimate", "conf_low", "conf_high")
+    ]
     return percent_ci(shown[0], shown[1], shown[2])
 
 
@@ -298,7 +327,11 @@ def _panel(
 
 
 def _figure(
-    name: str, spec: MixedModel | LogisticMixedModel, y: str, panels: list[tuple[Any, ...]], visits: list[Visit]
+    name: str,
+    spec: MixedModel | LogisticMixedModel,
+    y: str,
+    panels: list[tuple[Any, ...]],
+    visits: list[Visit],
 ) -> Figure:
     return Figure(
         f"{name}_course",

@@ -10,15 +10,11 @@ from flarefree.results import AnalysisResult, Figure, Sentence, Table
 if TYPE_CHECKING:
     from flarefree.protocol.schema import AnalysisBase
 
-__all__ = ["NotComputable", "NotYetComputed", "finish", "not_computable", "not_yet_computed", "plain"]
+__all__ = ["NotComputableError", "finish", "not_computable", "not_yet_computed", "plain"]
 
 
-class NotComputable(Exception):
+class NotComputableError(Exception):
     """The data do not allow an analysis; its text says why.  Never leaves `flarefree.analysis`."""
-
-
-class NotYetComputed(Exception):
-    """This version cannot do an analysis; its text says which.  Never leaves `flarefree.analysis`."""
 
 
 def finish(

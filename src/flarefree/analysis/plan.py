@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from flarefree.analysis.outcome import NotComputable, NotYetComputed, not_computable, not_yet_computed
+from flarefree.analysis.outcome import NotComputableError, not_computable, not_yet_computed
 from flarefree.analysis.sentences import analysis_sentences
 from flarefree.analysis.trial import Trial
 from flarefree.errors import StatsError
@@ -47,14 +47,16 @@ def run_analysis(trial: Trial, name: str) -> AnalysisResult:
     """Do the protocol's analysis `name`, with the sentences that asked for it."""
     spec = trial.spec.analyses[name]
     sentences = analysis_sentences(trial, name)
+    if spec.kind not in HOMES:
+        return not_yet_computed(name, spec, "This version cannot do this kind of analysis.", sentences)
     try:
         return replace(_function(spec.kind)(trial, name, spec), sentences=sentences)
-    except NotComputable as reason:
+    except NotComputableError as reason:
         return not_computable(name, spec, str(reason), sentences)
-    except NotYetComputed as reason:
-        return not_yet_computed(name, spec, str(reason), sentences)
     except StatsError as trouble:
-        return not_computable(name, spec, f"The statistic does not exist for these data: {trouble.what}.", sentences)
+        return not_computable(
+            name, spec, f"The statistic does not exist for these data: {trouble.what}.", sentences
+        )
 
 
 def _function(kind: str) -> Run:

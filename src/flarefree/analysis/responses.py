@@ -6,7 +6,7 @@ import polars as pl
 
 from flarefree.analysis.cells import n_percent, p_value
 from flarefree.analysis.comparing import fisher_of_counts
-from flarefree.analysis.outcome import NotComputable, finish
+from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits
@@ -33,7 +33,7 @@ def analyze_responses(trial: Trial, name: str, spec: ResponseByVisit) -> Analysi
     known = cohort.of(states.filter(pl.col("holds").is_not_null()))
     if known.height == 0:
         label = trial.spec.endpoints[spec.endpoint].label
-        raise NotComputable(f"No patient of “{cohort.label}” could be assessed for “{label}”.")
+        raise NotComputableError(f"No patient of “{cohort.label}” could be assessed for “{label}”.")
     visits = chosen_visits(trial, spec.visits)
     assessed = at_visits(known, visits)
     rows, bars = [], []
@@ -74,7 +74,10 @@ def analyze_responses(trial: Trial, name: str, spec: ResponseByVisit) -> Analysi
 
 
 def _counts(cohort: Cohort, mine: pl.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
-    found = {g: (int(n), int(total)) for g, n, total in mine.group_by("group").agg(pl.col("holds").sum(), pl.len()).iter_rows()}
+    found = {
+        g: (int(n), int(total))
+        for g, n, total in mine.group_by("group").agg(pl.col("holds").sum(), pl.len()).iter_rows()
+    }
     keys = [group.key for group in cohort.groups]
     return {k: found.get(k, (0, 0))[0] for k in keys}, {k: found.get(k, (0, 0))[1] for k in keys}
 

@@ -65,7 +65,9 @@ class Analysis:
     def __repr__(self) -> str:
         lines = [f"<analysis of {self.derivation.study.name} by {self.protocol.spec.name}>"]
         for result in self.results:
-            state = "" if result.status == "computed" else f": {result.status.replace('_', ' ')}; {result.reason}"
+            state = (
+                "" if result.status == "computed" else f": {result.status.replace('_', ' ')}; {result.reason}"
+            )
             lines.append(f"  {result.id}: {result.title}{state}")
         return "\n".join(lines)
 

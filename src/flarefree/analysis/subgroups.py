@@ -1,4 +1,4 @@
-"""Treatment effect by subgroup: events, rates per 100 person-years, hazard ratios, interaction; a forest plot."""
+"""Treatment effect by subgroup: events, rates, hazard ratios, interaction; a forest plot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flarefree.analysis.baseline import Characteristic, characteristic
 from flarefree.analysis.cells import estimate, n_of_total, p_value, percent_ci
 from flarefree.analysis.effects import Effects, compute_effects
 from flarefree.analysis.hazards import Times, interaction_p, times_to, untimed_warning
-from flarefree.analysis.outcome import NotComputable, finish, plain
+from flarefree.analysis.outcome import NotComputableError, finish, plain
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.rates import rate_cell
 from flarefree.analysis.trial import Trial
@@ -101,7 +101,7 @@ def _lines(trial: Trial, times: Times, spec: Subgroups) -> tuple[list[_Level | _
     for name in spec.by:
         try:
             known = characteristic(trial, times.cohort, name)
-        except NotComputable as reason:
+        except NotComputableError as reason:
             missing.append(f"{reason} Its subgroups are left out.")
             continue
         lines.append(_Heading(name, known.label, _interaction(trial, times, known)))
@@ -118,14 +118,18 @@ def _lines(trial: Trial, times: Times, spec: Subgroups) -> tuple[list[_Level | _
 def _interaction(trial: Trial, times: Times, known: Characteristic) -> float | None:
     try:
         return interaction_p(trial, times, known.values)
-    except NotComputable:
+    except NotComputableError:
         return None
 
 
 def _columns(trial: Trial, times: Times, spec: Subgroups) -> tuple[Column, ...]:
     cohort = times.cohort
     month = spec.cumulative_at_months
-    cumulative = cohort.columns(CUMULATIVE, f"with event by month {plain(month)}, % (95% CI)", with_n=False) if month else ()
+    cumulative = (
+        cohort.columns(CUMULATIVE, f"with event by month {plain(month)}, % (95% CI)", with_n=False)
+        if month
+        else ()
+    )
     return (
         *cohort.columns(),
         *cohort.columns(RATE, "per 100 person-years", with_n=False),
@@ -139,14 +143,19 @@ def _footnotes(trial: Trial, levels: list[_Level]) -> tuple[str, ...]:
     if not trial.comparisons:
         return ()
     reasons = dict.fromkeys(f"{line.label}: {note}" for line in levels for note in line.effects.footnotes)
-    return ("P in a heading is for interaction (likelihood-ratio test); on a line it is the log-rank test's.", *reasons)
+    return (
+        "P in a heading is for interaction (likelihood-ratio test); on a line it is the log-rank test's.",
+        *reasons,
+    )
 
 
 def _rows(trial: Trial, line: _Level | _Heading, spec: Subgroups) -> Iterator[Row]:
     if isinstance(line, _Heading):
         key = trial.comparisons[0].key + P if trial.comparisons else ""
         cells = {key: p_value(line.interaction)} if key else {}
-        yield Row(line.label, cells, line.covariate, "interaction", is_header=True, method="Likelihood-ratio test")
+        yield Row(
+            line.label, cells, line.covariate, "interaction", is_header=True, method="Likelihood-ratio test"
+        )
         return
     indent = 0 if line.covariate == "all" else 1
     yield Row(line.label, _level_cells(trial, line, spec), line.covariate, line.level, indent=indent)
@@ -189,7 +198,10 @@ def _cumulative_cells(times: Times, month: float) -> dict[str, Cell]:
     )
     cells = {}
     for row in curves.at(month, extend=True).iter_rows(named=True):
-        shown = [None if v is None else 100.0 * (1.0 - v) for v in (row["estimate"], row["conf_high"], row["conf_low"])]
+        shown = [
+            None if v is None else 100.0 * (1.0 - v)
+            for v in (row["estimate"], row["conf_high"], row["conf_low"])
+        ]
         cells[str(row["group"]) + CUMULATIVE] = percent_ci(shown[0], shown[1], shown[2])
     return cells
 
@@ -229,6 +241,10 @@ def _forest_schema(trial: Trial) -> dict[str, pl.DataType]:
     words = {"comparison": pl.String(), "term": pl.String(), "level": pl.String(), "label": pl.String()}
     arms: dict[str, pl.DataType] = {}
     for group in trial.groups:
-        arms |= {f"events_{group.key}": pl.Int64(), f"n_{group.key}": pl.Int64(), f"rate_{group.key}": pl.Float64()}
+        arms |= {
+            f"events_{group.key}": pl.Int64(),
+            f"n_{group.key}": pl.Int64(),
+            f"rate_{group.key}": pl.Float64(),
+        }
     numbers = {name: pl.Float64() for name in ("estimate", "conf_low", "conf_high", "p_interaction")}
     return {**words, "indent": pl.Int64(), "is_header": pl.Boolean(), **arms, **numbers}

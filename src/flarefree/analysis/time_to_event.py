@@ -49,7 +49,11 @@ def analyze_time_to_event(trial: Trial, name: str, spec: TimeToEvent) -> Analysi
         spec,
         tables=[table],
         figures=figures,
-        warnings=[*unplaced_warning(cohort.label, cohort.unplaced), *untimed_warning(times), *effects.warnings],
+        warnings=[
+            *unplaced_warning(cohort.label, cohort.unplaced),
+            *untimed_warning(times),
+            *effects.warnings,
+        ],
         methods=[table.method, *effects.methods],
     )
 
@@ -77,13 +81,28 @@ def _count_rows(times: Times) -> Iterator[Row]:
     events = times.frame.filter("is_event")
     for component in _in_order(events.get_column("component"), times.endpoint):
         yield _share_row(f"First was {component}", "first_event", component, events, "component", sizes)
-    yield Row("Censored — no. (%)", {g: n_percent(sizes[g] - times.events(g), sizes[g]) for g in groups}, term="censored")
+    yield Row(
+        "Censored — no. (%)",
+        {g: n_percent(sizes[g] - times.events(g), sizes[g]) for g in groups},
+        term="censored",
+    )
     censored = times.frame.filter(~pl.col("is_event"))
     for cause in sorted(set(censored.get_column("censored_by").drop_nulls().to_list())):
         yield _share_row(_capital(cause), "censored", cause, censored, "censored_by", sizes)
-    yield Row("Person-years at risk", {g: number(times.person_years(g), 1) for g in groups}, term="person_years", unit="years")
+    yield Row(
+        "Person-years at risk",
+        {g: number(times.person_years(g), 1) for g in groups},
+        term="person_years",
+        unit="years",
+    )
     rates = {g: rate_cell(times.events(g), times.person_years(g)) for g in groups}
-    yield Row("Events per 100 person-years", rates, term="rate", unit="per 100 person-years", method="Exact (Garwood) limits")
+    yield Row(
+        "Events per 100 person-years",
+        rates,
+        term="rate",
+        unit="per 100 person-years",
+        method="Exact (Garwood) limits",
+    )
 
 
 def _in_order(components: pl.Series, endpoint: str) -> list[str]:
@@ -91,7 +110,9 @@ def _in_order(components: pl.Series, endpoint: str) -> list[str]:
     return sorted(set(components.drop_nulls().to_list()) - {endpoint})
 
 
-def _share_row(label: str, term: str, level: str, frame: pl.DataFrame, column: str, sizes: dict[str, int]) -> Row:
+def _share_row(
+    label: str, term: str, level: str, frame: pl.DataFrame, column: str, sizes: dict[str, int]
+) -> Row:
     counted = dict(frame.filter(pl.col(column) == level).group_by("group").len().iter_rows())
     cells = {g: n_percent(counted.get(g, 0), n) for g, n in sizes.items()}
     return Row(label, cells, term=term, level=level, indent=1)
@@ -105,7 +126,10 @@ def _capital(text: str) -> str:
 
 
 def _curve_rows(times: Times, curves: KaplanMeier, spec: TimeToEvent) -> Iterator[Row]:
-    medians = {str(group): values for group, *values in curves.median().select("group", "median", "conf_low", "conf_high").iter_rows()}
+    medians = {
+        str(group): values
+        for group, *values in curves.median().select("group", "median", "conf_low", "conf_high").iter_rows()
+    }
     keys = ("estimate", "conf_low", "conf_high")
     cells = {g: estimate(dict(zip(keys, values, strict=True))) for g, values in medians.items()}
     yield Row(f"Median time (95% CI) — {spec.time_unit}", cells, term="median", unit=spec.time_unit)
@@ -113,7 +137,9 @@ def _curve_rows(times: Times, curves: KaplanMeier, spec: TimeToEvent) -> Iterato
     for month in spec.at_months:
         at = curves.at(month * DAYS_PER_MONTH / DAYS_PER[spec.time_unit], extend=True)
         found = {
-            str(row["group"]): _percent(row["estimate"], row["conf_low"], row["conf_high"], cumulative, row["n_risk"])
+            str(row["group"]): _percent(
+                row["estimate"], row["conf_low"], row["conf_high"], cumulative, row["n_risk"]
+            )
             for row in at.iter_rows(named=True)
         }
         what = "With the event by" if cumulative else "Free of the event at"
@@ -126,7 +152,9 @@ def _curve_rows(times: Times, curves: KaplanMeier, spec: TimeToEvent) -> Iterato
         )
 
 
-def _percent(survival: float | None, low: float | None, high: float | None, cumulative: bool, n_risk: float) -> Cell:
+def _percent(
+    survival: float | None, low: float | None, high: float | None, cumulative: bool, n_risk: float
+) -> Cell:
     shown = [None if v is None else 100.0 * v for v in (survival, low, high)]
     if cumulative:
         shown = [None if v is None else 100.0 - v for v in (shown[0], shown[2], shown[1])]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import polars as pl
 
-from flarefree.analysis.outcome import NotComputable
+from flarefree.analysis.outcome import NotComputableError
 from flarefree.endpoints.derivation import Derivation
+from flarefree.endpoints.record_sentences import RecordReader
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.schema import Protocol
 from flarefree.records.study import Study
@@ -117,7 +119,7 @@ class Cohort:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """A derivation seen by arms: what every analysis takes."""
 
@@ -141,13 +143,18 @@ class Trial:
         """The study's tables."""
         return self.derivation.study
 
+    @cached_property
+    def records(self) -> RecordReader:
+        """Finds records of the study by sentence."""
+        return RecordReader(self.study, self.derivation.subjects, self.spec.adverse_events)
+
     def cohort(self, population: str) -> Cohort:
         """The patients of a population, in their columns."""
         spec = self.spec.populations[population]
         flag = f"in_{population}"
         subjects = self.derivation.subjects
         if flag not in subjects.columns:
-            raise NotComputable(f"Nobody was sorted into the population “{spec.label}”.")
+            raise NotComputableError(f"Nobody was sorted into the population “{spec.label}”.")
         members = subjects.filter(pl.col(flag).fill_null(False)).sort("subject")
         group = pl.lit(MASKED) if self.is_masked else pl.col("arm" if spec.by == "planned" else "actual_arm")
         placed = members.with_columns(group=group.cast(pl.String)).filter(
@@ -159,7 +166,7 @@ class Trial:
         """The patients of a population, of whom there must be some."""
         cohort = self.cohort(population)
         if cohort.subjects.height == 0:
-            raise NotComputable(f"The population “{cohort.label}” has no patients.")
+            raise NotComputableError(f"The population “{cohort.label}” has no patients.")
         return cohort
 
     def comparison_columns(self, label: str = "", suffix: str = "") -> tuple[Column, ...]:

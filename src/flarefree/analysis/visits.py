@@ -64,7 +64,9 @@ def carried_forward(rows: pl.DataFrame, visits: Sequence[Visit]) -> pl.DataFrame
         .filter(pl.col("day").is_not_null())
     )
     return grid.with_columns(
-        derivation=pl.when(pl.col("observed").is_null()).then(pl.lit("LOCF")).otherwise(pl.lit(None, dtype=pl.String))
+        derivation=pl.when(pl.col("observed").is_null())
+        .then(pl.lit("LOCF"))
+        .otherwise(pl.lit(None, dtype=pl.String))
     ).select(*rows.columns, *(() if "derivation" in rows.columns else ("derivation",)))
 
 

@@ -1,10 +1,10 @@
-"""Each patient's baseline and value of a measure at one visit, from windowed rows, carried forward if asked."""
+"""Each patient's baseline and value of a measure at one visit, carried forward where asked."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from flarefree.analysis.outcome import NotComputable
+from flarefree.analysis.outcome import NotComputableError
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits
 from flarefree.protocol.schema import ChangeFromBaseline, Visit
@@ -19,17 +19,17 @@ def values_at(trial: Trial, cohort: Cohort, spec: ChangeFromBaseline) -> pl.Data
 
     Raises
     ------
-    NotComputable
+    NotComputableError
         The data hold nothing of the measure, or the protocol no such visit.
     """
     rows = windowed_values(trial, spec.measure)
     if rows.height == 0:
         known = trial.spec.measures.get(spec.measure)
-        raise NotComputable(f"The data hold no “{known.label if known else spec.measure}”.")
+        raise NotComputableError(f"The data hold no “{known.label if known else spec.measure}”.")
     visits = chosen_visits(trial)
     place = next((i for i, v in enumerate(visits) if _is(v, spec.visit)), None)
     if place is None:
-        raise NotComputable(f"The schedule has no visit “{spec.visit}”.")
+        raise NotComputableError(f"The schedule has no visit “{spec.visit}”.")
     chosen = _carried(rows, visits, place) if spec.imputation == "locf" else _observed(rows, visits[place])
     base = _baselines(rows, next((v for v in visits if _is(v, spec.baseline_visit)), None))
     return (
@@ -49,21 +49,30 @@ def windowed_values(trial: Trial, measure: str) -> pl.DataFrame:
     Rows of an analysis dataset keep its own visit; what it carried forward itself is left out.
     """
     found = trial.study["observations"].filter(
-        (pl.col("measure") == measure) & pl.col("analysis_visit").is_not_null() & pl.col("value").is_not_null()
+        (pl.col("measure") == measure)
+        & pl.col("analysis_visit").is_not_null()
+        & pl.col("value").is_not_null()
     )
     if found.height:
         names = {n.casefold(): v.name for v in chosen_visits(trial) for n in (v.name, *v.codes)}
-        return found.filter(pl.col("derivation").fill_null("") != "LOCF").select(
+        observed = found.filter(pl.col("derivation").fill_null("") != "LOCF")
+        # The dataset may say which of several rows of a window is the one to use.
+        flagged = pl.col("is_analysis_record").fill_null(False)
+        is_used = flagged | ~flagged.any().over("subject", "analysis_visit")
+        return observed.filter(is_used).select(
             "subject",
-            pl.col("analysis_visit").str.to_lowercase().replace_strict(names, default=None, return_dtype=pl.String).alias("visit"),
+            pl.col("analysis_visit")
+            .str.to_lowercase()
+            .replace_strict(names, default=None, return_dtype=pl.String)
+            .alias("visit"),
             "day",
             "value",
             pl.col("is_baseline").fill_null(False),
             baseline=pl.lit(None, dtype=pl.Float64),
         )
-    return trial.derivation.values.filter((pl.col("measure") == measure) & pl.col("value").is_not_null()).select(
-        "subject", "visit", "day", "value", pl.col("is_baseline").fill_null(False), "baseline"
-    )
+    return trial.derivation.values.filter(
+        (pl.col("measure") == measure) & pl.col("value").is_not_null()
+    ).select("subject", "visit", "day", "value", pl.col("is_baseline").fill_null(False), "baseline")
 
 
 def _baselines(rows: pl.DataFrame, visit: Visit | None) -> pl.DataFrame:
@@ -73,7 +82,9 @@ def _baselines(rows: pl.DataFrame, visit: Visit | None) -> pl.DataFrame:
         known=pl.coalesce(pl.when("is_baseline").then("value"), "baseline", pl.when(at_visit).then("value")),
         rank=pl.when("is_baseline").then(0).when(pl.col("baseline").is_not_null()).then(1).otherwise(2),
     ).filter(pl.col("known").is_not_null())
-    first = ranked.sort("subject", "rank", "day", maintain_order=True).unique("subject", keep="first", maintain_order=True)
+    first = ranked.sort("subject", "rank", "day", maintain_order=True).unique(
+        "subject", keep="first", maintain_order=True
+    )
     return first.select("subject", baseline="known")
 
 
@@ -96,8 +107,12 @@ def _carried(rows: pl.DataFrame, visits: list[Visit], place: int) -> pl.DataFram
         schema={"visit": pl.String, "place": pl.Int32},
     )
     at = at_visits(_after_baseline(rows, visits[place]), upto).join(order, on="visit", how="inner")
-    last = at.sort("subject", "place", maintain_order=True).unique("subject", keep="last", maintain_order=True)
+    last = at.sort("subject", "place", maintain_order=True).unique(
+        "subject", keep="last", maintain_order=True
+    )
     carried = pl.col("place") < len(upto) - 1
     return last.select(
-        "subject", "value", derivation=pl.when(carried).then(pl.lit("LOCF")).otherwise(pl.lit(None, dtype=pl.String))
+        "subject",
+        "value",
+        derivation=pl.when(carried).then(pl.lit("LOCF")).otherwise(pl.lit(None, dtype=pl.String)),
     )

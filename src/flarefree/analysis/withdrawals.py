@@ -96,7 +96,11 @@ def analyze_withdrawals(trial: Trial, name: str, spec: WithdrawalsTable) -> Anal
         tables=[table],
         warnings=[
             *unplaced_warning(cohort.label, cohort.unplaced),
-            *([f"The end of follow-up is not known of {unknown} patients; they add no time."] if unknown else []),
+            *(
+                [f"The end of follow-up is not known of {unknown} patients; they add no time."]
+                if unknown
+                else []
+            ),
         ],
         methods=[table.method, *(["Rates: exact (Garwood) limits"] if years is not None else [])],
     )
@@ -116,7 +120,9 @@ def _is_tested(line: CountedLine, spec: WithdrawalsTable) -> bool:
     if spec.test != "fisher":
         return False
     wanted = {text.casefold() for text in spec.test_reasons}
-    return not wanted or bool({line.label.casefold(), line.level.casefold(), line.term.casefold()} & wanted - {""})
+    return not wanted or bool(
+        {line.label.casefold(), line.level.casefold(), line.term.casefold()} & wanted - {""}
+    )
 
 
 def _disposition(trial: Trial, cohort: Cohort) -> Iterator[CountedLine]:
@@ -159,4 +165,6 @@ def _follow_up(cohort: Cohort, total: bool) -> Iterator[Row]:
         for key, part in parts.items()
     }
     label = "Months of follow-up of those who did not complete — median (IQR)"
-    yield Row(label, cells, term="follow_up", level="withdrawn", unit="months", method="Quantiles are R's type 7")
+    yield Row(
+        label, cells, term="follow_up", level="withdrawn", unit="months", method="Quantiles are R's type 7"
+    )
