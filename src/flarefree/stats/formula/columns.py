@@ -54,10 +54,18 @@ class Column:
         assert self.codes is not None
         return self.codes
 
+    def is_complete(self) -> bool:
+        """Whether every row has a value, and a finite one."""
+        return bool((self.place >= 0).all() if self.values is None else np.isfinite(self.values).all())
+
     def missing(self) -> NDArray[np.bool_] | None:
         """Which rows have no value; None if all have one."""
         gone: NDArray[np.bool_] = self.place < 0 if self.values is None else np.isnan(self.values)
         return gone if gone.any() else None
+
+    def infinite(self) -> int:
+        """How many values are infinite."""
+        return 0 if self.values is None else int(np.isinf(self.values).sum())
 
     def take(self, rows: NDArray[np.int64]) -> Column:
         """These rows only, with the levels as they are."""
