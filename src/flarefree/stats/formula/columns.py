@@ -74,7 +74,7 @@ class Column:
         return replace(self, values=self.values[rows])
 
     def used(self) -> Column:
-        """Without levels that nobody has."""
+        """Without levels that nobody has; no row may be missing."""
         if self.codes is None or not self.levels:
             return self
         counts = np.bincount(self.codes, minlength=len(self.levels))

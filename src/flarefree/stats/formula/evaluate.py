@@ -127,7 +127,8 @@ class Scope:
         """New data's categories under the levels of the fit."""
         column = column.categories()
         place = {level: i for i, level in enumerate(levels)}
-        unknown = [level for level in column.used().levels if level not in place] if len(column) else []
+        present = {column.levels[code] for code in np.unique(column.place) if code >= 0}
+        unknown = sorted(present - place.keys())
         if unknown:
             raise self.error(
                 f"{expr} has a level that the fit has not seen", expr.at, expected=", ".join(levels),
@@ -183,7 +184,9 @@ class Scope:
         """The result, if it exists wherever its sources do: log(-1) is an error, never a missing value."""
         if np.isfinite(result).all():
             return result
-        sound = np.logical_and.reduce([np.isfinite(source) for source in sources])
+        sound = np.ones(result.shape, dtype=bool)
+        for source in sources:
+            sound &= np.isfinite(source)
         undefined = int(np.sum(~np.isfinite(result) & sound))
         if undefined:
             row = int(np.flatnonzero(~np.isfinite(result) & sound)[0])
