@@ -6,6 +6,7 @@ import polars as pl
 
 from flarefree.analysis.datasets import Dataset, make_dataset, short_names, yes, yes_no
 from flarefree.analysis.trial import Trial
+from flarefree.endpoints.follow_up import is_allocated
 
 __all__ = ["CORE", "build_adsl", "core", "parameter_names"]
 
@@ -86,8 +87,7 @@ def build_adsl(trial: Trial) -> Dataset:
 def _patients(trial: Trial) -> pl.DataFrame:
     """Patients of the trial proper: allocated, and no screen failure."""
     subjects = trial.derivation.subjects
-    allocated = pl.col("arm").is_not_null() | pl.col("randomization_date").is_not_null()
-    return subjects.filter(allocated & ~pl.col("is_screen_failure").fill_null(False)).sort("subject")
+    return subjects.filter(is_allocated()).sort("subject")
 
 
 def _arms(trial: Trial, planned: str, actual: str) -> list[pl.Expr]:

@@ -11,6 +11,7 @@ from flarefree.analysis.cells import count
 from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import TOTAL, Cohort, Trial
+from flarefree.endpoints.follow_up import is_allocated
 from flarefree.protocol.schema import ParticipantFlow
 from flarefree.results import AnalysisResult, Figure, Row, Table
 
@@ -43,8 +44,8 @@ def analyze_flow(trial: Trial, name: str, spec: ParticipantFlow) -> AnalysisResu
     subjects = trial.derivation.subjects
     if subjects.height == 0:
         raise NotComputableError("The study has no subjects.")
-    cohort = trial.require_cohort(spec.population)
-    boxes = [*_boxes_above(trial, cohort), *_boxes_by_arm(trial, cohort)]
+    cohort = trial.allocated()
+    boxes = [*_boxes_above(trial, cohort), *_boxes_by_arm(trial, cohort, spec.population)]
     table = Table(
         name,
         spec.title,
@@ -81,14 +82,13 @@ _NO_SCREENING = (
 def _boxes_above(trial: Trial, cohort: Cohort) -> Iterator[_Box]:
     everybody = trial.derivation.subjects
     enrolled = cohort.subjects.height + cohort.unplaced
-    excluded = everybody.filter(~pl.col(f"in_{cohort.key}").fill_null(False))
+    excluded = everybody.filter(~is_allocated())
     if excluded.height:
         yield _Box("screened", "", "", "Assessed for eligibility", everybody.height)
         yield _Box(
             "excluded", "screened", "", "Excluded", excluded.height, _exclusion_reasons(excluded), side=True
         )
-    word = "Randomized" if trial.spec.randomization is not None else "Enrolled"
-    yield _Box("enrolled", "screened" if excluded.height else "", "", word, enrolled)
+    yield _Box("enrolled", "screened" if excluded.height else "", "", cohort.label, enrolled)
 
 
 def _exclusion_reasons(excluded: pl.DataFrame) -> tuple[tuple[str, int], ...]:
@@ -99,7 +99,7 @@ def _exclusion_reasons(excluded: pl.DataFrame) -> tuple[tuple[str, int], ...]:
     return tuple((reason, n) for reason, n in found if n)
 
 
-def _boxes_by_arm(trial: Trial, cohort: Cohort) -> Iterator[_Box]:
+def _boxes_by_arm(trial: Trial, cohort: Cohort, population: str) -> Iterator[_Box]:
     analyzed = {key: trial.cohort(key) for key in trial.spec.populations}
     reasons = reasons_of(trial, cohort.subjects)
     for group in cohort.groups:
@@ -130,7 +130,8 @@ def _boxes_by_arm(trial: Trial, cohort: Cohort) -> Iterator[_Box]:
         still = (("Still in the trial", ongoing),) if ongoing else ()
         yield _Box(f"completed_{arm}", f"allocated_{arm}", arm, "Completed", finished, still)
         counts = tuple((c.label, c.size(arm)) for c in analyzed.values())
-        yield _Box(f"analyzed_{arm}", f"completed_{arm}", arm, "Analyzed", cohort.size(arm), counts)
+        primary = analyzed[population].size(arm)
+        yield _Box(f"analyzed_{arm}", f"completed_{arm}", arm, "Analyzed", primary, counts)
 
 
 NOT_RECORDED = "Reason not recorded"

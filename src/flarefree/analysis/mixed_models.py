@@ -159,7 +159,7 @@ def _values(trial: Trial, cohort: Cohort, measure: str, visits: list[Visit]) -> 
 def _typed(
     trial: Trial, cohort: Cohort, data: pl.DataFrame, visits: Sequence[Visit], formula: str
 ) -> pl.DataFrame:
-    """The rows with factors in their order (reference arm first) and the covariates that the formula names."""
+    """The rows with factors in their order (reference arm first), and the formula's covariates."""
     present = set(data.get_column("visit").to_list())
     arms = [trial.spec.reference_arm, *(g.key for g in cohort.occupied if g.key != trial.spec.reference_arm)]
     typed = data.with_columns(

@@ -37,7 +37,7 @@ def analyze_time_to_event(trial: Trial, name: str, spec: TimeToEvent) -> Analysi
         name,
         spec.title,
         (*times.cohort.columns(), *trial.comparison_columns(), *tests),
-        (*_count_rows(times), *_curve_rows(times, curves, spec), *effects.rows()),
+        (*_count_rows(trial, times), *_curve_rows(times, curves, spec), *effects.rows()),
         endpoint=spec.endpoint,
         population=spec.population,
         method=f"Kaplan-Meier, {spec.conf_type} limits, Greenwood's variance",
@@ -72,15 +72,16 @@ def _curves(times: Times, spec: TimeToEvent) -> KaplanMeier:
 # Counts --------------------------------------------------------------------------------------------
 
 
-def _count_rows(times: Times) -> Iterator[Row]:
+def _count_rows(trial: Trial, times: Times) -> Iterator[Row]:
     groups = [g.key for g in times.cohort.groups]
     sizes = {g: times.size(g) for g in groups}
     link = {g: events_anchor(times.endpoint, g) for g in groups}
     cells = {g: n_percent(times.events(g), sizes[g], link=link[g]) for g in groups}
     yield Row("Patients with the event — no. (%)", cells, term="events")
     events = times.frame.filter("is_event")
-    for component in _in_order(events.get_column("component"), times.endpoint):
-        yield _share_row(f"First was {component}", "first_event", component, events, "component", sizes)
+    for component in _components(trial, times.endpoint, events):
+        label = f"First: {trial.spec.endpoints[component].label}"
+        yield _share_row(label, "first_event", component, events, "component", sizes)
     yield Row(
         "Censored — no. (%)",
         {g: n_percent(sizes[g] - times.events(g), sizes[g]) for g in groups},
@@ -105,9 +106,11 @@ def _count_rows(times: Times) -> Iterator[Row]:
     )
 
 
-def _in_order(components: pl.Series, endpoint: str) -> list[str]:
-    """Components that came first for somebody, sorted; none where the endpoint is no composite."""
-    return sorted(set(components.drop_nulls().to_list()) - {endpoint})
+def _components(trial: Trial, endpoint: str, events: pl.DataFrame) -> list[str]:
+    """Components that came first for somebody, in the protocol's order; none where there are none."""
+    found = set(events.get_column("component").drop_nulls().to_list()) - {endpoint}
+    listed = [name for name in trial.spec.endpoints[endpoint].first_of if name in found]
+    return [*listed, *sorted(found - set(listed))]
 
 
 def _share_row(

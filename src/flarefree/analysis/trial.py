@@ -15,6 +15,7 @@ import polars as pl
 
 from flarefree.analysis.outcome import NotComputableError
 from flarefree.endpoints.derivation import Derivation
+from flarefree.endpoints.follow_up import is_allocated
 from flarefree.endpoints.record_sentences import RecordReader
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.schema import Protocol
@@ -156,11 +157,20 @@ class Trial:
         if flag not in subjects.columns:
             raise NotComputableError(f"Nobody was sorted into the population “{spec.label}”.")
         members = subjects.filter(pl.col(flag).fill_null(False)).sort("subject")
-        group = pl.lit(MASKED) if self.is_masked else pl.col("arm" if spec.by == "planned" else "actual_arm")
+        return self._placed(population, spec.label, members, "arm" if spec.by == "planned" else "actual_arm")
+
+    def _placed(self, key: str, label: str, members: pl.DataFrame, arm: str) -> Cohort:
+        group = pl.lit(MASKED) if self.is_masked else pl.col(arm)
         placed = members.with_columns(group=group.cast(pl.String)).filter(
             pl.col("group").is_in([g.key for g in self.groups])
         )
-        return Cohort(population, spec.label, placed, self.groups, members.height - placed.height)
+        return Cohort(key, label, placed, self.groups, members.height - placed.height)
+
+    def allocated(self) -> Cohort:
+        """Every patient of the trial proper in the arm they were allocated to, analyzed or not."""
+        members = self.derivation.subjects.filter(is_allocated()).sort("subject")
+        label = "Randomized" if self.spec.randomization is not None else "Enrolled"
+        return self._placed("allocated", label, members, "arm")
 
     def require_cohort(self, population: str) -> Cohort:
         """The patients of a population, of whom there must be some."""
