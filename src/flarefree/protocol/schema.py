@@ -163,6 +163,17 @@ class BaselineRule(Part):
     visits: tuple[str, ...] = Field((), description="If given, only values of these visits.")
 
 
+class FollowUpRule(Part):
+    """When a patient's follow-up ends, if no event and no `censor_at` ended it before.
+
+    `last_contact`: the last day on which anything is known of the patient (a visit, a value, the
+    disposition, death).  `end_of_participation`: the day that the data give for the end of
+    participation (`end_date` of the subjects), where they give one, whatever is known later.
+    """
+
+    ends: Literal["last_contact", "end_of_participation"] = "last_contact"
+
+
 # What is observed ---------------------------------------------------------------------------------
 
 
@@ -173,7 +184,9 @@ class MeasureSpec(Part):
     unit: str = ""
     type: Literal["number", "yes_no", "grade", "text"] = "number"
     tests: tuple[str, ...] = Field((), description="Test codes, most trusted first.")
-    category: str = Field("", description="Only records of this category.")
+    category: str = Field(
+        "", description="Only records of this category, or of this planned time point within a visit."
+    )
     equation: Literal["", "mdrd-186", "mdrd-175", "ckd-epi-2009", "ckd-epi-2021"] = ""
     score: Literal["", "sledai-2k", "sledai-2k-extrarenal"] = ""
     yes: tuple[str, ...] = Field((), description="Texts that mean yes, beside Y, YES, PRESENT, POSITIVE.")
@@ -276,7 +289,9 @@ class Withdrawals(Part):
     completed: tuple[str, ...] = ("COMPLETED",)
     screen_failure: tuple[str, ...] = ("SCREEN FAILURE",)
     reasons: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="Reasons in print order, each with the codes that mean it."
+        default_factory=dict,
+        description="Reasons in print order, each with the coded terms, or the reasons as written, that "
+        "mean it; the first that fits counts.",
     )
     completed_when: str = Field("", description="Instead: a sentence about patients (`attended(...)`).")
 
@@ -575,6 +590,7 @@ class Protocol(Part):
     epochs: dict[Name, Epoch] = Field(default_factory=dict)
     schedule: Schedule
     baseline: BaselineRule = BaselineRule()
+    follow_up: FollowUpRule = FollowUpRule()
     covariates: dict[Name, Covariate] = Field(default_factory=dict)
     measures: dict[Name, MeasureSpec] = Field(default_factory=dict)
     endpoints: dict[Name, EndpointSpec] = Field(default_factory=dict)
