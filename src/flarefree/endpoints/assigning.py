@@ -116,7 +116,7 @@ def assign(
     day_window = np.empty(n, np.int16)
     latest = np.empty(n, np.int32)
     place_of = np.empty(n, np.int32)
-    total = np.int32(0)
+    total = 0
     low = 0
     while low < n:
         owner = subjects[low]
@@ -146,7 +146,7 @@ def assign(
         j = low
         while j < high:
             stop = j
-            joins = np.int32(-1)
+            joins = -1
             is_open = False
             while stop < high and days[stop] == days[j]:
                 if groups[stop] >= 0:
@@ -171,12 +171,14 @@ def assign(
             while end < n_days and w >= 0 and day_window[end] == w:
                 end += 1
             if w >= 0 and (end - i > 1 or slot_owner[w] == owner):
-                visit = np.int32(-1)
+                visit = -1
                 if slot_owner[w] == owner:
                     visit = slot[w]
                     for k in range(low, high):
                         if groups[k] == visit:
                             stamp[measures[k]] = visit
+                else:
+                    slot[w], slot_owner[w] = total, owner
                 total = _claim(
                     day_start[i:end], day_stop[i:end], days, measures, groups, visits, stamp, targets[w], w,
                     visit, total,
@@ -188,7 +190,10 @@ def assign(
                         groups[k] = total
                         is_open = True
                 if is_open:
-                    visits[total] = w if end - i == 1 and (w < 0 or slot_owner[w] != owner) else -1
+                    is_visit = w >= 0 and slot_owner[w] != owner
+                    visits[total] = w if is_visit else -1
+                    if is_visit:
+                        slot[w], slot_owner[w] = total, owner
                     total += 1
             i = end
         counts[owner + 1] = total - begin

@@ -1,4 +1,4 @@
-"""What the names in a sentence refer to, beyond the panel: epochs, the baseline's rule, normal ranges, states.
+"""What the names in a sentence refer to, beyond the panel: epochs, baseline, normal ranges, states.
 
 Made of a protocol once (`Context.of`), or by hand for virtual trials and tests.
 """
@@ -66,16 +66,21 @@ class Context:
             )
             for name, epoch in spec.epochs.items()
         }
-        visits = [visit.name for visit in spec.schedule.visits]
+        wanted = {name.casefold() for name in spec.baseline.visits}
+        visits = tuple(
+            i
+            for i, visit in enumerate(spec.schedule.visits)
+            if wanted & {name.casefold() for name in (visit.name, *visit.codes)}
+        )
         normal = {
-            name: NormalRange(measure.normal, dict(measure.normal_by_sex))
+            name: NormalRange(measure.normal, {str(k): v for k, v in measure.normal_by_sex.items()})
             for name, measure in spec.measures.items()
             if measure.normal != (None, None) or measure.normal_by_sex
         }
         return Context(
             epochs,
             spec.baseline,
-            tuple(visits.index(name) for name in spec.baseline.visits if name in visits),
+            visits,
             normal,
             _sentences(protocol, "state"),
             _sentences(protocol, "value"),

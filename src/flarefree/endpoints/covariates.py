@@ -8,6 +8,7 @@ sentence read at baseline.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,16 +66,22 @@ def _array(column: pl.Series) -> Array:
 
 
 def _nothing(n: int, covariate: Covariate) -> Array:
-    return np.full(n, np.nan) if covariate.type == "number" else np.full(n, None, dtype=object)
+    is_number = covariate.type == "number" and not covariate.cut
+    return np.full(n, np.nan) if is_number else np.full(n, None, dtype=object)
 
 
 def _leveled(column: pl.Series, covariate: Covariate) -> Array:
     """A column in the covariate's levels; a text that is none of them stays as written."""
-    if covariate.type == "number":
-        return column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
-    meaning = {text.casefold(): level for level, texts in covariate.levels.items() for text in (level, *texts)}
+    if covariate.type == "number" or covariate.cut:
+        values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
+        return _cut(values, covariate) if covariate.cut else values
+    meaning = {
+        text.casefold(): level for level, texts in covariate.levels.items() for text in (level, *texts)
+    }
     written = [_plain_text(value) for value in column.to_list()]
-    return np.array([None if t is None else meaning.get(t.strip().casefold(), t) for t in written], dtype=object)
+    return np.array(
+        [None if t is None else meaning.get(t.strip().casefold(), t) for t in written], dtype=object
+    )
 
 
 def _plain_text(value: Any) -> str | None:
@@ -184,7 +191,7 @@ def _derived(
     else:
         return found[name]
     if covariate.cut and values.dtype != object:
-        return _cut(values, covariate)
+        return _cut(values.astype(np.float64), covariate)
     if covariate.type == "category":
         return _leveled(pl.Series(values.tolist(), nan_to_null=True, strict=False), covariate)
     return values
@@ -194,11 +201,13 @@ def _cut(values: npt.NDArray[np.float64], covariate: Covariate) -> npt.NDArray[n
     """Categories of a number: each holds its lower cut and not its upper one."""
     labels = covariate.cut_labels or _cut_labels(covariate.cut)
     place = np.searchsorted(np.asarray(covariate.cut), values, side="right")
-    return np.array([None if np.isnan(v) else labels[i] for v, i in zip(values, place, strict=True)], dtype=object)
+    return np.array(
+        [None if np.isnan(v) else labels[i] for v, i in zip(values, place, strict=True)], dtype=object
+    )
 
 
 def _cut_labels(cut: tuple[float, ...]) -> tuple[str, ...]:
-    inner = (f"{low:g} to <{high:g}" for low, high in zip(cut, cut[1:], strict=False))
+    inner = (f"{low:g} to <{high:g}" for low, high in pairwise(cut))
     return (f"<{cut[0]:g}", *inner, f">={cut[-1]:g}")
 
 
@@ -206,14 +215,14 @@ def _odd_levels(covariates: Mapping[str, Array], spec: Protocol) -> tuple[Findin
     findings = []
     for name, values in covariates.items():
         levels = spec.covariates[name].levels
-        if not levels or values.dtype == object and not any(isinstance(v, str) for v in values):
+        if not levels or (values.dtype == object and not any(isinstance(v, str) for v in values)):
             continue
         odd = sorted({v for v in values.tolist() if isinstance(v, str) and v not in levels})
         findings += [
             Finding(
                 "unknown-level",
                 Severity.WARNING,
-                f"{sum(v == text for v in values.tolist())} patients have a {name} that the protocol does not know",
+                f"{(values == text).sum()} patients have a {name} that the protocol does not know",
                 column=name,
                 found=text,
                 expected=", ".join(levels),

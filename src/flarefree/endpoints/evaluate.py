@@ -274,7 +274,9 @@ class Evaluator:
         known_on = np.where(inner.days == NO_DAY, self.panel.days, inner.days)
         match node:
             case Confirmed():
-                verdicts, which = kernels.confirm(offsets, inner.verdicts, known_on, node.first_day, node.last_day)
+                verdicts, which = kernels.confirm(
+                    offsets, inner.verdicts, known_on, node.first_day, node.last_day
+                )
                 days = np.where(verdicts == UNKNOWN, NO_DAY, inner.days)
             case Sustained():
                 verdicts, which = kernels.sustain(offsets, inner.verdicts, known_on, node.days)
@@ -293,7 +295,9 @@ class Evaluator:
         verdicts = np.where(inside, inner.verdicts, FALSE)
         return Truth(verdicts, np.where(inside, inner.days, NO_DAY).astype(np.int32))
 
-    def _in_time(self, epoch: str, first: int | None = None, last: int | None = None) -> npt.NDArray[np.bool_]:
+    def _in_time(
+        self, epoch: str, first: int | None = None, last: int | None = None
+    ) -> npt.NDArray[np.bool_]:
         """Which assessments are of an epoch, or of some days."""
         start, stop = self._epoch(epoch) if epoch else (first or FIRST_DAY, last or LAST_DAY)
         return (self.panel.days >= start) & (self.panel.days <= stop)
@@ -341,7 +345,9 @@ class Evaluator:
     def _measure(self, name: str) -> Numbers:
         if name in self.panel.columns:
             column = self.panel.columns[name]
-            return Numbers(column.values, np.where(np.isnan(column.values), NO_DAY, column.days).astype(np.int32))
+            return Numbers(
+                column.values, np.where(np.isnan(column.values), NO_DAY, column.days).astype(np.int32)
+            )
         if name in self.context.values:
             return self._value(self.context.values[name])
         covariate = self.panel.covariates.get(name)
@@ -518,7 +524,9 @@ def _as_truth(numbers: Numbers, n: int) -> Truth:
 
 def _yes_no_words(words: Words) -> Truth:
     meaning = {"yes": TRUE, "y": TRUE, "no": FALSE, "n": FALSE}
-    table = np.array([*(meaning.get(word.casefold(), UNKNOWN) for word in words.words), UNKNOWN], dtype=np.int8)
+    table = np.array(
+        [*(meaning.get(word.casefold(), UNKNOWN) for word in words.words), UNKNOWN], dtype=np.int8
+    )
     verdicts = table[words.codes]
     return Truth(verdicts, np.where(verdicts == UNKNOWN, NO_DAY, words.days).astype(np.int32))
 

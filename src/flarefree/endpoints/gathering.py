@@ -108,7 +108,9 @@ def gather_rows(rows: LongRows, subjects: npt.NDArray[Any], schedule: Schedule) 
     order = assigning.order_of(grouped.offsets, latest)
     visits = grouped.visits
     if order.size:
-        picked, values, days = (np.ascontiguousarray(part[:, order]) for part in (picked, values, days))
+        picked = np.ascontiguousarray(picked[:, order])
+        values = np.ascontiguousarray(values[:, order])
+        days = np.ascontiguousarray(days[:, order])
         latest, visits = latest[order], visits[order]
     texts = dict(rows.texts)
     columns = {
@@ -156,7 +158,16 @@ class _Grouped:
         n_labels = max(int(labels.max(initial=-1)) + 1, len(schedule.visits))
         targets = np.array([visit.day for visit in schedule.visits], dtype=np.int32)
         groups, offsets, visits = assigning.assign(
-            subjects, days, measures, labels, n_subjects, len(rows.names), n_labels, targets, window_of, window_start
+            subjects,
+            days,
+            measures,
+            labels,
+            n_subjects,
+            len(rows.names),
+            n_labels,
+            targets,
+            window_of,
+            window_start,
         )
         return _Grouped(groups, measures, order, offsets, visits)
 
@@ -320,7 +331,10 @@ def _visit_labels(observations: pl.DataFrame, schedule: Schedule) -> Ints32 | No
     if names is None and analysis is None and numbers is None:
         return None
     n = observations.height
-    parts = [part if part is not None else (np.full(n, -1, dtype=np.int32), []) for part in (analysis, names, numbers)]
+    parts = [
+        part if part is not None else (np.full(n, -1, dtype=np.int32), [])
+        for part in (analysis, names, numbers)
+    ]
     combined = np.zeros(n, dtype=np.int64)
     for codes, words in parts:
         combined = combined * (len(words) + 1) + (codes + 1)

@@ -69,9 +69,8 @@ def last_within(
         for j in range(offsets[i], offsets[i + 1]):
             if np.isnan(values[j]) or days[j] < first or days[j] > last or not allowed[j]:
                 continue
-            if best < 0 or flagged[j] > flagged[best]:
-                best = j
-            elif flagged[j] == flagged[best] and days[j] >= days[best]:
+            is_later = best < 0 or (flagged[j] == flagged[best] and days[j] >= days[best])
+            if is_later or flagged[j] > flagged[best]:
                 best = j
         found[i] = best
     return found
@@ -165,9 +164,7 @@ def latest_true(offsets: Ints64, verdicts: Ints8) -> Ints64:
 
 
 @njit(cache=True)
-def confirm(
-    offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int
-) -> tuple[Ints8, Ints64]:
+def confirm(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int) -> tuple[Ints8, Ints64]:
     """True here and again `first` to `last` days later: verdicts, and the confirming assessments.
 
     `days` are those on which the condition was known (the assessment's own where it was not).

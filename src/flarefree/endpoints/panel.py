@@ -117,7 +117,8 @@ class Panel:
         return int(self.days.size)
 
     def __repr__(self) -> str:
-        return f"<panel: {self.n_subjects:,} patients, {self.n_assessments:,} assessments, {len(self.columns)} measures>"
+        size = f"{self.n_subjects:,} patients, {self.n_assessments:,} assessments"
+        return f"<panel: {size}, {len(self.columns)} measures>"
 
     def of_subject(self, index: int) -> Panel:
         """The panel of one patient, by index."""

@@ -1,0 +1,194 @@
+"""From a study and its protocol to every endpoint of every patient, with lineage: `derive`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from flarefree.endpoints import frames
+from flarefree.endpoints.context import Context
+from flarefree.endpoints.covariates import derive_covariates
+from flarefree.endpoints.derivation import Derivation
+from flarefree.endpoints.evaluate import Evaluator
+from flarefree.endpoints.facts import PatientSentences
+from flarefree.endpoints.follow_up import derive_follow_up, is_allocated
+from flarefree.endpoints.panel import Panel, build_panel
+from flarefree.endpoints.record_sentences import RecordReader
+from flarefree.endpoints.standing import derive_events
+from flarefree.errors import StudyError
+from flarefree.protocol.loaded import LoadedProtocol
+from flarefree.records.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from flarefree.records.study import Study
+
+__all__ = ["derive", "evaluator_of", "record_reader"]
+
+
+def derive(study: Study, protocol: LoadedProtocol | str | None = None) -> Derivation:
+    """Derive the endpoints of a study's patients as its protocol defines them.
+
+    Parameters
+    ----------
+    study : Study
+    protocol : LoadedProtocol or str, optional
+        The protocol, its name, or its file; the study's own if not given.
+
+    Returns
+    -------
+    Derivation
+
+    Raises
+    ------
+    StudyError
+        No protocol is named, or the study has no patients.
+    ProtocolError
+        The protocol cannot be used.
+    """
+    loaded = _loaded(study, protocol)
+    _require_patients(study)
+    spec = loaded.spec
+    follow_up = derive_follow_up(study, spec)
+    context = Context.of(loaded)
+    panel = build_panel(study, loaded)
+    covariates, findings = derive_covariates(panel, loaded, context)
+    panel = panel.with_covariates(covariates)
+    follow_up = _with_completion(study, loaded, panel, follow_up)
+    evaluator = Evaluator(panel, context)
+    reader = RecordReader(study, follow_up, spec.adverse_events)
+    in_trial = follow_up.select(is_in_trial=is_allocated().fill_null(False)).to_series()
+    found = derive_events(
+        loaded, evaluator, reader, follow_up.with_columns(is_in_trial=in_trial), study["decisions"]
+    )
+    here = in_trial.to_numpy()
+    labels = frames.Labels(panel, spec.schedule, follow_up.get_column("randomization_date"))
+    events, row_of = frames.events_frame(found, loaded, panel, labels)
+    return Derivation(
+        study=study,
+        protocol=loaded,
+        panel=panel,
+        subjects=_subjects_frame(study, loaded, panel, follow_up),
+        events=events,
+        time_to_event=frames.time_to_event_frame(found, loaded, labels, row_of),
+        states=frames.states_frame(found, loaded, evaluator, here, labels),
+        values=frames.values_frame(loaded, evaluator, here, labels),
+        assessability=frames.assessability_frame(loaded, evaluator, here, labels),
+        agreement=frames.agreement_frame(found, loaded, panel, here, labels),
+        findings=(*findings, *found.findings, *_odd_decisions(study, loaded)),
+    )
+
+
+def evaluator_of(derivation: Derivation) -> Evaluator:
+    """An evaluator on a derivation's panel, which knows the first days of its events.
+
+    For sentences beside the endpoints' own: tables of a state at a visit, a designer's question.
+    """
+    evaluator = Evaluator(derivation.panel, Context.of(derivation.protocol))
+    index = {subject: i for i, subject in enumerate(derivation.panel.subjects.tolist())}
+    seen = derivation.time_to_event.filter("is_event")
+    for name, spec in derivation.protocol.spec.endpoints.items():
+        if spec.kind in ("event", "composite"):
+            days = np.full(derivation.panel.n_subjects, np.int32(-(2**31)), dtype=np.int32)
+            for subject, day in (
+                seen.filter(pl.col("endpoint") == name).select("subject", "stop_day").iter_rows()
+            ):
+                days[index[subject]] = day
+            evaluator.begun[name] = days
+    return evaluator
+
+
+def record_reader(derivation: Derivation) -> RecordReader:
+    """Reads record sentences (`emergent and serious`) of a derivation's study."""
+    return RecordReader(derivation.study, derivation.subjects, derivation.protocol.spec.adverse_events)
+
+
+def _loaded(study: Study, protocol: LoadedProtocol | str | None) -> LoadedProtocol:
+    if isinstance(protocol, LoadedProtocol):
+        return protocol
+    named = protocol if protocol is not None else study.protocol
+    if not named:
+        raise StudyError(
+            "no protocol is named",
+            where=study.name,
+            expected="`protocol:` in study.yaml, or a protocol given with the study",
+            try_='derive(study, "alms-maintenance"), or --protocol alms-maintenance',
+        )
+    from flarefree.protocol.loading import load_protocol
+
+    return load_protocol(named)
+
+
+def _require_patients(study: Study) -> None:
+    if not study["subjects"].height:
+        raise StudyError(
+            "the study has no patients",
+            where=study.name,
+            found="an empty subjects' table",
+            expected="one row a patient: DM, ADSL, or the file that study.yaml maps to `subjects`",
+        )
+
+
+def _with_completion(
+    study: Study, protocol: LoadedProtocol, panel: Panel, follow_up: pl.DataFrame
+) -> pl.DataFrame:
+    """Who completed, where the protocol says it by a sentence instead of a disposition."""
+    if "withdrawals.completed_when" not in protocol.sentences:
+        return follow_up
+    patients = PatientSentences(study, panel, follow_up, protocol.spec.schedule)
+    completed = pl.Series(patients.holds(protocol.sentences["withdrawals.completed_when"]))
+    return follow_up.with_columns(
+        status=pl.when(pl.col("status").is_null())
+        .then(None)
+        .when(completed)
+        .then(pl.lit("completed"))
+        .when(pl.col("status") == "completed")
+        .then(pl.lit("withdrawn"))
+        .otherwise("status")
+    ).with_columns(
+        reason=pl.when(pl.col("status") == "withdrawn").then("reason"),
+        withdrawal_day=pl.when(pl.col("status") == "withdrawn").then(
+            pl.coalesce("withdrawal_day", "end_day", "follow_up_end_day")
+        ),
+    )
+
+
+def _subjects_frame(
+    study: Study, protocol: LoadedProtocol, panel: Panel, follow_up: pl.DataFrame
+) -> pl.DataFrame:
+    """The subjects' table with covariates and populations."""
+    covariates = [_column(name, panel.covariates[name]) for name in protocol.spec.covariates]
+    patients = PatientSentences(study, panel, follow_up, protocol.spec.schedule)
+    populations = [
+        pl.Series(f"in_{name}", patients.holds(protocol.sentences[f"populations.{name}.when"]))
+        for name in protocol.spec.populations
+    ]
+    return follow_up.with_columns(covariates + populations)
+
+
+def _column(name: str, values: npt.NDArray[np.float64] | npt.NDArray[np.object_]) -> pl.Series:
+    if values.dtype == object:
+        return pl.Series(name, values.tolist(), dtype=pl.String)
+    return pl.Series(name, values, dtype=pl.Float64, nan_to_null=True)
+
+
+def _odd_decisions(study: Study, protocol: LoadedProtocol) -> tuple[Finding, ...]:
+    """Decisions on what the protocol does not adjudicate: they change nothing, and are said."""
+    adjudicated = [name for name, spec in protocol.spec.endpoints.items() if spec.adjudicated]
+    odd = study["decisions"].filter(~pl.col("endpoint").is_in(adjudicated) | pl.col("endpoint").is_null())
+    return tuple(
+        Finding(
+            "unused-decision",
+            Severity.WARNING,
+            "a decision on an endpoint that the protocol does not adjudicate",
+            file=study.sources[source].path if source is not None and source < len(study.sources) else "",
+            row=row or 0,
+            column="endpoint",
+            subject=subject or "",
+            found=endpoint or "",
+            expected=", ".join(adjudicated) or "no adjudicated endpoints",
+        )
+        for subject, endpoint, source, row in odd.select("subject", "endpoint", "source", "row").iter_rows()
+    )

@@ -1,0 +1,386 @@
+"""Derived endpoints as frames: events, time to event, states, values, assessability, agreement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from flarefree.endpoints.derivation import (
+    AGREEMENT_SCHEMA,
+    ASSESSABILITY_SCHEMA,
+    EVENTS_SCHEMA,
+    STATES_SCHEMA,
+    TIME_TO_EVENT_SCHEMA,
+    VALUES_SCHEMA,
+)
+from flarefree.endpoints.evaluate import Evaluator
+from flarefree.endpoints.kernels import NO_DAY, UNKNOWN
+from flarefree.endpoints.panel import Panel
+from flarefree.endpoints.standing import Block, EndpointEvents, Outcome, reasons_not_used
+from flarefree.protocol.loaded import LoadedProtocol
+from flarefree.protocol.schema import Schedule
+from flarefree.records.tables import TABLES
+
+__all__ = [
+    "agreement_frame",
+    "assessability_frame",
+    "events_frame",
+    "states_frame",
+    "time_to_event_frame",
+    "values_frame",
+]
+
+Ints32 = npt.NDArray[np.int32]
+Ints64 = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+_TABLE_NAMES = pl.Series(tuple(TABLES), dtype=pl.String)
+
+
+class Labels:
+    """Subjects, visits and dates by index, as columns."""
+
+    def __init__(self, panel: Panel, schedule: Schedule, day_one: pl.Series) -> None:
+        self._subjects = pl.Series(panel.subjects.tolist(), dtype=pl.String)
+        self._visits = pl.Series([visit.name for visit in schedule.visits], dtype=pl.String)
+        self._numbers = pl.Series([visit.number for visit in schedule.visits], dtype=pl.Float64)
+        self._day_one = day_one
+
+    def subjects(self, index: npt.NDArray[Any]) -> pl.Series:
+        """Identifiers."""
+        return self._subjects.gather(index.astype(np.int64))
+
+    def visits(self, index: npt.NDArray[Any]) -> pl.Series:
+        """Names of scheduled visits, null for -1."""
+        return _gathered(self._visits, index)
+
+    def numbers(self, index: npt.NDArray[Any]) -> pl.Series:
+        """Numbers of scheduled visits, null for -1."""
+        return _gathered(self._numbers, index)
+
+    def dates(self, subjects: npt.NDArray[Any], days: Ints32) -> pl.Series:
+        """Calendar dates of study days."""
+        frame = pl.DataFrame({"one": self._day_one.gather(subjects.astype(np.int64)), "day": days})
+        after = pl.when(pl.col("day") > 0).then(pl.col("day") - 1).otherwise(pl.col("day"))
+        return frame.select(pl.col("one").dt.offset_by(pl.format("{}d", after))).to_series()
+
+
+def _gathered(values: pl.Series, index: npt.NDArray[Any]) -> pl.Series:
+    with_nothing = pl.concat([values, pl.Series([None], dtype=values.dtype)])
+    return with_nothing.gather(np.where(index < 0, len(values), index).astype(np.int64))
+
+
+def _nullable(days: npt.NDArray[Any]) -> pl.Series:
+    """Days, null where there is none."""
+    return pl.Series(days, dtype=pl.Int32).replace(int(NO_DAY), None)
+
+
+# Events -------------------------------------------------------------------------------------------
+
+
+def events_frame(
+    found: EndpointEvents, protocol: LoadedProtocol, panel: Panel, labels: Labels
+) -> tuple[pl.DataFrame, Ints64]:
+    """Every candidate event, by endpoint, patient and day; and the row that each event's number became."""
+    parts = [
+        _block_frame(block, used, reasons, panel, labels)
+        for block, used, reasons in reasons_not_used(found, protocol)
+        if len(block.candidates)
+    ]
+    if not parts:
+        return pl.DataFrame(schema=EVENTS_SCHEMA), np.empty(0, dtype=np.int64)
+    place = {name: i for i, name in enumerate(protocol.spec.endpoints)}
+    frame = pl.concat(parts).with_columns(
+        endpoint_place=pl.col("endpoint").replace_strict(place, return_dtype=pl.Int32)
+    )
+    frame = frame.sort("endpoint_place", "subject_index", "day", "id").with_columns(
+        episode=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("endpoint_place", "subject_index")
+    )
+    row_of = np.empty(found.n_events, dtype=np.int64)
+    row_of[frame.get_column("id").to_numpy()] = np.arange(frame.height)
+    return frame.select(list(EVENTS_SCHEMA)).cast(EVENTS_SCHEMA), row_of  # type: ignore[arg-type]
+
+
+def _block_frame(block: Block, used: Flags, reasons: list[str], panel: Panel, labels: Labels) -> pl.DataFrame:
+    c = block.candidates
+    visits = (
+        np.where(c.assessments >= 0, panel.visits[np.maximum(c.assessments, 0)], -1)
+        if panel.n_assessments
+        else (np.full(len(c), -1))
+    )
+    return pl.DataFrame(
+        {
+            "subject": labels.subjects(c.subjects),
+            "endpoint": pl.repeat(block.endpoint, len(c), dtype=pl.String, eager=True),
+            "day": c.days,
+            "date": labels.dates(c.subjects, c.days),
+            "confirmed_day": _nullable(c.confirmed_days),
+            "assessment": pl.Series(c.assessments, dtype=pl.Int64).replace(-1, None).cast(pl.Int32),
+            "visit": labels.visits(visits),
+            "origin": pl.repeat(str(block.origin), len(c), dtype=pl.String, eager=True),
+            "is_used": used,
+            "reason": pl.Series(reasons, dtype=pl.String).replace("", None),
+            "rows": _row_lists(c.row_starts, c.row_tables, c.row_indices),
+            "subject_index": c.subjects,
+            "id": block.ids,
+        }
+    )
+
+
+def _row_lists(starts: Ints64, tables: npt.NDArray[np.int8], indices: Ints64) -> pl.Series:
+    """A list of (table, index) for each event."""
+    owner = np.repeat(np.arange(starts.size - 1), np.diff(starts))
+    flat = pl.DataFrame(
+        {
+            "owner": owner,
+            "table": _TABLE_NAMES.gather(tables.astype(np.int64)),
+            "index": pl.Series(indices, dtype=pl.Int64).cast(pl.UInt32),
+        }
+    )
+    grouped = flat.group_by("owner", maintain_order=True).agg(pl.struct("table", "index").alias("rows"))
+    every = pl.DataFrame({"owner": np.arange(starts.size - 1)})
+    joined = every.join(grouped, on="owner", how="left", maintain_order="left").get_column("rows")
+    return joined.fill_null(pl.Series([[]], dtype=EVENTS_SCHEMA["rows"]).first())
+
+
+def time_to_event_frame(
+    found: EndpointEvents, protocol: LoadedProtocol, labels: Labels, row_of: Ints64
+) -> pl.DataFrame:
+    """One row a patient and an event or composite endpoint; patients without a day of origin have none."""
+    parts = [
+        _times_frame(name, found.outcomes[name], found, protocol, labels, row_of)
+        for name, spec in protocol.spec.endpoints.items()
+        if spec.kind in ("event", "composite")
+    ]
+    if not parts:
+        return pl.DataFrame(schema=TIME_TO_EVENT_SCHEMA)
+    return pl.concat(parts).cast(TIME_TO_EVENT_SCHEMA)  # type: ignore[arg-type]
+
+
+def _times_frame(
+    name: str,
+    outcome: Outcome,
+    found: EndpointEvents,
+    protocol: LoadedProtocol,
+    labels: Labels,
+    row_of: Ints64,
+) -> pl.DataFrame:
+    spec, times = protocol.spec.endpoints[name], outcome.times
+    who = np.flatnonzero(outcome.follow_up.start_days != NO_DAY)
+    components = pl.Series([*spec.first_of, name], dtype=pl.String)
+    enders = pl.Series([*spec.censor_at, "end of follow-up"], dtype=pl.String)
+    origins = np.empty(found.n_events + 1, dtype=np.int64)
+    for place, block in enumerate(found.blocks):
+        origins[block.ids] = place
+    of_block = pl.Series([*(str(block.origin) for block in found.blocks), "derived"], dtype=pl.String)
+    origins[-1] = len(found.blocks)
+    is_event = times.is_event[who]
+    event = times.events[who]
+    component = times.components[who] if spec.first_of else np.full(who.size, -1, dtype=np.int32)
+    by = outcome.follow_up.censored_by[who]
+    frame = pl.DataFrame(
+        {
+            "subject": labels.subjects(who),
+            "endpoint": pl.repeat(name, who.size, dtype=pl.String, eager=True),
+            "start_day": outcome.follow_up.start_days[who],
+            "stop_day": times.stop_days[who],
+            "time": times.times[who],
+            "is_event": is_event,
+            "component": components.gather(
+                np.where(component < 0, len(spec.first_of), component).astype(np.int64)
+            ),
+            "censored_by": enders.gather(np.where(by < 0, len(spec.censor_at), by).astype(np.int64)),
+            "origin": of_block.gather(origins[event]),
+            "event_index": pl.Series(row_of[event] if row_of.size else np.zeros(who.size), dtype=pl.Int64),
+        }
+    )
+    seen = pl.col("is_event")
+    return frame.with_columns(
+        component=pl.when(seen).then("component"),
+        censored_by=pl.when(~seen).then("censored_by"),
+        event_index=pl.when(seen).then("event_index"),
+    )
+
+
+# States and values --------------------------------------------------------------------------------
+
+
+def states_frame(
+    found: EndpointEvents, protocol: LoadedProtocol, evaluator: Evaluator, in_trial: Flags, labels: Labels
+) -> pl.DataFrame:
+    """One row a patient, a state and an assessment."""
+    panel = evaluator.panel
+    at = np.flatnonzero(in_trial[evaluator.subject])
+    parts = []
+    for name in protocol.spec.endpoints:
+        if name not in found.states:
+            continue
+        verdicts = found.states[name].verdicts[at]
+        parts.append(
+            pl.DataFrame(
+                {
+                    "subject": labels.subjects(evaluator.subject[at]),
+                    "endpoint": pl.repeat(name, at.size, dtype=pl.String, eager=True),
+                    "assessment": at,
+                    "day": panel.days[at],
+                    "visit": labels.visits(panel.visits[at]),
+                    "visit_number": labels.numbers(panel.visits[at]),
+                    "holds": pl.Series(verdicts).replace(int(UNKNOWN), None).cast(pl.Boolean),
+                }
+            )
+        )
+    if not parts:
+        return pl.DataFrame(schema=STATES_SCHEMA)
+    return pl.concat(parts).cast(STATES_SCHEMA)  # type: ignore[arg-type]
+
+
+def values_frame(
+    protocol: LoadedProtocol, evaluator: Evaluator, in_trial: Flags, labels: Labels
+) -> pl.DataFrame:
+    """One row a patient, a measure or value endpoint, and an assessment at which it is known."""
+    spec = protocol.spec
+    parts = []
+    for name, measure in spec.measures.items():
+        column = evaluator.panel.columns.get(name)
+        if column is None:
+            continue
+        at = np.flatnonzero(~np.isnan(column.values) & in_trial[evaluator.subject])
+        base = evaluator.baseline_of(name)[evaluator.subject[at]]
+        rows = column.rows[at]
+        part = _values(name, measure.unit, column.values[at], column.days[at], at, evaluator, labels)
+        parts.append(
+            part.with_columns(
+                is_baseline=pl.Series(base == at),
+                baseline=pl.Series(np.where(base >= 0, column.values[base], np.nan), nan_to_null=True),
+                observation=pl.Series(rows, dtype=pl.Int64).replace(-1, None),
+                method=pl.Series(np.where(rows < 0, column.method, "").tolist(), dtype=pl.String).replace(
+                    "", None
+                ),
+            )
+        )
+    for name, endpoint in spec.endpoints.items():
+        if endpoint.kind == "value":
+            parts.append(_value_endpoint(name, endpoint.unit, evaluator, in_trial, labels))
+    if not parts:
+        return pl.DataFrame(schema=VALUES_SCHEMA)
+    return pl.concat(parts, how="diagonal_relaxed").select(list(VALUES_SCHEMA)).cast(VALUES_SCHEMA)  # type: ignore[arg-type]
+
+
+def _value_endpoint(
+    name: str, unit: str, evaluator: Evaluator, in_trial: Flags, labels: Labels
+) -> pl.DataFrame:
+    numbers = evaluator.value(evaluator.context.values[name])
+    n = evaluator.panel.n_assessments
+    values, days = np.broadcast_to(numbers.values, n), np.broadcast_to(numbers.days, n)
+    at = np.flatnonzero(~np.isnan(values) & in_trial[evaluator.subject])
+    dated = np.where(days[at] == NO_DAY, evaluator.panel.days[at], days[at]).astype(np.int32)
+    frame = _values(name, unit, values[at], dated, at, evaluator, labels)
+    last_day = evaluator.context.baseline.last_day
+    last = (
+        frame.with_row_index("place")
+        .filter(pl.col("day") <= last_day)
+        .group_by("subject", maintain_order=True)
+        .agg(pl.col("place").last(), pl.col("value").last().alias("baseline"))
+    )
+    is_last = pl.Series(np.isin(np.arange(frame.height), last.get_column("place").to_numpy()))
+    return frame.join(last.drop("place"), on="subject", how="left", maintain_order="left").with_columns(
+        is_baseline=is_last, observation=pl.lit(None, dtype=pl.Int64), method=pl.lit(None, dtype=pl.String)
+    )
+
+
+def _values(
+    name: str,
+    unit: str,
+    values: npt.NDArray[np.float64],
+    days: Ints32,
+    at: Ints64,
+    evaluator: Evaluator,
+    labels: Labels,
+) -> pl.DataFrame:
+    visits = evaluator.panel.visits[at]
+    return pl.DataFrame(
+        {
+            "subject": labels.subjects(evaluator.subject[at]),
+            "measure": pl.repeat(name, at.size, dtype=pl.String, eager=True),
+            "assessment": at,
+            "day": days,
+            "visit": labels.visits(visits),
+            "visit_number": labels.numbers(visits),
+            "value": values,
+            "unit": pl.repeat(unit, at.size, dtype=pl.String, eager=True),
+        }
+    )
+
+
+# What could be assessed, and how readers agree ----------------------------------------------------
+
+
+def assessability_frame(
+    protocol: LoadedProtocol, evaluator: Evaluator, in_trial: Flags, labels: Labels
+) -> pl.DataFrame:
+    """At how many assessments after day 1 each sentence was known, and unknown.
+
+    Endpoints that rest on records alone are always known and are left out.
+    """
+    after = evaluator.panel.days > 1
+    who = np.flatnonzero(in_trial)
+    parts = []
+    for name, spec in protocol.spec.endpoints.items():
+        node = protocol.sentences.get(f"endpoints.{name}.{'when' if spec.kind == 'event' else 'state'}")
+        node = None if node is None else about_assessments(node, evaluator)
+        if node is None:
+            continue
+        unknown = evaluator.condition(node).verdicts == UNKNOWN
+        counts = [
+            np.bincount(evaluator.subject[which & after], minlength=in_trial.size)[who]
+            for which in (~unknown, unknown)
+        ]
+        parts.append(
+            pl.DataFrame(
+                {
+                    "subject": labels.subjects(who),
+                    "endpoint": pl.repeat(name, who.size, dtype=pl.String, eager=True),
+                    "known": counts[0],
+                    "unknown": counts[1],
+                }
+            )
+        )
+    if not parts:
+        return pl.DataFrame(schema=ASSESSABILITY_SCHEMA)
+    return pl.concat(parts).cast(ASSESSABILITY_SCHEMA)  # type: ignore[arg-type]
+
+
+def about_assessments(node: Any, evaluator: Evaluator) -> Any:
+    """The part of a sentence that is read at assessments; None if there is none."""
+    from flarefree.endpoints.events import split_sentence
+
+    return split_sentence(node, evaluator.begun)[1]
+
+
+def agreement_frame(
+    found: EndpointEvents, protocol: LoadedProtocol, panel: Panel, in_trial: Flags, labels: Labels
+) -> pl.DataFrame:
+    """What the rule, the investigator and the committee say of each patient and adjudicated endpoint."""
+    parts = []
+    who = np.flatnonzero(in_trial)
+    for name in protocol.spec.endpoints:
+        if name not in found.derived_days:
+            continue
+        decided = pl.DataFrame([r for r in found.agreement if r["endpoint"] == name], schema=AGREEMENT_SCHEMA)
+        base = pl.DataFrame(
+            {"subject": labels.subjects(who), "derived_day": _nullable(found.derived_days[name][who])}
+        )
+        undecided = base.join(decided, on="subject", how="anti", maintain_order="left").with_columns(
+            endpoint=pl.lit(name),
+            derived=pl.col("derived_day").is_not_null(),
+            final=pl.col("derived_day").is_not_null(),
+            final_from=pl.lit("derived"),
+        )
+        both = pl.concat([decided, undecided], how="diagonal_relaxed").select(list(AGREEMENT_SCHEMA))
+        parts.append(base.select("subject").join(both, on="subject", how="left", maintain_order="left"))
+    if not parts:
+        return pl.DataFrame(schema=AGREEMENT_SCHEMA)
+    return pl.concat(parts, how="vertical_relaxed").select(list(AGREEMENT_SCHEMA)).cast(AGREEMENT_SCHEMA)  # type: ignore[arg-type]
