@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from analysis_handmade import PATIENTS, make_derivation, times, values, without_arms
+from analysis_handmade import PATIENTS, make_derivation, stat, times, values, without_arms
 
 from flarefree.analysis import analyze
-from flarefree.results import AnalysisResult
 
 POPULATIONS = """
 who:
@@ -16,22 +15,6 @@ who:
   population: itt
   of: [itt, safety]
 """
-
-
-def stat(result: AnalysisResult, group: str, term: str, level: str = "", stat: str = "n") -> float | str | None:
-    """One statistic of a result, which must be there exactly once."""
-    found = [
-        cell.stats[stat]
-        for table in result.tables
-        for row in table.rows
-        if row.term == term and row.level == level
-        for column in table.columns
-        if (column.group or column.key) == group
-        for cell in [row.cells.get(column.key)]
-        if cell is not None and stat in cell.stats
-    ]
-    assert len(found) == 1, (group, term, level, stat, found)
-    return found[0]
 
 
 def test_a_patient_who_took_nothing_is_in_the_intention_to_treat_but_not_in_the_safety_population() -> None:

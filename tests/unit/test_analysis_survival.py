@@ -6,8 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from analysis_handmade import PATIENTS, make_derivation, states, times
-from test_analysis_patients import stat
+from analysis_handmade import PATIENTS, make_derivation, stat, states, times
 
 from flarefree.analysis import analyze
 

@@ -19,6 +19,7 @@ from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits, visit_x
+from flarefree.analysis.windowed import baselines, windowed_values
 from flarefree.protocol.schema import Course, Visit
 from flarefree.results import AnalysisResult, Cell, Figure, Row, Table
 
@@ -84,14 +85,14 @@ def _unit(trial: Trial, measure: str) -> str:
 
 def _points(trial: Trial, cohort: Cohort, spec: Course, measure: str) -> list[_Point]:
     """Baseline, then each visit after it that has values."""
-    rows = trial.derivation.values.filter((pl.col("measure") == measure) & pl.col("value").is_not_null())
-    mine = cohort.of(rows).select("subject", "group", "visit", "day", "value", "baseline")
+    rows = windowed_values(trial, measure)
+    base = baselines(rows)
+    mine = cohort.of(rows.drop("baseline").join(base, on="subject", how="left", maintain_order="left"))
     if mine.height == 0:
         return []
     visits = [v for v in chosen_visits(trial, spec.visits) if v.day > 1]
-    base = mine.filter(pl.col("baseline").is_not_null()).unique("subject", keep="first", maintain_order=True)
-    points = [_Point(BASELINE, 0.0, base.with_columns(value=pl.col("baseline")))]
-    later = mine.filter(pl.col("day") > 1)
+    points = [_Point(BASELINE, 0.0, cohort.of(base).with_columns(value=pl.col("baseline")))]
+    later = mine.filter((pl.col("day") > 1) & ~pl.col("is_baseline"))
     at = at_visits(later, visits)
     points += [_Point(v.name, visit_x(v), at.filter(pl.col("visit") == v.name)) for v in visits]
     if spec.locf:
@@ -141,7 +142,7 @@ def _methods(spec: Course) -> list[str]:
 def _rows(trial: Trial, cohort: Cohort, spec: Course, measure: str, point: _Point) -> Iterator[Row]:
     unit, digits = _unit(trial, measure), _digits(trial, measure)
     parts = {g.key: point.frame.filter(pl.col("group") == g.key) for g in cohort.groups}
-    values = {key: summary(_array(part, "value"), SHOWN[spec.summary], digits) for key, part in parts.items()}
+    values = {key: _summary(_array(part, "value"), spec, digits) for key, part in parts.items()}
     yield Row(point.visit, values, "value", point.visit, unit=unit)
     if spec.change and point.visit != BASELINE:
         is_ratio = spec.summary == "geometric_mean"
@@ -149,6 +150,15 @@ def _rows(trial: Trial, cohort: Cohort, spec: Course, measure: str, point: _Poin
         label = "Ratio to baseline" if is_ratio else "Change from baseline"
         term = "ratio_to_baseline" if is_ratio else "change"
         yield Row(label, cells, term, point.visit, indent=1, unit="" if is_ratio else unit)
+
+
+def _summary(values: Floats, spec: Course, digits: int | None) -> Cell:
+    """The summary asked for; beside a mean its tidy results keep the median and the range."""
+    cell = summary(values, SHOWN[spec.summary], digits)
+    if spec.summary != "mean":
+        return cell
+    more = summary(values, "median_range", with_n=False).stats
+    return Cell(cell.display, {**cell.stats, **more}, digits)
 
 
 def _digits(trial: Trial, measure: str) -> int | None:
@@ -163,7 +173,7 @@ def _array(part: pl.DataFrame, column: str) -> Floats:
 def _change(part: pl.DataFrame, spec: Course, digits: int | None) -> Cell:
     value, base = _array(part, "value"), _array(part, "baseline")
     if spec.summary != "geometric_mean":
-        return summary(value - base, SHOWN[spec.summary], digits)
+        return _summary(value - base, spec, digits)
     known = ~np.isnan(base)
     positive = bool(known.any() and (base[known] > 0).all() and (value[known] > 0).all())
     ratio = geometric_mean_of(value[known] / base[known]) if positive else None

@@ -18,7 +18,7 @@ from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits, visit_x
-from flarefree.analysis.windowed import windowed_values
+from flarefree.analysis.windowed import baselines, windowed_values
 from flarefree.errors import StatsError
 from flarefree.protocol.schema import LogisticMixedModel, MixedModel, Visit
 from flarefree.results import AnalysisResult, Cell, Figure, Row, Table
@@ -146,12 +146,10 @@ def _fit_logistic(
 def _values(trial: Trial, cohort: Cohort, measure: str, visits: list[Visit]) -> pl.DataFrame:
     """One row a patient and visit after baseline: subject, group, visit, value, baseline, change."""
     rows = windowed_values(trial, measure)
-    flagged = rows.filter("is_baseline").unique("subject", keep="last", maintain_order=True)
-    base = pl.coalesce("baseline", "flagged")
+    later = rows.filter((pl.col("day") > 1) & ~pl.col("is_baseline")).drop("baseline")
     return (
-        cohort.of(at_visits(rows.filter(~pl.col("is_baseline")), visits))
-        .join(flagged.select("subject", flagged="value"), on="subject", how="left", maintain_order="left")
-        .with_columns(baseline=base)
+        cohort.of(at_visits(later, visits))
+        .join(baselines(rows), on="subject", how="left", maintain_order="left")
         .with_columns(change=pl.col("value") - pl.col("baseline"))
     )
 

@@ -9,7 +9,7 @@ from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits
 from flarefree.protocol.schema import ChangeFromBaseline, Visit
 
-__all__ = ["values_at", "windowed_values"]
+__all__ = ["baselines", "values_at", "windowed_values"]
 
 
 def values_at(trial: Trial, cohort: Cohort, spec: ChangeFromBaseline) -> pl.DataFrame:
@@ -31,7 +31,7 @@ def values_at(trial: Trial, cohort: Cohort, spec: ChangeFromBaseline) -> pl.Data
     if place is None:
         raise NotComputableError(f"The schedule has no visit “{spec.visit}”.")
     chosen = _carried(rows, visits, place) if spec.imputation == "locf" else _observed(rows, visits[place])
-    base = _baselines(rows, next((v for v in visits if _is(v, spec.baseline_visit)), None))
+    base = baselines(rows, next((v for v in visits if _is(v, spec.baseline_visit)), None))
     return (
         cohort.subjects.select("subject", "group")
         .join(base, on="subject", how="left", maintain_order="left")
@@ -75,8 +75,8 @@ def windowed_values(trial: Trial, measure: str) -> pl.DataFrame:
     ).select("subject", "visit", "day", "value", pl.col("is_baseline").fill_null(False), "baseline")
 
 
-def _baselines(rows: pl.DataFrame, visit: Visit | None) -> pl.DataFrame:
-    """The flagged baseline; else what the derivation took; else the value at the baseline visit."""
+def baselines(rows: pl.DataFrame, visit: Visit | None = None) -> pl.DataFrame:
+    """Each patient's baseline: the flagged value; else what the derivation took; else that of `visit`."""
     at_visit = pl.col("visit") == visit.name if visit is not None else pl.lit(False)
     ranked = rows.with_columns(
         known=pl.coalesce(pl.when("is_baseline").then("value"), "baseline", pl.when(at_visit).then("value")),

@@ -29,6 +29,7 @@ from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.loading import parse_protocol
 from flarefree.records.study import Study
 from flarefree.records.tables import TABLES
+from flarefree.results import AnalysisResult
 
 DAY_ONE = date(2020, 1, 1)
 
@@ -256,3 +257,19 @@ def without_arms(derivation: Derivation) -> Derivation:
     """The same derivation before the key is released: nobody has an arm."""
     nothing = pl.lit(None, dtype=pl.String)
     return replace(derivation, subjects=derivation.subjects.with_columns(arm=nothing, actual_arm=nothing))
+
+
+def stat(result: AnalysisResult, group: str, term: str, level: str = "", stat: str = "n") -> float | str | None:
+    """One statistic of a result, which must be there exactly once."""
+    found = [
+        cell.stats[stat]
+        for table in result.tables
+        for row in table.rows
+        if row.term == term and row.level == level
+        for column in table.columns
+        if (column.group or column.key) == group
+        for cell in [row.cells.get(column.key)]
+        if cell is not None and stat in cell.stats
+    ]
+    assert len(found) == 1, (group, term, level, stat, found)
+    return found[0]
