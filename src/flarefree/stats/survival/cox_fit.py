@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from flarefree.errors import StatsError
+from flarefree.stats.survival._coefficients import Coefficients
 from flarefree.stats.survival._cox_data import CoxRows
-from flarefree.stats.survival._numbers import chi_square_p, normal_quantile, require_level, two_sided_p
+from flarefree.stats.survival._numbers import chi_square_p, require_level
 
 if TYPE_CHECKING:
     from flarefree.stats.formula import Design
@@ -42,7 +42,7 @@ def chi_square(statistic: float, df: float) -> ChiSquareTest:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class CoxFit:
+class CoxFit(Coefficients):
     """A fitted proportional hazards model.
 
     Attributes
@@ -97,10 +97,6 @@ class CoxFit:
     """Terms of the formula with their columns' start and stop; one a coefficient without a formula."""
 
     @property
-    def std_error(self) -> Floats:
-        return np.sqrt(np.diag(self.covariance))
-
-    @property
     def naive_std_error(self) -> Floats:
         """Standard errors from the information alone."""
         return np.sqrt(np.diag(self.naive_covariance))
@@ -111,34 +107,14 @@ class CoxFit:
         return np.exp(self.coef)
 
     @property
-    def z(self) -> Floats:
-        return self.coef / self.std_error
-
-    @property
-    def p_value(self) -> Floats:
-        return np.array([two_sided_p(float(z)) for z in self.z])
-
-    @property
-    def conf_low(self) -> Floats:
-        """Lower limits of the coefficients (log hazard ratios)."""
-        return self.coef - normal_quantile(self.level) * self.std_error
-
-    @property
-    def conf_high(self) -> Floats:
-        """Upper limits of the coefficients (log hazard ratios)."""
-        return self.coef + normal_quantile(self.level) * self.std_error
-
-    @property
     def hr_low(self) -> Floats:
         """Lower limits of the hazard ratios."""
-        with np.errstate(over="ignore"):
-            return np.exp(self.conf_low)
+        return self.ratio_low
 
     @property
     def hr_high(self) -> Floats:
         """Upper limits of the hazard ratios."""
-        with np.errstate(over="ignore"):
-            return np.exp(self.conf_high)
+        return self.ratio_high
 
     @property
     def strata(self) -> tuple[Any, ...]:
@@ -204,37 +180,13 @@ class CoxFit:
         """The same fit with limits of another level."""
         return replace(self, level=require_level(level))
 
-    def term(self, name: str) -> int:
-        """Place of a term among the coefficients."""
-        if name not in self.terms:
-            raise StatsError(
-                "no such term", where="term", found=repr(name), expected=", ".join(self.terms) or "none"
-            )
-        return self.terms.index(name)
-
     def tidy(self) -> pl.DataFrame:
         """One row a term: estimate and limits of the log hazard ratio, then of the hazard ratio.
 
         Columns term, estimate, std_error, statistic (z), p_value, conf_low, conf_high, hazard_ratio,
         hr_conf_low, hr_conf_high.
         """
-        columns = {
-            "estimate": self.coef,
-            "std_error": self.std_error,
-            "statistic": self.z,
-            "p_value": self.p_value,
-            "conf_low": self.conf_low,
-            "conf_high": self.conf_high,
-            "hazard_ratio": self.hr,
-            "hr_conf_low": self.hr_low,
-            "hr_conf_high": self.hr_high,
-        }
-        return pl.DataFrame(
-            [
-                pl.Series("term", list(self.terms), dtype=pl.String),
-                *(pl.Series(name, values, nan_to_null=True) for name, values in columns.items()),
-            ]
-        )
+        return self._tidy("hazard_ratio", "hr")
 
     def glance(self) -> pl.DataFrame:
         """One row: counts, log likelihoods, the three tests, and every convention."""
@@ -258,7 +210,7 @@ class CoxFit:
         if self.formula:
             lines.append(f"formula   {self.formula}")
         lines.append(f"{self.n} rows, {self.n_events} events" + self._left_out())
-        lines += self._table()
+        lines += self._table("HR") if self.terms else [f"no covariates; log likelihood {self.loglik:.6g}"]
         if self.frailty is not None:
             lines.append(repr(self.frailty))
         lines += self._tests()
@@ -266,18 +218,6 @@ class CoxFit:
 
     def _left_out(self) -> str:
         return f"; {self.omitted} rows left out for missing values" if self.omitted else ""
-
-    def _table(self) -> list[str]:
-        if not self.terms:
-            return [f"no covariates; log likelihood {self.loglik:.6g}"]
-        width = max(4, *(len(term) for term in self.terms))
-        limits = f"{100 * self.level:g}% limits"
-        lines = [f"{'':<{width}} {'coef':>9} {'se':>8} {'HR':>8}  {limits:<18} {'z':>7} {'p':>9}"]
-        columns = (self.coef, self.std_error, self.hr, self.hr_low, self.hr_high, self.z, self.p_value)
-        for term, b, se, hr, low, high, z, p in zip(self.terms, *columns):
-            span = f"{low:.4g} to {high:.4g}"
-            lines.append(f"{term:<{width}} {b:>9.4f} {se:>8.4f} {hr:>8.4g}  {span:<18} {z:>7.3f} {p:>9.4g}")
-        return lines
 
     def _tests(self) -> list[str]:
         if not self.terms:
