@@ -1,0 +1,5 @@
+"""`python -m flarefree` is the `flarefree` command."""
+
+from flarefree.cli import main
+
+main()

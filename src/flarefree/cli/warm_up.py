@@ -1,0 +1,26 @@
+"""Compile the numerical kernels once, after installation: `python -m flarefree.cli.warm_up`.
+
+Runs the demo's job on a few virtual patients and throws the result away; numba keeps what it compiled
+beside the source files, and the first real analysis starts at once.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+
+__all__ = ["warm_up"]
+
+
+def warm_up() -> None:
+    """Run the whole job on a small virtual trial."""
+    from flarefree.cli.analyze import demo
+
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        demo(out=Path(folder) / "report", seed=1, patients=60, as_json=True)
+
+
+if __name__ == "__main__":
+    warm_up()
