@@ -7,14 +7,14 @@ findings cost no more than a thousand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import polars as pl
 
-__all__ = ["LISTED", "Finding", "Severity", "findings_frame", "in_file_order", "list_findings"]
+__all__ = ["LISTED", "Collector", "Finding", "Severity", "findings_frame", "in_file_order", "list_findings"]
 
 LISTED = 500
 """How many findings of one kind are listed for one file; the rest are counted in one more."""
@@ -121,17 +121,7 @@ def list_findings(
                 )
             )
         if count > listed:
-            rest = count - listed
-            found_here.append(
-                Finding(
-                    code,
-                    severity,
-                    f"{_MORE}{rest:,} more rows with this finding",
-                    files[source],
-                    column=column,
-                    count=rest,
-                )
-            )
+            found_here.append(_the_rest(found_here[-1], count - listed))
     return tuple(found_here)
 
 
@@ -150,3 +140,129 @@ def in_file_order(findings: Sequence[Finding], files: Sequence[str]) -> tuple[Fi
         return (position.get(finding.file, -1), counts_the_rest, finding.row)
 
     return tuple(sorted(findings, key=key))
+
+
+class Collector:
+    """Gathers findings while a study is read: lists the first of each kind and file, counts the rest.
+
+    Parameters
+    ----------
+    files : sequence of str
+        The file of every `source` number; may grow while reading.
+    listed : int
+        How many findings of one kind are listed for one file.
+    """
+
+    def __init__(self, files: Sequence[str], listed: int = LISTED) -> None:
+        self._files = files
+        self._listed = listed
+        self._single: list[Finding] = []
+        self._lists: dict[tuple[str, int, str], tuple[list[Finding], int]] = {}
+        self._counts: dict[tuple[str, int, tuple[object, ...]], Finding] = {}
+
+    def place(self, source: pl.Expr, row: pl.Expr) -> pl.Expr:
+        """Rows in words, for findings that speak of another row: `row 12 of lb.csv`."""
+        names = pl.lit(pl.Series([*self._files, None], dtype=pl.String))
+        return pl.format("row {} of {}", row, names.gather(source.cast(pl.UInt32)))
+
+    def add(self, *findings: Finding) -> None:
+        """Keep findings as they are."""
+        self._single.extend(findings)
+
+    def list_rows(
+        self,
+        rows: pl.DataFrame,
+        code: str,
+        severity: Severity,
+        message: str,
+        *,
+        column: str = "",
+        found: str = "",
+        expected: str = "",
+    ) -> None:
+        """One finding a row (see `list_findings`), for oddities that somebody must look at one by one."""
+        if rows.is_empty():
+            return
+        for source, count in rows.group_by("source").len().sort("source").iter_rows():
+            kept, total = self._lists.get((code, source, column), ([], 0))
+            room = self._listed - len(kept)
+            if room > 0:
+                of_file = rows.filter(pl.col("source") == source)
+                kept += list_findings(
+                    of_file.sort("row").head(room), code, severity, message,
+                    files=self._files, column=column, found=found, expected=expected,
+                )  # fmt: skip
+            self._lists[code, source, column] = (kept, total + count)
+
+    def count_rows(
+        self,
+        rows: pl.DataFrame,
+        code: str,
+        severity: Severity,
+        message: str,
+        *,
+        by: Sequence[str] = (),
+        column: str = "",
+        found: str = "",
+        expected: str = "",
+    ) -> None:
+        """One finding a file, and a value of the columns `by`, with the first row and how many there are."""
+        if rows.is_empty():
+            return
+        keys = ["source", *by]
+        others = [name for name in rows.columns if name not in (*keys, "row")]
+        first = pl.col("row").arg_min()
+        grouped = rows.group_by(keys).agg(
+            pl.len().alias("count"), pl.col("row").min(), pl.col(others).gather(first).first()
+        )
+        for record in grouped.sort("source", "row").to_dicts():
+            key = (code, record["source"], (column, *(record[name] for name in by)))
+            known = self._counts.get(key)
+            if known is not None:
+                self._counts[key] = replace(known, count=known.count + record["count"])
+                continue
+            self._counts[key] = Finding(
+                code,
+                severity,
+                record.get("message") or message,
+                self._files[record["source"]],
+                record["row"],
+                record.get("column") or column,
+                record.get("subject") or "",
+                _text(record.get("found"), found),
+                _text(record.get("expected"), expected),
+                record["count"],
+            )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All of them, by file and row."""
+        gathered = [*self._single, *self._counted(), *self._listed_ones()]
+        return in_file_order(gathered, self._files)
+
+    def _listed_ones(self) -> Iterable[Finding]:
+        for kept, total in self._lists.values():
+            yield from kept
+            if total > len(kept):
+                yield _the_rest(kept[0], total - len(kept))
+
+    def _counted(self) -> Iterable[Finding]:
+        """Counts by group; where there are groups without end, the first of them and one for the rest."""
+        by_file: dict[tuple[str, str], list[Finding]] = {}
+        for finding in self._counts.values():
+            by_file.setdefault((finding.code, finding.file), []).append(finding)
+        for group in by_file.values():
+            yield from group[: self._listed]
+            rest = group[self._listed :]
+            if rest:
+                yield _the_rest(rest[0], sum(finding.count for finding in rest))
+
+
+def _the_rest(example: Finding, count: int) -> Finding:
+    return Finding(
+        example.code,
+        example.severity,
+        f"{_MORE}{count:,} more rows with this finding",
+        example.file,
+        column=example.column,
+        count=count,
+    )

@@ -10,7 +10,7 @@ import polars as pl
 
 from flarefree.lineage import Source
 from flarefree.records.findings import Finding
-from flarefree.records.tables import TABLES, empty_table
+from flarefree.records.tables import TABLES, empty_table, whole_table
 
 __all__ = ["Study"]
 
@@ -43,7 +43,10 @@ class Study:
     is_virtual: bool = False
 
     def __post_init__(self) -> None:
-        whole = {name: self.tables.get(name, empty_table(name)) for name in TABLES}
+        whole = {
+            name: whole_table(name, self.tables[name]) if name in self.tables else empty_table(name)
+            for name in TABLES
+        }
         object.__setattr__(self, "tables", MappingProxyType(whole))
 
     def __getitem__(self, table: str) -> pl.DataFrame:

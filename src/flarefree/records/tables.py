@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-__all__ = ["TABLES", "empty_table"]
+__all__ = ["TABLES", "empty_table", "whole_table"]
 
 _ORIGIN: dict[str, Any] = {"source": pl.UInt16, "row": pl.UInt32}
 
@@ -32,6 +32,7 @@ SUBJECTS: dict[str, Any] = {
     "arm_written": pl.String,  # as the file has it
     "actual_arm": pl.String,  # the protocol's arm key of what was taken
     "is_screen_failure": pl.Boolean,
+    "birth_date": pl.Date,
     "consent_date": pl.Date,
     "randomization_date": pl.Date,  # study day 1
     "first_dose_date": pl.Date,
@@ -58,15 +59,17 @@ OBSERVATIONS: dict[str, Any] = {
     "unit": pl.String,  # the measure's unit in the protocol
     "lower_limit": pl.Float64,  # of normal, in `unit`
     "upper_limit": pl.Float64,
-    "original_value": pl.String,  # as written
+    "original_value": pl.String,  # as written; null in long tables where the file's number is `value` itself
     "original_unit": pl.String,
     "date": pl.Date,
     "day": pl.Int32,
     "date_text": pl.String,
     "visit": pl.String,
     "visit_number": pl.Float64,
+    "timepoint": pl.String,  # within the visit: after lying down for 5 minutes ...
     "is_baseline": pl.Boolean,  # where the file flags it
     "analysis_visit": pl.String,  # where the file is an analysis dataset (AVISIT)
+    "is_analysis_record": pl.Boolean,  # there: the one to use of its analysis visit (ANL01FL)
     "derivation": pl.String,  # DTYPE: LOCF ... ; null for what was observed
     "sequence": pl.Int32,
     **_ORIGIN,
@@ -223,3 +226,13 @@ TABLES: dict[str, dict[str, Any]] = {
 def empty_table(name: str) -> pl.DataFrame:
     """A table without rows."""
     return pl.DataFrame(schema=TABLES[name])
+
+
+def whole_table(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """A table with all of its columns in their order: those that `frame` lacks are null, others follow."""
+    schema = TABLES[name]
+    ours = [
+        pl.col(column).cast(kind) if column in frame.columns else pl.lit(None, kind).alias(column)
+        for column, kind in schema.items()
+    ]
+    return frame.select(*ours, *(column for column in frame.columns if column not in schema))

@@ -1,0 +1,293 @@
+"""From raw tables with their maps to a `Study`: read, attached to patients, merged, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from flarefree.errors import StudyError
+from flarefree.lineage import Source
+from flarefree.readers.attaching import attach_subjects, with_days
+from flarefree.readers.covariates import Provider, covariate_names, with_covariates
+from flarefree.readers.doses import with_daily_doses
+from flarefree.readers.expectations import Expectations
+from flarefree.readers.maps import ColumnMap
+from flarefree.readers.merging import Item, Part, chosen_items, concat_parts, without_repeats
+from flarefree.readers.observations import derive_observations
+from flarefree.readers.raw import RawTable
+from flarefree.readers.recognizing import Recognized
+from flarefree.readers.shaping import require_columns, shape
+from flarefree.readers.subjects import Person, assemble_subjects
+from flarefree.records.checking import check_events, check_observations, check_subjects, check_visits
+from flarefree.records.findings import Collector, Finding, Severity
+from flarefree.records.study import Study
+from flarefree.records.tables import TABLES, whole_table
+
+__all__ = ["Reading", "assemble"]
+
+_CHUNK = 2_000_000  # rows of one file that are worked on at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A raw table, and what is to be done with it."""
+
+    raw: RawTable
+    what: Recognized
+
+
+def assemble(
+    readings: Sequence[Reading],
+    expected: Expectations,
+    *,
+    name: str,
+    protocol: str = "",
+    is_virtual: bool = False,
+    notes: Sequence[Finding] = (),
+) -> Study:
+    """The study of some raw tables.
+
+    Parameters
+    ----------
+    readings : sequence of Reading
+        In the order of their files.
+    expected : Expectations
+        What the protocol expects; nothing, without one.
+    name, protocol, is_virtual
+        As in `Study`.
+    notes : sequence of Finding
+        What was found before.
+
+    Raises
+    ------
+    StudyError
+        No table can be read, or one lacks a column that it cannot do without.
+    """
+    return _Assembly(readings, expected, notes).study(name, protocol, is_virtual)
+
+
+class _Assembly:
+    """A study on its way: its sources and findings grow while its tables are read."""
+
+    def __init__(self, readings: Sequence[Reading], expected: Expectations, notes: Sequence[Finding]) -> None:
+        self._expected = expected
+        self._readings = readings
+        self._files = [reading.raw.source.path for reading in readings]
+        self._findings = Collector(self._files)
+        self._findings.add(*notes)
+        self._items: dict[str, list[Item]] = {table: [] for table in TABLES}
+        for number, reading in enumerate(readings):
+            self._findings.add(*reading.raw.findings)
+            if reading.what.how is not None:
+                require_columns(reading.raw, reading.what.how)
+                self._items[reading.what.how.table].append(Item(reading.raw, reading.what.how, number))
+        if not any(self._items.values()):
+            raise _nothing_to_read(readings)
+
+    def study(self, name: str, protocol: str, is_virtual: bool) -> Study:
+        """Everything, in its order: patients first, for every other row needs them."""
+        self._note_unread()
+        shaped = {table: self._shaped(table) for table in ("exposures", "dispositions")}
+        subjects = self._subjects(shaped)
+        tables = {"subjects": subjects}
+        for table in TABLES:
+            if table != "subjects":
+                tables[table] = self._table(table, subjects, shaped.get(table))
+        self._note_shifted_dates(subjects, set(tables["observations"]["source"].unique()))
+        self._check(tables)
+        return Study(name, protocol, tables, self._sources(), self._findings.findings(), is_virtual)
+
+    # Patients ------------------------------------------------------------------------------------------
+
+    def _subjects(self, shaped: dict[str, list[Part]]) -> pl.DataFrame:
+        people = [
+            Person(shape(item.raw, item.how, item.source, self._findings), item.how.is_adam)
+            for item in self._items["subjects"]
+        ]
+        exposures, dispositions = (
+            whole_table(table, concat_parts(table, shaped[table])) for table in ("exposures", "dispositions")
+        )
+        subjects = assemble_subjects(people, exposures, dispositions, self._expected, self._findings)
+        if subjects.is_empty():
+            subjects = self._bare_subjects()
+        subjects = with_days(subjects, "subjects", subjects, self._findings)
+        return with_covariates(subjects, self._providers(), self._expected, self._findings)
+
+    def _bare_subjects(self) -> pl.DataFrame:
+        """Without a table of subjects, the subjects are those that any row names."""
+        self._findings.add(
+            Finding(
+                "no-subjects",
+                Severity.ERROR,
+                "no file tells who the subjects are and their arms",
+                expected="DM, ADSL, or a plain table of subjects",
+            )
+        )
+        named = [item.keys("subject") for items in self._items.values() for item in items]
+        rows = pl.concat([frame.select("subject", "source", "row") for frame in named])
+        rows = rows.filter(pl.col("subject") != "").unique("subject", keep="first", maintain_order=True)
+        return whole_table("subjects", rows)
+
+    def _providers(self) -> list[Provider]:
+        """Files that may hold covariates: plain tables, then DM, its supplement, SC, ADSL."""
+        order = ("", "DM", "SUPPDM", "SC", "ADSL")
+        made: list[tuple[int, Provider]] = []
+        for number, reading in enumerate(self._readings):
+            how, dataset = reading.what.how, reading.what.dataset
+            is_plain = how is not None and how.table == "subjects" and not how.dataset
+            if is_plain and how is not None:
+                made.append((0, _plain_provider(reading.raw, how, number, self._expected)))
+            elif reading.what.is_for_covariates:
+                made.append((order.index(dataset), _cdisc_provider(reading.raw, dataset, number)))
+        return [provider for _, provider in sorted(made, key=lambda pair: pair[0])]
+
+    # Other tables --------------------------------------------------------------------------------------
+
+    def _shaped(self, table: str) -> list[Part]:
+        items = chosen_items(table, self._items[table], self._expected, self._findings)
+        parts = [Part(item.how, self._rows_of(item), item.raw.source.path) for item in items]
+        return without_repeats(parts, table, self._findings)
+
+    def _rows_of(self, item: Item) -> pl.DataFrame:
+        """The rows of one file, some millions at a time; of a wide table, one a test and row."""
+        made = []
+        for how in item.how.unfolded():
+            for start in range(0, max(item.raw.frame.height, 1), _CHUNK):
+                rows = slice(start, start + _CHUNK) if item.raw.frame.height > _CHUNK else None
+                made.append(self._chunk(item, how, rows))
+        if len(made) == 1:
+            return made[0]
+        frame = pl.concat(made, how="diagonal", rechunk=False)
+        return frame.sort("row", maintain_order=True) if item.how.wide else frame
+
+    def _chunk(self, item: Item, how: ColumnMap, rows: slice | None) -> pl.DataFrame:
+        shaped = shape(item.raw, how, item.source, self._findings, rows=rows)
+        if "subject" in shaped.columns:
+            shaped = shaped.with_columns(pl.col("subject").cast(pl.String))
+        if how.table == "observations":
+            if item.how.wide:
+                shaped = shaped.filter(pl.col("original_value").is_not_null())
+            return derive_observations(shaped, how, self._expected, self._findings)
+        if how.table == "exposures":
+            return with_daily_doses(shaped, self._findings)
+        return _with_table_rules(shaped, how.table)
+
+    def _table(self, table: str, subjects: pl.DataFrame, shaped: list[Part] | None) -> pl.DataFrame:
+        parts = self._shaped(table) if shaped is None else shaped
+        attached = [
+            replace(
+                part,
+                rows=with_days(
+                    attach_subjects(part.rows, subjects, self._findings), table, subjects, self._findings
+                ),
+            )
+            for part in parts
+            if not part.rows.is_empty()
+        ]
+        frame = concat_parts(table, attached)
+        return frame.select(column for column in TABLES[table] if column in frame.columns)
+
+    # Findings and sources --------------------------------------------------------------------------------
+
+    def _check(self, tables: dict[str, pl.DataFrame]) -> None:
+        whole = {table: whole_table(table, frame) for table, frame in tables.items()}
+        protocol = self._expected.protocol
+        plausible = {name: spec.plausible for name, spec in protocol.measures.items()} if protocol else {}
+        check_subjects(whole["subjects"], self._findings)
+        check_observations(whole["observations"], plausible, self._findings)
+        check_events(whole, self._findings)
+        visits = whole["visits"] if not whole["visits"].is_empty() else whole["observations"]
+        check_visits(visits, self._expected.visit_windows(), self._findings)
+
+    def _note_unread(self) -> None:
+        unread: dict[str, list[Source]] = {}
+        for reading in self._readings:
+            if reading.what.how is None and reading.what.why_not:
+                unread.setdefault(reading.what.why_not, []).append(reading.raw.source)
+        for why, sources in unread.items():
+            files = ", ".join(source.path for source in sources)
+            self._findings.add(
+                Finding(
+                    "file-not-read",
+                    Severity.NOTE,
+                    f"not read: {why}",
+                    found=files,
+                    count=sum(source.rows for source in sources),
+                )
+            )
+
+    def _note_shifted_dates(self, subjects: pl.DataFrame, used: set[int]) -> None:
+        """An analysis dataset whose dates were moved by its maker, which its own first doses show."""
+        for item in self._items["observations"]:
+            if not item.how.is_adam or item.raw.column("TRTSDT") is None:
+                continue
+            how = replace(item.how, columns={"subject": ("USUBJID",), "first_dose_date": ("TRTSDT",)})
+            rows = shape(item.raw, how, item.source, Collector([""] * (item.source + 1)))
+            known = subjects.select("subject", _known="first_dose_date")
+            odd = rows.join(known, on="subject", maintain_order="left").filter(
+                (pl.col("first_dose_date") - pl.col("_known")).dt.total_days().abs() > 1
+            )
+            told = odd.select("source", "row", "subject", found="first_dose_date", expected="_known")
+            severity = Severity.WARNING if item.source in used else Severity.NOTE
+            self._findings.count_rows(
+                told,
+                "shifted-dates",
+                severity,
+                "first doses of this file are not those of the subjects: its dates were moved",
+                column="TRTSDT",
+            )
+
+    def _sources(self) -> tuple[Source, ...]:
+        return tuple(replace(reading.raw.source, table=_table_of(reading.what)) for reading in self._readings)
+
+
+def _table_of(what: Recognized) -> str:
+    return what.dataset or (what.how.table if what.how is not None else "")
+
+
+def _with_table_rules(rows: pl.DataFrame, table: str) -> pl.DataFrame:
+    """What follows from other columns: an adverse event for which the drug was stopped."""
+    if table == "adverse_events" and "action" in rows.columns and "caused_withdrawal" not in rows.columns:
+        stopped = pl.col("action").str.to_uppercase().str.contains(r"(?:WITHDRAWN|DISCONTINUED|STOPPED)")
+        return rows.with_columns(caused_withdrawal=stopped)
+    return rows
+
+
+def _plain_provider(raw: RawTable, how: ColumnMap, number: int, expected: Expectations) -> Provider:
+    """A plain table, its columns for covariates under the covariates' names."""
+    named = {
+        theirs[0]: ours for ours, theirs in how.columns.items() if ours in covariate_names(expected)
+    }  # fmt: skip
+    columns = {column: named[column] for column in raw.frame.columns if column in named}
+    spec = expected.protocol.covariates if expected.protocol else {}
+    columns = {column: spec[ours].column or ours for column, ours in columns.items()}
+    frame = raw.frame.rename({column: new for column, new in columns.items() if new not in raw.frame.columns})
+    return Provider(replace(raw, frame=frame), number, raw.column(how.columns["subject"][0]) or "")
+
+
+def _cdisc_provider(raw: RawTable, dataset: str, number: int) -> Provider:
+    subject = raw.column("USUBJID") or raw.frame.columns[0]
+    if dataset == "SUPPDM":
+        return Provider(raw, number, subject, raw.column("QNAM") or "", raw.column("QVAL") or "")
+    if dataset == "SC":
+        return Provider(
+            raw,
+            number,
+            subject,
+            raw.column("SCTESTCD") or "",
+            raw.column("SCSTRESC") or raw.column("SCORRES") or "",
+        )
+    return Provider(raw, number, subject)
+
+
+def _nothing_to_read(readings: Sequence[Reading]) -> StudyError:
+    files = [reading.raw.source.path for reading in readings]
+    listed = ", ".join(files[:8]) + (f" and {len(files) - 8} more" if len(files) > 8 else "")
+    return StudyError(
+        "no file holds data that flarefree knows",
+        found=listed or "no data files",
+        expected="datasets of SDTM or ADaM, or plain tables that study.yaml maps",
+        try_="write a study.yaml beside the files: see docs/how-to/read-your-data.md",
+    )
