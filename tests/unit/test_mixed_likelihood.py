@@ -18,7 +18,9 @@ def _data(seed=2, n=25, m=3):
     there[0] = [False, True, False]
     there[there.sum(axis=1) == 0, 0] = True
     subject, visit = np.nonzero(there)
-    X = np.column_stack([np.ones(len(visit)), visit == 1, visit == 2, rng.normal(size=n)[subject]]).astype(float)
+    X = np.column_stack([np.ones(len(visit)), visit == 1, visit == 2, rng.normal(size=n)[subject]]).astype(
+        float
+    )
     y = X @ [1.0, 0.5, -0.3, 0.8] + rng.normal(size=n)[subject] + rng.normal(size=len(visit))
     shuffled = rng.permutation(len(y))
     return y[shuffled], X[shuffled], visit[shuffled], subject[shuffled], (subject % 2)[shuffled]
@@ -30,7 +32,14 @@ def test_full_deviance_is_that_of_one_large_normal_density(grouped, weighted):
     y, X, visit, subject, group = _data()
     weights = np.random.default_rng(1).uniform(0.5, 2.0, size=len(y)) if weighted else None
     panel = lay_out(
-        y, X, visit, subject, n_visits=3, group=group if grouped else None, n_groups=1 + grouped, weights=weights
+        y,
+        X,
+        visit,
+        subject,
+        n_visits=3,
+        group=group if grouped else None,
+        n_groups=1 + grouped,
+        weights=weights,
     )
     likelihood = Likelihood(panel, make_structure("ar1h", 3), reml=False)
     theta = np.random.default_rng(4).normal(scale=0.3, size=likelihood.n_parameters)
@@ -53,15 +62,20 @@ def test_full_deviance_is_that_of_one_large_normal_density(grouped, weighted):
 @pytest.mark.parametrize("name", list(STRUCTURES))
 def test_derivatives_are_those_of_the_deviance(name, n_groups, reml):
     y, X, visit, subject, group = _data()
-    panel = lay_out(y, X, visit, subject, n_visits=3, group=group if n_groups == 2 else None, n_groups=n_groups)
+    panel = lay_out(
+        y, X, visit, subject, n_visits=3, group=group if n_groups == 2 else None, n_groups=n_groups
+    )
     likelihood = Likelihood(panel, make_structure(name, 3), reml)
     theta = np.random.default_rng(9).normal(scale=0.2, size=likelihood.n_parameters)
     gradient, hessian = likelihood.derivatives(likelihood.at(theta))
     h = 1e-5
     steps = h * np.eye(len(theta))
-    by_value = [(likelihood.at(theta + s).deviance - likelihood.at(theta - s).deviance) / (2 * h) for s in steps]
+    by_value = [
+        (likelihood.at(theta + s).deviance - likelihood.at(theta - s).deviance) / (2 * h) for s in steps
+    ]
     by_slope = [
-        (likelihood.gradient(likelihood.at(theta + s)) - likelihood.gradient(likelihood.at(theta - s))) / (2 * h)
+        (likelihood.gradient(likelihood.at(theta + s)) - likelihood.gradient(likelihood.at(theta - s)))
+        / (2 * h)
         for s in steps
     ]
     np.testing.assert_allclose(gradient, by_value, atol=1e-6 * np.abs(gradient).max())

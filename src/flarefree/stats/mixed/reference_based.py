@@ -87,6 +87,6 @@ def draw_missing(
 ) -> Floats:
     """One draw of the missing visits given the observed ones."""
     expected, spread = conditional_moments(mean, covariance, y, is_missing)
-    values, vectors = np.linalg.eigh((spread + spread.T) / 2.0)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return expected + root @ rng.standard_normal(len(expected))
+    # a Cholesky factor, not eigenvectors: their signs would turn with the last digit of the covariance
+    root = np.linalg.cholesky((spread + spread.T) / 2.0)
+    return np.asarray(expected + root @ rng.standard_normal(len(expected)), dtype=np.float64)
