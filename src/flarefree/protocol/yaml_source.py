@@ -85,7 +85,7 @@ def _nth_word(text: str, start: int, nth: int) -> int:
     return position
 
 
-def read_yaml(text: str, name: str) -> YamlSource:
+def read_yaml(text: str, name: str, *, as_text: bool = False) -> YamlSource:
     """Read YAML into plain values with places.
 
     Parameters
@@ -94,6 +94,8 @@ def read_yaml(text: str, name: str) -> YamlSource:
         The file's text.
     name : str
         The file, as messages print it.
+    as_text : bool
+        Keep numbers as they are written: `0.50` says more than 0.5.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def read_yaml(text: str, name: str) -> YamlSource:
         raise ProtocolError(
             "the file is empty", where=name, expected="a protocol: name, title, design, arms ..."
         )
-    reader = _Reader(name)
+    reader = _Reader(name, as_text)
     values = reader.value(root, "")
     if not isinstance(values, dict):
         raise ProtocolError(
@@ -143,8 +145,9 @@ def _problem(error: MarkedYAMLError) -> str:
 class _Reader:
     """Turns composed nodes into plain values, and notes where each stands."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, as_text: bool) -> None:
         self.name = name
+        self.as_text = as_text
         self.lines: dict[str, int] = {}
         self.starts: dict[str, int] = {}
 
@@ -155,7 +158,7 @@ class _Reader:
             return [self._item(item, f"{path}.{i}".lstrip(".")) for i, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
         self.starts[path] = node.start_mark.index
-        return _scalar(node)
+        return str(node.value) if self.as_text else _scalar(node)
 
     def _item(self, node: Node, path: str) -> Any:
         self.lines[path] = node.start_mark.line + 1
