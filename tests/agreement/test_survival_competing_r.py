@@ -43,7 +43,8 @@ def test_incidence_with_jackknife_variance(r, trial, name, arguments):
     for cause, label in ((1, "flare"), (2, "death")):
         frame = found.tidy().filter(pl.col("cause") == cause)
         np.testing.assert_allclose(frame["time"], expected["time"])
-        np.testing.assert_allclose(frame["n_risk"], expected["n_risk"], rtol=1e-10)
+        if name != "weights":  # R counts rows there, we their weights
+            np.testing.assert_allclose(frame["n_risk"], expected["n_risk"], rtol=1e-10)
         np.testing.assert_allclose(frame["estimate"], expected[label], rtol=1e-8, atol=1e-14)
         np.testing.assert_allclose(frame["std_error"], expected[f"{label}_se"], rtol=1e-8, atol=1e-14)
         if cause == 1:

@@ -2,7 +2,7 @@
 
 Takes arrays (or a formula and a frame); gives frozen results with `.tidy()` and `.glance()`.
 Knows no patients and no protocol.  Names are imported when first used, numba with them.
-Read `kaplan_meier.py` first, then `cox.py`; formulas are in docs/methods/survival_*.md.
+Read `product_limit.py` first, then `cox_array.py`; formulas are in docs/methods/survival_*.md.
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flarefree.stats.survival.competing import CumulativeIncidence, GrayTest, cumulative_incidence, gray
-    from flarefree.stats.survival.concordance import Concordance
-    from flarefree.stats.survival.cox import cox
     from flarefree.stats.survival.cox_array import fit_cox
+    from flarefree.stats.survival.cox_concordance import Concordance
     from flarefree.stats.survival.cox_curves import CoxCurves
     from flarefree.stats.survival.cox_fit import CoxFit
+    from flarefree.stats.survival.cox_formula import cox
     from flarefree.stats.survival.cox_zph import ProportionalHazardsTest
     from flarefree.stats.survival.curves import KaplanMeier
-    from flarefree.stats.survival.fine_gray import FineGrayFit, fine_gray
     from flarefree.stats.survival.frailty import FrailtyTerm
-    from flarefree.stats.survival.kaplan_meier import kaplan_meier
-    from flarefree.stats.survival.logrank import LogrankTest, logrank, logrank_trend
+    from flarefree.stats.survival.landmarking import Landmark, landmark
+    from flarefree.stats.survival.logrank_tests import LogrankTest, logrank, logrank_trend
+    from flarefree.stats.survival.piecewise import PiecewiseExponential, piecewise_exponential
+    from flarefree.stats.survival.product_limit import kaplan_meier
     from flarefree.stats.survival.rates import IncidenceRate, RateRatio, incidence_rate, rate_ratio
+    from flarefree.stats.survival.recurrent import MeanCumulativeFunction, mean_cumulative_function
+    from flarefree.stats.survival.restricted_mean import RestrictedMean, rmst
+    from flarefree.stats.survival.subdistribution import FineGrayFit, fine_gray
+    from flarefree.stats.survival.win import Measurement, TimeToEvent, WinStatistics, win_odds, win_ratio
 
 __all__ = [
     "Concordance",
@@ -35,9 +40,16 @@ __all__ = [
     "GrayTest",
     "IncidenceRate",
     "KaplanMeier",
+    "Landmark",
     "LogrankTest",
+    "MeanCumulativeFunction",
+    "Measurement",
+    "PiecewiseExponential",
     "ProportionalHazardsTest",
     "RateRatio",
+    "RestrictedMean",
+    "TimeToEvent",
+    "WinStatistics",
     "cox",
     "cumulative_incidence",
     "fine_gray",
@@ -45,41 +57,60 @@ __all__ = [
     "gray",
     "incidence_rate",
     "kaplan_meier",
+    "landmark",
     "logrank",
     "logrank_trend",
+    "mean_cumulative_function",
+    "piecewise_exponential",
     "rate_ratio",
+    "rmst",
+    "win_odds",
+    "win_ratio",
 ]
 
 _HOME = {
-    "Concordance": "concordance",
+    "Concordance": "cox_concordance",
     "CoxCurves": "cox_curves",
     "CoxFit": "cox_fit",
     "CumulativeIncidence": "competing",
-    "FineGrayFit": "fine_gray",
+    "FineGrayFit": "subdistribution",
     "FrailtyTerm": "frailty",
     "GrayTest": "competing",
     "IncidenceRate": "rates",
     "KaplanMeier": "curves",
-    "LogrankTest": "logrank",
+    "Landmark": "landmarking",
+    "LogrankTest": "logrank_tests",
+    "MeanCumulativeFunction": "recurrent",
+    "Measurement": "win",
+    "PiecewiseExponential": "piecewise",
     "ProportionalHazardsTest": "cox_zph",
     "RateRatio": "rates",
-    "cox": "cox",
+    "RestrictedMean": "restricted_mean",
+    "TimeToEvent": "win",
+    "WinStatistics": "win",
+    "cox": "cox_formula",
     "cumulative_incidence": "competing",
-    "fine_gray": "fine_gray",
+    "fine_gray": "subdistribution",
     "fit_cox": "cox_array",
     "gray": "competing",
     "incidence_rate": "rates",
-    "kaplan_meier": "kaplan_meier",
-    "logrank": "logrank",
-    "logrank_trend": "logrank",
+    "kaplan_meier": "product_limit",
+    "landmark": "landmarking",
+    "logrank": "logrank_tests",
+    "logrank_trend": "logrank_tests",
+    "mean_cumulative_function": "recurrent",
+    "piecewise_exponential": "piecewise",
     "rate_ratio": "rates",
+    "rmst": "restricted_mean",
+    "win_odds": "win",
+    "win_ratio": "win",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-        globals()[name] = value  # a submodule of the same name must not hide the function
+        globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

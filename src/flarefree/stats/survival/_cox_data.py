@@ -24,7 +24,7 @@ from flarefree.stats.survival._inputs import (
     require_weights,
 )
 from flarefree.stats.survival._order import _split, close_times
-from flarefree.stats.survival.logrank import encode_strata
+from flarefree.stats.survival.logrank_tests import encode_strata
 
 __all__ = ["CoxRows", "prepare_rows", "require_covariates"]
 

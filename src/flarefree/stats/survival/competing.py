@@ -25,7 +25,7 @@ from flarefree.stats.survival._inputs import (
 from flarefree.stats.survival._limits import CONF_TYPES, compute_survival_limits
 from flarefree.stats.survival._numbers import chi_square_p, require_level
 from flarefree.stats.survival._order import TIE_TOLERANCE, _split, close_times
-from flarefree.stats.survival.logrank import encode_strata
+from flarefree.stats.survival.logrank_tests import encode_strata
 
 __all__ = [
     "CumulativeIncidence",

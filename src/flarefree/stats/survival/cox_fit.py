@@ -19,7 +19,7 @@ from flarefree.stats.survival._numbers import chi_square_p, require_level
 
 if TYPE_CHECKING:
     from flarefree.stats.formula import Design
-    from flarefree.stats.survival.concordance import Concordance
+    from flarefree.stats.survival.cox_concordance import Concordance
     from flarefree.stats.survival.cox_curves import CoxCurves
     from flarefree.stats.survival.cox_zph import ProportionalHazardsTest
     from flarefree.stats.survival.frailty import FrailtyTerm
@@ -159,7 +159,7 @@ class CoxFit(Coefficients):
 
     def concordance(self) -> Concordance:
         """Harrell's concordance of the linear predictor."""
-        from flarefree.stats.survival.concordance import concordance
+        from flarefree.stats.survival.cox_concordance import concordance
 
         return concordance(self)
 
