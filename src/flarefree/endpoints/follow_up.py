@@ -1,7 +1,8 @@
 """Until when a patient was followed, and how participation ended.
 
 Follow-up ends with death; otherwise with the later of the end of participation and the last visit, so that
-what was seen at a visit after withdrawal from the drug is not lost.
+what was seen at a visit after withdrawal from the drug is not lost.  A protocol may end it with the end
+of participation instead, where the data give one (`follow_up: {ends: end_of_participation}`).
 """
 
 from __future__ import annotations
@@ -52,10 +53,12 @@ def derive_follow_up(study: Study, spec: Protocol) -> pl.DataFrame:
     subjects = subjects.join(seen, on="subject", how="left", maintain_order="left").join(
         ended, on="subject", how="left", maintain_order="left"
     )
+    last_contact = pl.coalesce(
+        "death_day", pl.max_horizontal("end_day", "disposition_day", "last_visit_day", "last_seen_day")
+    )
+    ends_with_participation = spec.follow_up.ends == "end_of_participation"
     subjects = subjects.with_columns(
-        follow_up_end_day=pl.coalesce(
-            "death_day", pl.max_horizontal("end_day", "disposition_day", "last_visit_day", "last_seen_day")
-        ),
+        follow_up_end_day=pl.coalesce("end_day", last_contact) if ends_with_participation else last_contact,
         status=_status(),
     )
     is_withdrawn = pl.col("status") == "withdrawn"

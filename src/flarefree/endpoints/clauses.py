@@ -1,0 +1,329 @@
+"""A sentence at one assessment as a tree of clauses: the builder behind `explain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flarefree.endpoints.evaluate import Evaluator, Numbers
+from flarefree.endpoints.explanation import Clause, SourceRow, Verdict
+from flarefree.endpoints.kernels import NO_DAY, UNKNOWN, elapsed, latest_true
+from flarefree.endpoints.source_rows import SourceRows
+from flarefree.protocol.language.nodes import (
+    And,
+    Arithmetic,
+    Comparison,
+    Conditional,
+    Confirmed,
+    CountOf,
+    DaysSince,
+    Earlier,
+    Holds,
+    InWindow,
+    IsKnown,
+    Measure,
+    Node,
+    Not,
+    Or,
+    Quantity,
+    Records,
+    Reference,
+    ReferenceKind,
+    SubjectFact,
+    Sustained,
+    Text,
+)
+from flarefree.protocol.language.printing import print_node
+from flarefree.protocol.schema import Protocol
+
+__all__ = ["ClauseBuilder"]
+
+_VERDICTS: tuple[Verdict, ...] = ("false", "true", "unknown")
+
+
+@dataclass(slots=True)
+class ClauseBuilder:
+    """Builds clauses of sentences at assessments of a panel."""
+
+    evaluator: Evaluator
+    spec: Protocol
+    rows: SourceRows
+    _numbers: dict[Node, Numbers] = field(default_factory=dict)
+
+    def condition(self, node: Node, at: int) -> Clause:
+        """A condition at assessment `at`, down to its values."""
+        truth = self.evaluator.condition(node)
+        verdict = _VERDICTS[int(truth.verdicts[at])]
+        day = _day(int(truth.days[at]))
+        parts, note, rows = self._parts(node, at)
+        return Clause(print_node(node), verdict, None, "", day, note, rows, parts)
+
+    def why(self, node: Node, at: int) -> tuple[str, ...]:
+        """The clauses that made a condition false or unknown at `at`, with their values."""
+        verdict = int(self.evaluator.condition(node).verdicts[at])
+        match node:
+            case And(operands=operands) | Or(operands=operands):
+                blamed = [op for op in operands if int(self.evaluator.condition(op).verdicts[at]) == verdict]
+                return tuple(dict.fromkeys(text for op in blamed for text in self.why(op, at)))
+            case Holds(name=name) if name in self.evaluator.context.states:
+                inner = self.why(self.evaluator.context.states[name], at)
+                return tuple(f"{name}: {text}" for text in inner)
+            case Comparison(left=left, right=right) if not isinstance(left, CountOf):
+                return (f"{print_node(node)} ({self._against(left, right, at)})",)
+            case Confirmed(operand=operand) | Sustained(operand=operand):
+                if int(self.evaluator.condition(operand).verdicts[at]) == verdict:
+                    return self.why(operand, at)
+                return (f"{print_node(node)} ({self._time_note(node, at)})",)
+        note = self._parts(node, at)[1]
+        return (f"{print_node(node)} ({note})" if note else print_node(node),)
+
+    def _against(self, left: Node, right: Node, at: int) -> str:
+        a, b = self.value(left, at), self.value(right, at)
+        if isinstance(right, Quantity | Text):
+            return a.shown or "not known"
+        return f"{a.shown or 'not known'} against {b.shown or 'not known'}"
+
+    # Conditions -----------------------------------------------------------------------------------
+
+    def _parts(self, node: Node, at: int) -> tuple[tuple[Clause, ...], str, tuple[SourceRow, ...]]:
+        match node:
+            case And(operands=operands) | Or(operands=operands):
+                return tuple(self.condition(part, at) for part in operands), "", ()
+            case Not(operand=operand) | InWindow(operand=operand):
+                return (self.condition(operand, at),), self._window_note(node, at), ()
+            case Comparison(left=left, right=right):
+                sides = (side for side in (left, right) if not isinstance(side, Quantity | Text))
+                return tuple(self.value(side, at) for side in sides), "", ()
+            case IsKnown(operand=operand):
+                return (self._any(operand, at),), "", ()
+            case Holds(name=name) if name in self.evaluator.context.states:
+                return (self.condition(self.evaluator.context.states[name], at),), "", ()
+            case Holds(name=name) if name in self.evaluator.begun:
+                return (), self._begun_note(name, at), ()
+            case Holds(name=name):
+                seen = self.value(Measure(name), at)
+                return (), seen.note, seen.rows
+            case Reference():
+                seen = self.value(node, at)
+                return (), seen.note, seen.rows
+            case Confirmed(operand=operand) | Sustained(operand=operand):
+                return self._over_time(node, operand, at), self._time_note(node, at), ()
+            case Earlier(operand=operand):
+                other = int(self.evaluator.partner(node)[at])
+                there = (self.condition(operand, other),) if other >= 0 else ()
+                return there, self._earlier_note(node, at, other), ()
+            case Records():
+                return (), "records begun by then", ()
+            case SubjectFact():
+                return (), "", ()
+        return (), "", ()
+
+    def _any(self, node: Node, at: int) -> Clause:
+        is_value = isinstance(node, Measure | Reference | Arithmetic | Conditional | CountOf | DaysSince)
+        return self.value(node, at) if is_value else self.condition(node, at)
+
+    def _over_time(self, node: Confirmed | Sustained, operand: Node, at: int) -> tuple[Clause, ...]:
+        here = self.condition(operand, at)
+        other = int(self.evaluator.partner(node)[at])
+        if other < 0:
+            return (here,)
+        return (here, self.condition(operand, other))
+
+    def _window_note(self, node: Node, at: int) -> str:
+        if not isinstance(node, InWindow):
+            return ""
+        return f"day {int(self.evaluator.panel.days[at])}"
+
+    def _begun_note(self, name: str, at: int) -> str:
+        day = int(self.evaluator.begun[name][self.evaluator.subject[at]])
+        return "no such event" if day == NO_DAY else f"event on day {day}"
+
+    def _earlier_note(self, node: Earlier, at: int, other: int) -> str:
+        if other >= 0:
+            return f"at day {int(self.evaluator.panel.days[other])}"
+        start = int(self.evaluator.panel.offsets[self.evaluator.subject[at]])
+        return f"at none of the {at - start} assessments before"
+
+    def _time_note(self, node: Confirmed | Sustained, at: int) -> str:
+        """What became of what was true here: when it was borne out, or what stood in the way."""
+        truth = self.evaluator.condition(node)
+        other = int(self.evaluator.partner(node)[at])
+        inner = self.evaluator.condition(node.operand)
+        if int(inner.verdicts[at]) != 1:
+            return ""
+        if other >= 0:
+            verb = "confirmed" if isinstance(node, Confirmed) else "still so"
+            return f"{verb} on day {self._known_on(node.operand, other)}"
+        later = self._later(node, at)
+        if int(truth.verdicts[at]) == int(UNKNOWN):
+            unknown = [day for day, verdict in later if verdict == "unknown"]
+            if unknown:
+                return f"not known on day {', '.join(map(str, unknown))}"
+            return "no assessment in the window" if isinstance(node, Confirmed) else "follow-up ends before"
+        false = [day for day, verdict in later if verdict == "false"]
+        return f"not so on day {', '.join(map(str, false))}"
+
+    def _later(self, node: Confirmed | Sustained, at: int) -> list[tuple[int, Verdict]]:
+        """Days and verdicts of the assessments that a confirmation or a duration looks at."""
+        panel, inner = self.evaluator.panel, self.evaluator.condition(node.operand)
+        stop = int(panel.offsets[self.evaluator.subject[at] + 1])
+        here = self._known_on(node.operand, at)
+        found: list[tuple[int, Verdict]] = []
+        for j in range(at + 1, stop):
+            day = self._known_on(node.operand, j)
+            after = int(elapsed(here, day))
+            if isinstance(node, Confirmed) and not node.first_day <= after <= node.last_day:
+                continue
+            found.append((day, _VERDICTS[int(inner.verdicts[j])]))
+            if isinstance(node, Sustained) and (after >= node.days or found[-1][1] == "false"):
+                break
+        return found
+
+    def _known_on(self, operand: Node, at: int) -> int:
+        day = int(self.evaluator.condition(operand).days[at])
+        return int(self.evaluator.panel.days[at]) if day == NO_DAY else day
+
+    # Values ---------------------------------------------------------------------------------------
+
+    def value(self, node: Node, at: int) -> Clause:
+        """A value at assessment `at`, down to the rows it was read from."""
+        text = print_node(node)
+        match node:
+            case Quantity() | Text():
+                return Clause(text, value=node.value, shown=text)
+            case Measure(name=name):
+                return self._measure(text, name, at)
+            case Reference():
+                return self._reference(text, node, at)
+            case Arithmetic(left=left, right=right):
+                sides = (side for side in (left, right) if not isinstance(side, Quantity))
+                return self._number(node, text, at, parts=tuple(self.value(side, at) for side in sides))
+            case Conditional():
+                return self._conditional(text, node, at)
+            case CountOf(operands=operands):
+                parts = tuple(self.condition(part, at) for part in operands)
+                n_true = sum(part.verdict == "true" for part in parts)
+                n_unknown = sum(part.verdict == "unknown" for part in parts)
+                shown = f"{n_true}" if not n_unknown else f"{n_true} to {n_true + n_unknown}"
+                return Clause(text, value=float(n_true), shown=shown, parts=parts)
+            case DaysSince(operand=operand):
+                latest = int(
+                    latest_true(self.evaluator.panel.offsets, self.evaluator.condition(operand).verdicts)[at]
+                )
+                parts = (self.condition(operand, latest),) if latest >= 0 else ()
+                return self._number(node, text, at, parts=parts, note="" if parts else "it never held")
+        return Clause(text)
+
+    def _measure(self, text: str, name: str, at: int) -> Clause:
+        column = self.evaluator.panel.columns.get(name)
+        if column is None:
+            return self._covariate(text, name, at)
+        value = float(column.values[at])
+        if np.isnan(value):
+            return Clause(text, note="not recorded")
+        rows = self.rows.of_value(name, at)
+        note = column.method if column.method and column.rows[at] < 0 else ""
+        return Clause(
+            text, value=value, shown=self._shown(name, value), day=int(column.days[at]), note=note, rows=rows
+        )
+
+    def _covariate(self, text: str, name: str, at: int) -> Clause:
+        covariate = self.evaluator.panel.covariates.get(name)
+        if covariate is None:
+            return Clause(text, note="not recorded")
+        value = covariate[int(self.evaluator.subject[at])]
+        if value is None or (not isinstance(value, str) and np.isnan(value)):
+            return Clause(text, note="not recorded")
+        return Clause(text, value=value, shown=str(value) if isinstance(value, str) else f"{value:.6g}")
+
+    def _reference(self, text: str, node: Reference, at: int) -> Clause:
+        name = node.measure.name
+        if node.kind in (ReferenceKind.UPPER_LIMIT, ReferenceKind.LOWER_LIMIT):
+            column = self.evaluator.column(name)
+            own = column.upper_limits if node.kind is ReferenceKind.UPPER_LIMIT else column.lower_limits
+            is_own = own is not None and not np.isnan(own[at])
+            note = "of the laboratory" if is_own else "of the protocol"
+            return self._number(
+                node, text, at, note=note, rows=self.rows.of_value(name, at) if is_own else ()
+            )
+        if node.kind in (ReferenceKind.CHANGE, ReferenceKind.PERCENT_CHANGE):
+            baseline = Reference(ReferenceKind.BASELINE, node.measure)
+            return self._number(
+                node, text, at, parts=(self.value(node.measure, at), self.value(baseline, at))
+            )
+        source = int(self.evaluator.source(node)[at])
+        if source < 0 or np.isnan(self.evaluator.column(name).values[source]):
+            return Clause(text, note="there is none")
+        there = self._measure(text, name, source)
+        return Clause(
+            text, value=there.value, shown=there.shown, day=there.day, note=there.note, rows=there.rows
+        )
+
+    def _conditional(self, text: str, node: Conditional, at: int) -> Clause:
+        condition = self.condition(node.condition, at)
+        if condition.verdict == "unknown":
+            return Clause(text, note="which branch is not known", parts=(condition,))
+        chosen = self.value(node.then if condition.verdict == "true" else node.otherwise, at)
+        return Clause(text, value=chosen.value, shown=chosen.shown, day=chosen.day, parts=(condition, chosen))
+
+    def _number(
+        self,
+        node: Node,
+        text: str,
+        at: int,
+        *,
+        note: str = "",
+        rows: tuple[SourceRow, ...] = (),
+        parts: tuple[Clause, ...] = (),
+    ) -> Clause:
+        if node not in self._numbers:
+            self._numbers[node] = self.evaluator.value(node)
+        numbers = self._numbers[node]
+        value = float(numbers.values[at if numbers.values.size > 1 else 0])
+        day = _day(int(numbers.days[at if numbers.days.size > 1 else 0]))
+        if np.isnan(value):
+            return Clause(text, note=note or "not known", parts=parts)
+        shown = self._shown(_measure_within(node), value, _unit_of(node))
+        return Clause(text, value=value, shown=shown, day=day, note=note, rows=rows, parts=parts)
+
+    def _shown(self, measure: str, value: float, unit: str | None = None) -> str:
+        spec = self.spec.measures.get(measure)
+        if spec is None:
+            return f"{value:.6g}" + (f" {unit}" if unit else "")
+        if spec.type == "yes_no":
+            return "yes" if value else "no"
+        if spec.type == "grade":
+            names = [name for name, grade in spec.grades.items() if grade == value]
+            if names:
+                return f'"{names[0]}"'
+        written_unit = spec.unit if unit is None else unit
+        return f"{value:.6g}" + (f" {written_unit}" if written_unit else "")
+
+
+def _day(day: int) -> int | None:
+    return None if day == NO_DAY else day
+
+
+def _unit_of(node: Node) -> str | None:
+    if isinstance(node, DaysSince):
+        return "days"
+    if isinstance(node, Reference) and node.kind is ReferenceKind.PERCENT_CHANGE:
+        return "%"
+    return None
+
+
+def _measure_within(node: Node) -> str:
+    """The measure whose unit a computed value has: the first that it names; a quotient has none."""
+    match node:
+        case Measure(name=name):
+            return name
+        case Reference(measure=measure):
+            return measure.name
+        case Arithmetic(operator=operator) if operator == "/" and not isinstance(node.right, Quantity):
+            return ""
+        case Arithmetic(left=left, right=right):
+            return _measure_within(left) or _measure_within(right)
+        case Conditional(then=then, otherwise=otherwise):
+            return _measure_within(then) or _measure_within(otherwise)
+    return ""
