@@ -163,7 +163,7 @@ def test_fev_data_against_gls(shared, fev):
 
 
 # -2 residual log-likelihoods and standard errors as SAS printed them (openpharma/mmrm, design/SAS), and
-# degrees of freedom and Kenward-Roger-linear errors of ARMCD quoted in its tests/testthat/test-kenwardroger.R.
+# degrees of freedom and Kenward-Roger-linear errors of ARMCD quoted in tests/testthat/test-kenwardroger.R.
 SAS_DEVIANCES = {
     ("toep", True): 3856.68995273,
     ("toep", False): 3857.00777313,

@@ -224,7 +224,7 @@ def test_quasi_separation_names_the_column(trial):
         .then(1)
         .otherwise(pl.col("remission"))
     )
-    with pytest.raises(StatsError, match="found +armMMF:visitW36 foretell the outcome of 25 of 358 rows"):
+    with pytest.raises(StatsError, match=r"found +armMMF:visitW36 foretell the outcome of 25 of 358 rows"):
         logistic_mixed(FORMULA, split)
 
 
