@@ -105,11 +105,20 @@ def protocol_with(analyses: str) -> LoadedProtocol:
     return parse_protocol(PROTOCOL % "\n".join("  " + line for line in lines), "small-trial.yaml")
 
 
-def subjects_of(patients: dict[str, dict[str, Any]], *, screen_failures: Sequence[str] = ("Ivo",)) -> pl.DataFrame:
+def subjects_of(
+    patients: dict[str, dict[str, Any]], *, screen_failures: Sequence[str] = ("Ivo",)
+) -> pl.DataFrame:
     """`Derivation.subjects` of these patients, all dosed from day 1 to their end."""
     rows = [_subject(i, name, given) for i, (name, given) in enumerate(patients.items())]
     rows += [
-        {"subject": name, "is_screen_failure": True, "source": 0, "row": 90 + i, "in_itt": False, "in_safety": False}
+        {
+            "subject": name,
+            "is_screen_failure": True,
+            "source": 0,
+            "row": 90 + i,
+            "in_itt": False,
+            "in_safety": False,
+        }
         for i, name in enumerate(screen_failures)
     ]
     schema = {
@@ -259,7 +268,9 @@ def without_arms(derivation: Derivation) -> Derivation:
     return replace(derivation, subjects=derivation.subjects.with_columns(arm=nothing, actual_arm=nothing))
 
 
-def stat(result: AnalysisResult, group: str, term: str, level: str = "", stat: str = "n") -> float | str | None:
+def stat(
+    result: AnalysisResult, group: str, term: str, level: str = "", stat: str = "n"
+) -> float | str | None:
     """One statistic of a result, which must be there exactly once."""
     found = [
         cell.stats[stat]

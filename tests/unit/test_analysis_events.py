@@ -21,7 +21,9 @@ ae:
 """
 
 
-def event(subject: str, term: str, system: str | None = "Infections", day: int = 10, **more: Any) -> dict[str, Any]:
+def event(
+    subject: str, term: str, system: str | None = "Infections", day: int = 10, **more: Any
+) -> dict[str, Any]:
     return {
         "subject": subject,
         "term": term,
@@ -50,8 +52,14 @@ def test_each_patient_counts_once_a_row() -> None:
     result = analyze(make_derivation(EVENTS, tables={"adverse_events": ROWS}))["ae"]
     assert stat(result, "MMF", "any") == 2
     assert stat(result, "MMF", "any", stat="events") == 4
-    assert (stat(result, "MMF", "any", "Infections"), stat(result, "MMF", "any", "Infections", "events")) == (2, 3)
-    assert (stat(result, "MMF", "Zoster", "Infections"), stat(result, "AZA", "Zoster", "Infections")) == (1, 1)
+    assert (stat(result, "MMF", "any", "Infections"), stat(result, "MMF", "any", "Infections", "events")) == (
+        2,
+        3,
+    )
+    assert (stat(result, "MMF", "Zoster", "Infections"), stat(result, "AZA", "Zoster", "Infections")) == (
+        1,
+        1,
+    )
     assert stat(result, "MMF", "Zoster", "Infections", "events") == 2
     assert stat(result, "AZA", "any") == 2
     assert stat(result, "MMF", "any", stat="percent") == 50.0
@@ -69,8 +77,15 @@ def test_rows_stand_in_order_of_letters_or_of_frequency() -> None:
     assert [row.label for row in by_letters.tables[0].rows] == [
         "Any adverse event", "Infections", "Cold", "Zoster", "Lungs", "Cough", "NOT CODED", "Rash",
     ]  # fmt: skip
-    often_first = analyze(make_derivation(EVENTS + "  order: frequency\n", tables={"adverse_events": ROWS}))["ae"]
-    assert [row.label for row in often_first.tables[0].rows][:4] == ["Any adverse event", "Infections", "Zoster", "Cold"]
+    often_first = analyze(make_derivation(EVENTS + "  order: frequency\n", tables={"adverse_events": ROWS}))[
+        "ae"
+    ]
+    assert [row.label for row in often_first.tables[0].rows][:4] == [
+        "Any adverse event",
+        "Infections",
+        "Zoster",
+        "Cold",
+    ]
 
 
 def test_no_adverse_events_are_a_table_of_zeros() -> None:
@@ -101,7 +116,11 @@ ae:
 def test_groups_of_adverse_events_are_sentences() -> None:
     result = analyze(make_derivation(GROUPS, tables={"adverse_events": ROWS}))["ae"]
     assert [row.label for row in result.tables[0].rows] == ["All", "Serious"]
-    assert (stat(result, "MMF", "All"), stat(result, "AZA", "Serious"), stat(result, "MMF", "Serious")) == (2, 1, 0)
+    assert (stat(result, "MMF", "All"), stat(result, "AZA", "Serious"), stat(result, "MMF", "Serious")) == (
+        2,
+        1,
+        0,
+    )
     assert [s.text for s in result.sentences][-1] == "serious"
 
 
@@ -110,7 +129,9 @@ agree: {kind: agreement, title: Agreement, population: itt, endpoints: [flare]}
 """
 
 
-def decision(subject: str, derived: bool, committee: bool | None, days: tuple[int, int] | None = None) -> dict[str, Any]:
+def decision(
+    subject: str, derived: bool, committee: bool | None, days: tuple[int, int] | None = None
+) -> dict[str, Any]:
     return {
         "subject": subject,
         "endpoint": "flare",
@@ -133,7 +154,10 @@ def test_agreement_counts_pairs_of_sources() -> None:
     ]
     result = analyze(make_derivation(AGREEMENT, agreement=rows))["agree"]
     both = "derived and committee"
-    assert (stat(result, "patients", "agree", both), stat(result, "patients", "agree", both, "total")) == (2, 4)
+    assert (stat(result, "patients", "agree", both), stat(result, "patients", "agree", both, "total")) == (
+        2,
+        4,
+    )
     assert stat(result, "patients", "yes_no", both) == 1
     assert stat(result, "patients", "no_yes", both) == 1
     assert stat(result, "patients", "days_apart", both, "value") == 20

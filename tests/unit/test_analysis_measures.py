@@ -88,7 +88,10 @@ def test_responses_are_of_those_assessed() -> None:
     }
     held["Hana"] = {"Month 6": None}
     result = analyze(make_derivation(RESPONSE, states=states("remission", held)))["remission"]
-    assert (stat(result, "MMF", "in_state", "Month 6"), stat(result, "AZA", "in_state", "Month 6", "total")) == (4, 3)
+    assert (
+        stat(result, "MMF", "in_state", "Month 6"),
+        stat(result, "AZA", "in_state", "Month 6", "total"),
+    ) == (4, 3)
     # 4 of 4 and 0 of 3: one table of 35.
     assert stat(result, "MMF_vs_AZA", "in_state", "Month 6", "p_value") == pytest.approx(1 / 35)
     assert not any(row.level == "Month 12" for row in result.tables[0].rows)
@@ -216,7 +219,9 @@ def test_a_balanced_mixed_model_has_the_means_of_its_cells() -> None:
     assert result.status == "computed"
     # Balanced: least-squares means are means.  MMF at month 6: -1, 1, -2, -2; AZA: 0, 1, 1.5, 3.
     assert stat(result, "MMF", "ls_mean", "Month 6", "mean") == pytest.approx(-1.0, abs=1e-6)
-    assert stat(result, "MMF_vs_AZA", "ls_mean_difference", "Month 6", "estimate") == pytest.approx(-2.375, abs=1e-6)
+    assert stat(result, "MMF_vs_AZA", "ls_mean_difference", "Month 6", "estimate") == pytest.approx(
+        -2.375, abs=1e-6
+    )
     assert "Mixed model for repeated measures" in result.methods[0]
 
 

@@ -165,7 +165,9 @@ def test_withdrawals_crude_and_per_100_patient_years() -> None:
 
 
 def test_only_named_reasons_are_tested() -> None:
-    derivation = make_derivation(WITHDRAWALS.replace("events: [flare]", "test_reasons: [Completed, Adverse event]"))
+    derivation = make_derivation(
+        WITHDRAWALS.replace("events: [flare]", "test_reasons: [Completed, Adverse event]")
+    )
     frame = analyze(derivation).tidy().filter(pl.col("stat") == "p_value")
     assert frame.select("term", "level").rows() == [("completed", ""), ("withdrawn", "Adverse event")]
 

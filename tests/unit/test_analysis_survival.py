@@ -30,7 +30,9 @@ def test_one_event_an_arm_by_hand() -> None:
     derivation = make_derivation(PRIMARY, time_to_event=times("failure", ONE_EACH, "flare"))
     result = analyze(derivation)["primary"]
     # Partial likelihood h / (4 h + 4) * 1 / (3 h + 4) is highest at h = sqrt(4 / 3).
-    assert stat(result, "MMF_vs_AZA", "Unadjusted", stat="estimate") == pytest.approx(math.sqrt(4 / 3), rel=1e-9)
+    assert stat(result, "MMF_vs_AZA", "Unadjusted", stat="estimate") == pytest.approx(
+        math.sqrt(4 / 3), rel=1e-9
+    )
     # Observed less expected 1 - 1/2 - 3/7, variance 1/4 + 12/49.
     chi_square = (1 - 1 / 2 - 3 / 7) ** 2 / (1 / 4 + 12 / 49)
     assert stat(result, "MMF_vs_AZA", "log-rank", stat="statistic") == pytest.approx(chi_square)
@@ -55,7 +57,10 @@ def test_cumulative_incidence_turns_the_limits_round() -> None:
     spec = PRIMARY.replace("at_months: [6]", "at_months: [6]\n  curve_shows: cumulative")
     derivation = make_derivation(spec, time_to_event=times("failure", ONE_EACH))
     result = analyze(derivation)["primary"]
-    shown = [stat(result, "AZA", "cumulative_incidence", "6 months", s) for s in ("conf_low", "percent", "conf_high")]
+    shown = [
+        stat(result, "AZA", "cumulative_incidence", "6 months", s)
+        for s in ("conf_low", "percent", "conf_high")
+    ]
     assert shown == sorted(shown)  # type: ignore[type-var]
     assert shown[1] == pytest.approx(25.0)
     main = result.figures[0].data["main"]
@@ -146,7 +151,9 @@ def test_components_keep_one_row_each() -> None:
     rows = times("flare", ONE_EACH) + times("death", {name: (366, False) for name in PATIENTS})
     held = {name: {"Month 6": name in ("Ada", "Ben", "Cleo"), "Month 12": None} for name in PATIENTS}
     held["Eve"] = {"Month 0": True, "Month 6": False}
-    result = analyze(make_derivation(COMPONENTS, time_to_event=rows, states=states("remission", held)))["parts"]
+    result = analyze(make_derivation(COMPONENTS, time_to_event=rows, states=states("remission", held)))[
+        "parts"
+    ]
     by_endpoint = {row.endpoint: row for row in result.tables[0].rows}
     assert by_endpoint["flare"].cells["MMF_vs_AZA"].stats["estimate"] == pytest.approx(math.sqrt(4 / 3))
     assert by_endpoint["death"].cells["MMF_vs_AZA"].stats["estimate"] is None
@@ -190,7 +197,15 @@ def test_subgroups_count_their_own_patients() -> None:
 
 def test_the_forest_has_a_heading_a_covariate_and_a_line_a_level() -> None:
     main = _forest().figures[0].data["main"]
-    assert main.get_column("label").to_list() == ["All patients", "Region", "Asia", "Europe", "Sex", "Female", "Male"]
+    assert main.get_column("label").to_list() == [
+        "All patients",
+        "Region",
+        "Asia",
+        "Europe",
+        "Sex",
+        "Female",
+        "Male",
+    ]
     assert main.get_column("is_header").to_list() == [False, True, False, False, True, False, False]
     assert main.row(2, named=True)["events_MMF"] == 1
     assert main.row(1, named=True)["p_interaction"] is not None

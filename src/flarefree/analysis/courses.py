@@ -95,8 +95,8 @@ def _points(trial: Trial, cohort: Cohort, spec: Course, measure: str) -> list[_P
     later = mine.filter((pl.col("day") > 1) & ~pl.col("is_baseline"))
     at = at_visits(later, visits)
     points += [_Point(v.name, visit_x(v), at.filter(pl.col("visit") == v.name)) for v in visits]
-    if spec.locf:
-        points.append(_Point(LAST, _last_x(visits), _last_values(later, visits)))
+    if spec.locf and visits:
+        points.append(_Point(LAST, _last_x(visits), _last_values(trial, later, visits)))
     return [point for point in points if point.frame.height]
 
 
@@ -104,13 +104,17 @@ def _last_x(visits: list[Visit]) -> float:
     return max((visit_x(v) for v in visits), default=0.0)
 
 
-def _last_values(later: pl.DataFrame, visits: list[Visit]) -> pl.DataFrame:
-    """Each patient's last value after baseline and within the schedule; unscheduled ones count too."""
-    last_day = max((v.last_day or v.day for v in visits), default=0)
-    within = later.filter(pl.col("day") <= last_day) if last_day else later
-    return within.sort("subject", "day", maintain_order=True).unique(
-        "subject", keep="last", maintain_order=True
-    )
+def _last_values(trial: Trial, later: pl.DataFrame, visits: list[Visit]) -> pl.DataFrame:
+    """Each patient's last value after baseline, up to the last of `visits`.
+
+    A value of a visit counts if that visit is planned no later; one of no visit, if its day is no later.
+    """
+    end = max(visits, key=lambda v: (v.day, v.number))
+    planned = [v.name for v in chosen_visits(trial) if v.day <= end.day and v.number <= end.number]
+    by_visit = pl.col("visit").is_in(planned)
+    by_day = pl.col("visit").is_null() & (pl.col("day") <= (end.last_day or end.day))
+    within = later.filter(by_visit | by_day)
+    return within.sort("subject", "day", maintain_order=True).unique("subject", keep="last", maintain_order=True)
 
 
 def _table(

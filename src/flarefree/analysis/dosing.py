@@ -67,7 +67,7 @@ def records_of(trial: Trial, cohort: Cohort, group: str, regimens: list[Regimen]
         & pl.col("drug").str.to_lowercase().is_in(drug_names(regimens))
         & pl.col("start_day").is_not_null()
     )
-    last = pl.coalesce("end_day", "last_dose_day", "follow_up_end_day", "start_day")
+    last = pl.coalesce("end_day", "follow_up_end_day", "last_dose_day", "start_day")
     return (
         mine.with_columns(_dose_in(mine, unit))
         .select(

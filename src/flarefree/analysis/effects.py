@@ -16,7 +16,7 @@ from flarefree.protocol.schema import Model
 from flarefree.results import Row
 
 if TYPE_CHECKING:
-    from flarefree.stats.survival.logrank import LogrankTest
+    from flarefree.stats.survival.logrank_tests import LogrankTest
 
 __all__ = ["EFFECTS_SCHEMA", "Effects", "compute_effects", "effects_frame", "model_rows"]
 

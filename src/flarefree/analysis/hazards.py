@@ -23,7 +23,7 @@ from flarefree.studytime import DAYS_PER_MONTH, DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     from flarefree.stats.survival.cox_fit import CoxFit
-    from flarefree.stats.survival.logrank import LogrankTest
+    from flarefree.stats.survival.logrank_tests import LogrankTest
 
 __all__ = [
     "DAYS_PER",
