@@ -33,7 +33,7 @@ from flarefree.protocol.language.nodes import (
     Text,
 )
 
-__all__ = ["print_node", "print_number"]
+__all__ = ["layout", "print_node", "print_number"]
 
 # How tightly a node holds together; a part that holds less than its place asks gets parentheses.
 _WHERE, _OR, _AND, _NOT, _WINDOW, _COMPARISON, _SUM, _PRODUCT, _ATOM = range(9)
@@ -53,6 +53,46 @@ def print_node(node: Node) -> str:
         On one line.  A quantity that loading has converted prints as it was written.
     """
     return _text(node, _WHERE)
+
+
+def layout(node: Node, width: int = 88) -> str:
+    """The sentence on as many lines as it needs, broken at `and` and `or`; reads back as the same nodes."""
+    return "\n".join(_lines(node, _WHERE, width))
+
+
+def _lines(node: Node, holds: int, width: int) -> list[str]:
+    whole = _text(node, holds)
+    if len(whole) <= width:
+        return [whole]
+    inner, before, after = _opened(node)
+    if inner is not None:
+        *lines, last = (f"  {line}" for line in _lines(inner, _WHERE, width - 2))
+        return [before, *lines, f"{last},", after]
+    if not isinstance(node, And | Or):
+        return [whole]
+    word = "and" if isinstance(node, And) else "or"
+    if _phrase(node)[1] < holds:
+        return _in_parentheses(_lines(node, _WHERE, width - 1))
+    joined: list[str] = []
+    for part in node.operands:
+        first, *rest = _lines(part, _NOT, width - 4)
+        joined += [f"{word} {first}" if joined else first, *(f"    {line}" for line in rest)]
+    return joined
+
+
+def _in_parentheses(lines: list[str]) -> list[str]:
+    inner = [f"({lines[0]}", *(f" {line}" for line in lines[1:])]
+    return [*inner[:-1], f"{inner[-1]})"]
+
+
+def _opened(node: Node) -> tuple[Node | None, str, str]:
+    """What stands within the parentheses of a function, and what stands around it."""
+    match node:
+        case Confirmed(operand=operand) | Sustained(operand=operand):
+            whole, within = print_node(node), print_node(operand)
+            start = whole.index("(") + 1
+            return operand, whole[:start], whole[start + len(within) :].removeprefix(",").strip()
+    return None, "", ""
 
 
 def print_number(value: float) -> str:
@@ -90,7 +130,8 @@ def _phrase(node: Node) -> tuple[str, int]:
         case And(operands=operands):
             return " and ".join(_text(part, _NOT) for part in operands), _AND
         case Or(operands=operands):
-            return " or ".join(_text(part, _AND) for part in operands), _OR
+            # `a and b or c` has one meaning to a parser and two to a reader.
+            return " or ".join(_text(part, _NOT) for part in operands), _OR
         case InWindow():
             return f"{_text(node.operand, _WINDOW)} {_window(node)}", _WINDOW
         case FieldTest():
