@@ -64,4 +64,12 @@ def event_anchor(endpoint: str, subject: str, episode: int = 1) -> str:
 
 
 def _anchor(*parts: str) -> str:
-    return "-".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts if part)
+    return "-".join(_UNSAFE.sub(_escaped, part) for part in parts if part)
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def _escaped(unsafe: re.Match[str]) -> str:
+    """Two subjects never share an anchor: what an address cannot hold is written as its code point."""
+    return f"~{ord(unsafe[0]):x}~"

@@ -7,7 +7,7 @@ fits here fits there.  `docs/reference/figures.md` says why.
 
 from __future__ import annotations
 
-__all__ = ["text_width", "wrap_text"]
+__all__ = ["tabular_width", "text_width", "wrap_text"]
 
 _REGULAR_BY_WIDTH: dict[int, str] = {
     125: "\u2009",
@@ -238,3 +238,11 @@ def wrap_text(text: str, size: float, width: float, *, bold: bool = False) -> li
         else:
             lines.append(word)
     return lines or [""]
+
+
+TABULAR_DIGIT = 465  # every digit, where digits are set to one width, as in tables
+
+
+def tabular_width(text: str, size: float) -> float:
+    """Width of text in a table, where all digits are equally wide."""
+    return sum(TABULAR_DIGIT if c.isdigit() else _REGULAR.get(c, WIDEST_UNKNOWN) for c in text) * size / 1000

@@ -1,0 +1,79 @@
+"""The report as a PDF: the document as JSON, set by the template `report.typ`.
+
+Words go to the PDF engine as data, never as its markup, so nothing in them can be taken for a command.
+Only fonts that the engine carries are used, there is no date, and the file's identifier follows from
+its content: the same document gives the same bytes.  It is tagged for screen readers (PDF/UA-1).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from flarefree.reports.document import Document
+from flarefree.reports.pdf.coverage import BOX, printable_in_pdf
+from flarefree.reports.pdf.layout import fit_table
+from flarefree.reports.text import clean_text
+
+__all__ = ["render_pdf"]
+
+TEMPLATE = Path(__file__).parent / "report.typ"
+ACCESSIBLE = "ua-1"
+
+BOXES_NOTE = (
+    f"The fonts of this PDF lack some characters of the data; each is shown as {BOX}. "
+    "The page report.html has them all."
+)
+
+
+def render_pdf(document: Document) -> bytes:
+    """The whole report on A4 pages."""
+    content = _fitted(document)
+    data = json.dumps(_printable(content), ensure_ascii=False, separators=(",", ":"))
+    if BOX in data:
+        noted = replace(document, conventions=(*document.conventions, BOXES_NOTE))
+        data = json.dumps(_printable(_fitted(noted)), ensure_ascii=False, separators=(",", ":"))
+    return _compile(data)
+
+
+def _compile(data: str) -> bytes:
+    import typst
+
+    def run(standards: list[str]) -> bytes:
+        compiler = typst.Compiler(
+            TEMPLATE.read_bytes(), ignore_system_fonts=True, sys_inputs={"report": data}
+        )
+        options: dict[str, Any] = {"pdf_standards": standards} if standards else {}
+        made = compiler.compile(format="pdf", timestamp=0, **options)
+        assert isinstance(made, bytes)  # one file, and it was not told to write it
+        return made
+
+    try:
+        return run([ACCESSIBLE])
+    except typst.TypstError as error:
+        if "PDF/UA" not in str(error):
+            raise
+        return run([])  # a glyph is missing where marks combine: better untagged than none
+
+
+def _fitted(document: Document) -> dict[str, Any]:
+    """The document as plain data, with each table's widths on paper."""
+    content = asdict(document)
+    for section, plain_section in zip(document.sections, content["sections"], strict=True):
+        for result, plain in zip(section.results, plain_section["results"], strict=True):
+            for table, plain_table in zip(result.tables, plain["tables"], strict=True):
+                plain_table["paper"] = asdict(fit_table(table))
+    return content
+
+
+def _printable(value: Any) -> Any:
+    """Every text in it without what the PDF cannot show."""
+    if isinstance(value, str):
+        return printable_in_pdf(clean_text(value))
+    if isinstance(value, dict):
+        return {key: _printable(of) for key, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(of) for of in value]
+    return value
