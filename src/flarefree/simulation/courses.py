@@ -16,6 +16,8 @@ from flarefree.simulation.patients import Patients
 
 __all__ = ["MONTHS_BEFORE", "Courses", "Parameters", "follow_courses"]
 
+_MOST_LOG_PROTEINURIA = float(np.log(18.0))  # g/day; a kidney cannot lose albumin for long beyond this
+
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -118,6 +120,7 @@ def follow_courses(
     ahead = np.minimum(time, 0.0)[None, :]
     drift = (x0 - xi)[:, None] * np.exp(-p.k_per_month * np.maximum(time, 0.0))[None, :]
     log_proteinuria = xi[:, None] + drift - ahead * induction_fall[:, None] + o + activity
+    log_proteinuria = np.minimum(log_proteinuria, _MOST_LOG_PROTEINURIA)
     lagged = np.concatenate([activity[:, :1], activity[:, :-1]], axis=1)
     azathioprine_from_month_3 = (patients.arm == "AZA")[:, None] & (time >= 3)[None, :]
 

@@ -64,6 +64,11 @@ class Endings:
     day: Days
     status: npt.NDArray[np.str_]
 
+    def keep_until(self, frame: pl.DataFrame, column: str, *, days_after: int = 0) -> pl.DataFrame:
+        """The rows of `frame` whose `column` is no later than their patient's end."""
+        last = self.day[frame.get_column("patient").to_numpy()] + days_after
+        return frame.filter(pl.Series(frame.get_column(column).to_numpy() <= last, dtype=pl.Boolean))
+
 
 def independent_endings(
     patients: Patients, last_visit: Days, death_day: Numbers, rng: np.random.Generator
@@ -99,8 +104,7 @@ def adverse_events(patients: Patients, endings: Endings, rng: np.random.Generato
                 rows.append((i, start, start + length, term, system, serious, severity))
     names = ("patient", "start", "end", "term", "system", "serious", "severity")
     frame = pl.DataFrame(rows, schema=names, orient="row").sort("patient", "start", "term")
-    limit = pl.Series("limit", endings.day)
-    return frame.filter(pl.col("start") <= limit.gather(frame.get_column("patient")) + 14)
+    return endings.keep_until(frame, "start", days_after=14)
 
 
 def exposures(patients: Patients, endings: Endings, rng: np.random.Generator) -> pl.DataFrame:

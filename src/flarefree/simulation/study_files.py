@@ -152,7 +152,8 @@ def _visits(records: VirtualRecords, days: _Calendar) -> pl.DataFrame:
             "visit": np.tile(np.arange(k, dtype=np.int32), n),
             "day": v.day.ravel(),
         }
-    ).filter(pl.col("day") <= pl.Series(records.endings.day).gather(pl.Series(np.repeat(np.arange(n), k))))
+    )
+    frame = records.endings.keep_until(frame, "day")
     return _identified(
         records, frame, "SV", {**_visit_columns(records, frame), "SVSTDTC": days.column(frame, "day")}
     ).drop("SVSEQ")
@@ -169,16 +170,11 @@ def _visit_columns(records: VirtualRecords, frame: pl.DataFrame) -> dict[str, ob
 def _laboratory(protocol: Protocol, records: VirtualRecords, days: _Calendar) -> pl.DataFrame:
     order = {name: i for i, name in enumerate(protocol.measures)}
     day = records.visits.day
-    frame = (
-        records.measured.with_columns(
-            pl.Series(
-                "day", day[records.measured.get_column("patient"), records.measured.get_column("visit")]
-            ),
-            pl.col("measure").replace_strict(order, return_dtype=pl.Int32).alias("order"),
-        )
-        .filter(pl.col("day") <= pl.Series(records.endings.day).gather(pl.col("patient").cast(pl.UInt32)))
-        .sort("patient", "visit", "order")
-    )
+    frame = records.measured.with_columns(
+        pl.Series("day", day[records.measured.get_column("patient"), records.measured.get_column("visit")]),
+        pl.col("measure").replace_strict(order, return_dtype=pl.Int32).alias("order"),
+    ).sort("patient", "visit", "order")
+    frame = records.endings.keep_until(frame, "day")
     spec = protocol.measures
     names = frame.get_column("measure").to_list()
     return _identified(

@@ -231,10 +231,6 @@ def _end_at_failure(records: VirtualRecords, seed: int, rng: np.random.Generator
     )
     endings = Endings(day, status)
 
-    def before_end(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-        last = pl.Series(day).gather(frame.get_column("patient").cast(pl.UInt32))
-        return frame.filter(pl.Series(frame.get_column(column).to_numpy() <= last.to_numpy()))
-
     events = adverse_events(records.patients, endings, np.random.default_rng([seed, 3]))
     return replace(
         records,
@@ -242,16 +238,16 @@ def _end_at_failure(records: VirtualRecords, seed: int, rng: np.random.Generator
         adverse_events=_with_what_stopped_the_drug(events, endings),
         exposures=exposures(records.patients, endings, np.random.default_rng([seed, 1])),
         prednisone=prednisone(records.patients, endings, np.random.default_rng([seed, 2])),
-        rescues=before_end(records.rescues, "day"),
-        suspicions=before_end(records.suspicions, "day"),
-        decisions=before_end(records.decisions, "day"),
-        dialyses=_cut(before_end(records.dialyses, "start"), day),
+        rescues=endings.keep_until(records.rescues, "day"),
+        suspicions=endings.keep_until(records.suspicions, "day"),
+        decisions=endings.keep_until(records.decisions, "day"),
+        dialyses=_cut(endings.keep_until(records.dialyses, "start"), day),
     )
 
 
 def _cut(dialyses: pl.DataFrame, day: np.ndarray[tuple[int], np.dtype[np.int32]]) -> pl.DataFrame:
-    last = pl.Series(day).gather(dialyses.get_column("patient").cast(pl.UInt32)).cast(pl.Int64)
-    return dialyses.with_columns(pl.min_horizontal("end", last.alias("last")).alias("end"))
+    last = day[dialyses.get_column("patient").to_numpy()].astype(np.int64)
+    return dialyses.with_columns(pl.Series("end", np.minimum(dialyses.get_column("end").to_numpy(), last)))
 
 
 def _with_what_stopped_the_drug(events: pl.DataFrame, endings: Endings) -> pl.DataFrame:
