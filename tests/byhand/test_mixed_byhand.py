@@ -76,7 +76,9 @@ def test_at_one_visit_it_is_a_two_sample_t_test():
     assert row["df"] == pytest.approx(4, rel=1e-7)
     assert fit.visit_covariances[""][0, 0] == pytest.approx(float(_pooled_variance(groups)), rel=1e-9)
     # exp(theta) is the standard deviation, so Var is convex in theta and the full method takes off a part
-    linear = mmrm("y ~ arm + us(visit | subject)", rows, df="kenward-roger-linear").tidy().filter(term="armMMF")
+    linear = (
+        mmrm("y ~ arm + us(visit | subject)", rows, df="kenward-roger-linear").tidy().filter(term="armMMF")
+    )
     assert linear["std_error"][0] == pytest.approx(float(variance) ** 0.5, rel=1e-8)
 
 
