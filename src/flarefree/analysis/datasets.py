@@ -47,6 +47,11 @@ class Dataset:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
 
+    @property
+    def title(self) -> str:
+        """Its label."""
+        return self.label
+
 
 def make_dataset(
     name: str, label: str, columns: Mapping[str, str], frame: pl.DataFrame, keys: tuple[str, ...]
