@@ -16,7 +16,7 @@ setup-dev:
 	@scripts/setup dev
 
 demo: setup ## set everything up, analyze one virtual trial, say where its report is
-	@.venv/bin/flarefree demo --out $(OUT)
+	@.venv/bin/flarefree demo --out $(OUT) --study $(OUT)-study
 
 test: setup-dev ## set everything up and pass the tests
 	$(PY) -m pytest -q -n 2 -m "not browser and not slow"

@@ -47,6 +47,9 @@ def analyze(
 
 def demo(
     out: Out = Path("flarefree-demo"),
+    study: Annotated[
+        Path | None, typer.Option(help="Keep the virtual study's files in this folder, to look into them.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed gives another virtual trial.")] = None,
     patients: Annotated[int, typer.Option(min=2, max=100_000, help="How many virtual patients.")] = 227,
     as_json: Json = False,
@@ -62,35 +65,29 @@ def demo(
 
     with progress_bar(quiet=as_json) as move:
         move("Drawing virtual patients", 0, 1)
-        with virtual_study(patients, seed) as study:
-            written = _analyze(study, None, out, None, move, keep_study=True)
+        with virtual_study(study, patients, seed) as folder:
+            written = _analyze(folder, None, out, None, move)
     _say(written, as_json)
+    if study is not None and not as_json:
+        typer.echo(f"Its data:  {study}  (try: flarefree check {study})")
 
 
 def _analyze(
-    study: Path,
-    protocol: str | None,
-    out: Path,
-    masked: bool | None,
-    move: Progress,
-    *,
-    keep_study: bool = False,
+    study: Path, protocol: str | None, out: Path, masked: bool | None, move: Progress
 ) -> WrittenReport:
     from flarefree.analysis.run import analyze as run_analyses
     from flarefree.endpoints.derive import derive
     from flarefree.readers.study_folder import read_study
-    from flarefree.reports.write import require_writable, write_report
+    from flarefree.reports.write import require_replaceable, write_report
 
-    require_writable(out)
+    require_replaceable(out)
     move(f"Reading {study.name}", 0, 1)
     records = read_study(study, protocol=protocol)
     move("Deriving endpoints", 0, 1)
     derivation = derive(records, protocol)
     analysis = run_analyses(derivation, masked=masked, progress=move)
     move("Explaining events", 0, 1)
-    content = _content(analysis)
-    extra = study if keep_study else None
-    return write_report(content, out, study_folder=extra, progress=move)
+    return write_report(_content(analysis), out, progress=move)
 
 
 def _content(analysis: Analysis) -> ReportContent:
@@ -125,7 +122,8 @@ def _explanations(analysis: Analysis) -> dict[tuple[str, str], str]:
 
 def _say(written: WrittenReport, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(written.to_dict(), indent=2))
+        typer.echo(json.dumps({"folder": str(written.folder), "files": written.files}, indent=2))
         return
-    for line in written.summary():
-        typer.echo(line)
+    typer.echo(f"The report: {written.html}")
+    typer.echo(f"On paper:   {written.pdf}")
+    typer.echo(f"{len(written.files)} files in {written.folder}: results, figures, datasets, manifest.")

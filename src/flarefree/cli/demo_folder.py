@@ -1,4 +1,4 @@
-"""The study folder of the demo: written for the time of the analysis, kept beside the report."""
+"""The study folder of the demo: kept where the caller says, else only for the time of the analysis."""
 
 from __future__ import annotations
 
@@ -7,15 +7,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flarefree.errors import OutputError
+
 __all__ = ["virtual_study"]
 
 
 @contextmanager
-def virtual_study(patients: int, seed: int | None) -> Iterator[Path]:
+def virtual_study(keep: Path | None, patients: int, seed: int | None) -> Iterator[Path]:
     """A virtual trial as a study folder; the same seed gives the same bytes."""
     from flarefree.simulation.virtual_trial import DEFAULT_SEED, write_virtual_trial
 
+    chosen = DEFAULT_SEED if seed is None else seed
+    if keep is not None:
+        _require_free(keep)
+        yield write_virtual_trial(keep, size=patients, seed=chosen)
+        return
     with tempfile.TemporaryDirectory(prefix="flarefree-") as made:
-        yield write_virtual_trial(
-            Path(made) / "study", size=patients, seed=DEFAULT_SEED if seed is None else seed
-        )
+        yield write_virtual_trial(Path(made) / "study", size=patients, seed=chosen)
+
+
+def _require_free(folder: Path) -> None:
+    """A folder that holds anything but an earlier virtual study is left alone."""
+    study_file = folder / "study.yaml"
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if study_file.is_file() and "virtual: true" in study_file.read_text(encoding="utf-8", errors="replace"):
+        return
+    raise OutputError(
+        "the folder for the virtual study holds other files",
+        where=str(folder),
+        expected="an empty folder, or an earlier virtual study",
+        try_="another --study",
+    )

@@ -19,7 +19,7 @@ def warm_up() -> None:
     from flarefree.cli.analyze import demo
 
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        demo(out=Path(folder) / "report", seed=1, patients=60, as_json=True)
+        demo(out=Path(folder) / "report", study=None, seed=1, patients=60, as_json=True)
 
 
 if __name__ == "__main__":
