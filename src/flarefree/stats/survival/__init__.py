@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flarefree.stats.survival.batch import BatchCox, BatchCurves, BatchLogrank, BatchTrials, batch_trials
     from flarefree.stats.survival.competing import CumulativeIncidence, GrayTest, cumulative_incidence, gray
     from flarefree.stats.survival.cox_array import fit_cox
     from flarefree.stats.survival.cox_concordance import Concordance
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from flarefree.stats.survival.win import Measurement, TimeToEvent, WinStatistics, win_odds, win_ratio
 
 __all__ = [
+    "BatchCox",
+    "BatchCurves",
+    "BatchLogrank",
+    "BatchTrials",
     "Concordance",
     "CoxCurves",
     "CoxFit",
@@ -50,6 +55,7 @@ __all__ = [
     "RestrictedMean",
     "TimeToEvent",
     "WinStatistics",
+    "batch_trials",
     "cox",
     "cumulative_incidence",
     "fine_gray",
@@ -69,6 +75,10 @@ __all__ = [
 ]
 
 _HOME = {
+    "BatchCox": "batch",
+    "BatchCurves": "batch",
+    "BatchLogrank": "batch",
+    "BatchTrials": "batch",
     "Concordance": "cox_concordance",
     "CoxCurves": "cox_curves",
     "CoxFit": "cox_fit",
@@ -88,6 +98,7 @@ _HOME = {
     "RestrictedMean": "restricted_mean",
     "TimeToEvent": "win",
     "WinStatistics": "win",
+    "batch_trials": "batch",
     "cox": "cox_formula",
     "cumulative_incidence": "competing",
     "fine_gray": "subdistribution",
