@@ -15,9 +15,9 @@ __all__ = [
     "BITS",
     "MAX_GROUPS",
     "MAX_STRATA",
-    "batch_cox_binary",
     "batch_curves",
     "batch_logrank_sums",
+    "batch_two_groups",
     "pack",
 ]
 
@@ -122,138 +122,202 @@ def batch_logrank_sums(keys: Any, bits: Any, n_strata: Any, rho: Any, gamma: Any
 
 
 @nb.njit(cache=True, error_model="numpy")
-def batch_cox_binary(keys: Any, bits: Any, n_strata: Any, efron: Any, out: Any) -> Any:
-    """Log hazard ratio of the second of two groups, its standard error, log likelihoods: (trials, 5).
+def batch_two_groups(
+    keys: Any, bits: Any, n_strata: Any, efron: Any, with_cox: Any, logrank: Any, cox: Any
+) -> Any:
+    """Log-rank sums (trials, 3) and Cox fits (trials, 5) of the second of two groups, with ties.
 
-    With one 0/1 covariate each risk set is two counts, so Newton's steps go over event times only.
+    With one 0/1 covariate a risk set is two counts, so Newton's steps go over event times only.
     """
     trials, n = keys.shape
-    n_all = np.zeros(n_strata)
-    n_one = np.zeros(n_strata)
-    d_all = np.zeros(n_strata)
-    d_one = np.zeros(n_strata)
-    gone = np.zeros(n_strata)
-    gone_one = np.zeros(n_strata)
-    sets = np.empty((n, 4))  # at risk in each group, deaths, deaths in the second group
+    counts = np.zeros((n_strata, 6))  # at risk, of the second group; dying, of it; leaving, of it
+    sets = np.empty((4, n))  # at risk in each group, deaths, deaths in the second group
     for i in range(trials):
-        n_all[:] = 0.0
-        n_one[:] = 0.0
-        for j in range(n):
-            s = (bits[i, j] >> 3) & 63
-            n_all[s] += 1.0
-            n_one[s] += (bits[i, j] >> 1) & 3
-        gap = _tie_gap(keys[i])
-        m = 0
-        j = 0
-        while j < n:
-            first = j
-            j += 1
-            while j < n and keys[i, j] - keys[i, j - 1] <= gap:
-                j += 1
-            for k in range(first, j):
-                b = bits[i, k]
-                s = (b >> 3) & 63
-                event = b & 1
-                one = (b >> 1) & 3
-                d_all[s] += event
-                d_one[s] += event * one
-                gone[s] += 1.0
-                gone_one[s] += one
-            for k in range(first, j):
-                s = (bits[i, k] >> 3) & 63
-                if gone[s] == 0.0:
-                    continue
-                if d_all[s] > 0.0:
-                    sets[m, 0] = n_all[s] - n_one[s]
-                    sets[m, 1] = n_one[s]
-                    sets[m, 2] = d_all[s]
-                    sets[m, 3] = d_one[s]
-                    m += 1
-                n_all[s] -= gone[s]
-                n_one[s] -= gone_one[s]
-                d_all[s] = 0.0
-                d_one[s] = 0.0
-                gone[s] = 0.0
-                gone_one[s] = 0.0
-        _fit_binary(sets, m, efron, out[i])
+        m = _risk_sets(keys[i], bits[i], n_strata, counts, sets)
+        observed = 0.0
+        expected = 0.0
+        variance = 0.0
+        for k in range(m):
+            zero, one, d = sets[0, k], sets[1, k], sets[2, k]
+            total = zero + one
+            share = one / total
+            observed += sets[3, k]
+            expected += d * share
+            if total > 1.0:
+                variance += d * (total - d) / (total - 1.0) * share * (1.0 - share)
+        logrank[i, 0] = observed
+        logrank[i, 1] = expected
+        logrank[i, 2] = variance
+        if with_cox:
+            _fit_binary(sets, m, efron, observed, cox[i])
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _evaluate_binary(sets: Any, m: Any, efron: Any, beta: Any) -> Any:
-    """Log likelihood, score and information of a 0/1 covariate."""
-    theta = np.exp(beta)
-    loglik = 0.0
-    score = 0.0
+def _risk_sets(key: Any, bits: Any, n_strata: Any, counts: Any, sets: Any) -> Any:
+    """Fill `sets` with the risk set of each event time of each stratum; how many there are."""
+    n = key.size
+    counts[:] = 0.0
+    for j in range(n):
+        s = (bits[j] >> 3) & 63
+        counts[s, 0] += 1.0
+        counts[s, 1] += (bits[j] >> 1) & 3
+    gap = _tie_gap(key)
+    if n_strata == 1:
+        return _risk_sets_of_one(key, bits, gap, counts[0, 1], sets)
+    m = 0
+    j = 0
+    while j < n:
+        first = j
+        j += 1
+        while j < n and key[j] - key[j - 1] <= gap:
+            j += 1
+        for k in range(first, j):
+            b = bits[k]
+            event = b & 1
+            one = (b >> 1) & 3
+            own = counts[(b >> 3) & 63]
+            own[2] += event
+            own[3] += event * one
+            own[4] += 1.0
+            own[5] += one
+        for k in range(first, j):
+            own = counts[(bits[k] >> 3) & 63]
+            if own[4] == 0.0:
+                continue  # done with an earlier row of the tie
+            if own[2] > 0.0:
+                sets[0, m] = own[0] - own[1]
+                sets[1, m] = own[1]
+                sets[2, m] = own[2]
+                sets[3, m] = own[3]
+                m += 1
+            own[0] -= own[4]
+            own[1] -= own[5]
+            own[2:] = 0.0
+    return m
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _risk_sets_of_one(key: Any, bits: Any, gap: Any, ones: Any, sets: Any) -> Any:
+    """The same where there is one stratum."""
+    n = key.size
+    m = 0
+    j = 0
+    while j < n:
+        all_before = n - j
+        ones_before = ones
+        d = 0
+        d1 = 0
+        t = key[j]
+        while True:
+            b = bits[j]
+            event = b & 1
+            one = (b >> 1) & 3
+            d += event
+            d1 += event * one
+            ones -= one
+            t = key[j]
+            j += 1
+            if j == n or key[j] - t > gap:
+                break
+        sets[0, m] = all_before - ones_before
+        sets[1, m] = ones_before
+        sets[2, m] = d
+        sets[3, m] = d1
+        m += 1 if d > 0 else 0
+    return m
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _score_binary(sets: Any, m: Any, efron: Any, theta: Any) -> Any:
+    """Expected events of the second group under hazard ratio theta, and the information."""
+    expected = 0.0
     information = 0.0
     for k in range(m):
-        zero, one, d, d1 = sets[k, 0], sets[k, 1], sets[k, 2], sets[k, 3]
-        score += d1
-        loglik += d1 * beta
-        if d == 1.0:
-            total = zero + one * theta
-            share = one * theta / total
-            loglik -= np.log(total)
-            score -= share
-            information += share * (1.0 - share)
+        zero, one, d, d1 = sets[0, k], sets[1, k] * theta, sets[2, k], sets[3, k]
+        if d == 1.0 or not efron:
+            share = one / (zero + one)
+            expected += d * share
+            information += d * share * (1.0 - share)
         else:
-            for q in range(int(d)):
-                f = q / d if efron else 0.0
-                risk = (one - f * d1) * theta
-                total = zero - f * (d - d1) + risk
-                share = risk / total
-                loglik -= np.log(total)
-                score -= share
+            zero_step = (d - d1) / d
+            one_step = d1 * theta / d
+            for _ in range(int(d)):
+                share = one / (zero + one)
+                expected += share
                 information += share * (1.0 - share)
-    return loglik, score, information
+                zero -= zero_step
+                one -= one_step
+    return expected, information
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _fit_binary(sets: Any, m: Any, efron: Any, out: Any) -> Any:
-    """Newton's method; infinite where all events in mixed risk sets fall to one group."""
+def _log_totals_binary(sets: Any, m: Any, efron: Any, theta: Any) -> Any:
+    """Sum of the logarithms of the risk totals, a logarithm for dozens of factors."""
+    total = 0.0
+    product = 1.0
+    for k in range(m):
+        zero, one, d, d1 = sets[0, k], sets[1, k] * theta, sets[2, k], sets[3, k]
+        zero_step = (d - d1) / d if efron else 0.0
+        one_step = d1 * theta / d if efron else 0.0
+        for _ in range(int(d)):
+            product *= zero + one
+            zero -= zero_step
+            one -= one_step
+            if product > 1e200 or product < 1e-200:
+                total += np.log(product)
+                product = 1.0
+    return total + np.log(product)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _fit_binary(sets: Any, m: Any, efron: Any, observed: Any, out: Any) -> Any:
+    """Newton's method held in a bracket; infinite where one group has all events it could have, or none."""
     out[0] = np.nan
     out[1] = np.nan
-    loglik, score, information = _evaluate_binary(sets, m, efron, 0.0)
-    out[2] = loglik
-    out[3] = loglik
+    null = -_log_totals_binary(sets, m, efron, 1.0)
+    out[2] = null
+    out[3] = null
     out[4] = 0.0
+    expected, information = _score_binary(sets, m, efron, 1.0)
     if information <= 0.0:
         return
-    # The score tends to its bounds as beta does to infinity: a bound of zero has no maximum.
-    low = 0.0
-    high = 0.0
+    # Expected events run from `least` to `most` as beta goes from minus to plus infinity.
+    least = 0.0
+    most = 0.0
     for k in range(m):
-        zero, one, d, d1 = sets[k, 0], sets[k, 1], sets[k, 2], sets[k, 3]
-        high += d1
-        low += d1
-        for q in range(int(d)):
-            f = q / d if efron else 0.0
-            if zero - f * (d - d1) <= 1e-9:
-                high -= 1.0  # only the second group is left: it has the event whatever beta is
-            if one - f * d1 > 1e-9:
-                low -= 1.0
-    if high <= 1e-9 or low >= -1e-9:
-        out[0] = -np.inf if high <= 1e-9 else np.inf
+        zero, one, d, d1 = sets[0, k], sets[1, k], sets[2, k], sets[3, k]
+        if d == 1.0 or not efron:
+            least += d if zero == 0.0 else 0.0
+            most += d if one > 0.0 else 0.0
+        else:
+            for q in range(int(d)):
+                f = q / d
+                least += 1.0 if zero - f * (d - d1) <= 1e-9 else 0.0
+                most += 1.0 if one - f * d1 > 1e-9 else 0.0
+    if observed <= least + 1e-9 or observed >= most - 1e-9:
+        out[0] = -np.inf if observed <= least + 1e-9 else np.inf
         out[1] = np.inf
         return
     beta = 0.0
-    for _ in range(60):
+    low = -np.inf
+    high = np.inf
+    for _ in range(100):
+        score = observed - expected
+        if score > 0.0:
+            low = beta
+        else:
+            high = beta
         step = score / information
-        if score * step < 1e-16:
-            out[0] = beta + step
-            out[1] = 1.0 / np.sqrt(information)
-            out[3] = loglik + score * step / 2.0
-            out[4] = 1.0
-            return
-        for _ in range(40):
-            new_loglik, new_score, new_information = _evaluate_binary(sets, m, efron, beta + step)
-            if new_loglik >= loglik - 1e-12 * abs(loglik):
-                break
-            step /= 2.0
         beta += step
-        loglik, score, information = new_loglik, new_score, new_information
+        if score * step < 1e-16:
+            break
+        if beta <= low or beta >= high:
+            beta = 0.5 * (low + high)
+        expected, information = _score_binary(sets, m, efron, np.exp(beta))
     out[0] = beta
     out[1] = 1.0 / np.sqrt(information)
-    out[3] = loglik
+    out[3] = observed * beta - _log_totals_binary(sets, m, efron, np.exp(beta))
+    out[4] = 1.0
 
 
 @nb.njit(cache=True, error_model="numpy")

@@ -18,9 +18,9 @@ from flarefree.stats.survival._batch_fast_kernels import fast_two_groups
 from flarefree.stats.survival._batch_kernels import (
     MAX_GROUPS,
     MAX_STRATA,
-    batch_cox_binary,
     batch_curves,
     batch_logrank_sums,
+    batch_two_groups,
     pack,
 )
 from flarefree.stats.survival._inputs import require_finite
@@ -146,13 +146,11 @@ class BatchTrials:
         every = tied.size == self.n_trials
         keys = self.keys if every else self.keys[tied]
         bits = keys.view(np.int64)
-        again = np.empty((tied.size, 3))
-        batch_logrank_sums(keys, bits, self.n_strata, 0.0, 0.0, again)
-        sums[tied] = again
+        own_sums, own_fits = np.empty((tied.size, 3)), np.empty((tied.size, 5))
+        batch_two_groups(keys, bits, self.n_strata, efron, fits is not None, own_sums, own_fits)
+        sums[tied] = own_sums
         if fits is not None:
-            again = np.empty((tied.size, 5))
-            batch_cox_binary(keys, bits, self.n_strata, efron, again)
-            fits[tied] = again
+            fits[tied] = own_fits
 
     def kaplan_meier(self, at: Any) -> BatchCurves:
         """Survival by group at given times in each trial, and medians; strata are ignored."""
