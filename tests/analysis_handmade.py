@@ -57,6 +57,7 @@ covariates:
   age: {label: Age, type: number, unit: years, column: age_years}
   sex: {label: Sex, levels: {F: [F], M: [M]}}
   region: {label: Region}
+  site: {label: Center}
   weight_kg: {label: Weight, type: number, unit: kg}
 measures:
   proteinuria: {label: Urinary protein, unit: g/day, tests: [PROT], digits: 1}

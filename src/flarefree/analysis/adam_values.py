@@ -49,7 +49,7 @@ def build_adlb(trial: Trial) -> Dataset:
     rows = pl.concat([observed, _carried(trial, observed)], how="diagonal_relaxed")
     frame = core(trial, _sourced(trial, rows)).with_columns(**_facts(trial))
     keys = ("USUBJID", "PARAMCD", "ADY", "AVISITN", "DTYPE")
-    return make_dataset("ADLB", "Values by Visit with Change from Baseline", _COLUMNS, frame, keys)
+    return make_dataset("ADLB", "Values by Visit, Change from Baseline", _COLUMNS, frame, keys)
 
 
 def _observed(trial: Trial) -> pl.DataFrame:

@@ -6,6 +6,7 @@ state) and covariates.  A structure or a random intercept that it leaves out is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ def _fit_mmrm(trial: Trial, cohort: Cohort, spec: MixedModel, measure: str, visi
 def _fit_logistic(
     trial: Trial, cohort: Cohort, spec: LogisticMixedModel, visits: list[Visit]
 ) -> LogisticMixed:
-    from flarefree.stats.mixed.logistic import logistic_mixed
+    from flarefree.stats.mixed import logistic_mixed
 
     known = trial.derivation.states.filter(
         (pl.col("endpoint") == spec.endpoint) & pl.col("holds").is_not_null()
@@ -164,13 +165,14 @@ def _typed(
         pl.col("visit").cast(pl.Enum([v.name for v in visits if v.name in present])),
         arm=pl.col("group").cast(pl.Enum(arms)),
     )
+    named = set(re.findall(r"[A-Za-z_]\w*", formula))
     for name in trial.spec.covariates:
-        if name in formula and name not in typed.columns:
+        if name in named and name not in typed.columns:
             known = characteristic(trial, cohort, name)
             column = cohort.subjects.select("subject").with_columns(known.values.alias(name))
             typed = typed.join(column, on="subject", how="left", maintain_order="left")
     for name in ("site", "region", "country"):
-        if name in formula and name not in typed.columns:
+        if name in named and name not in typed.columns:
             typed = typed.join(
                 cohort.subjects.select("subject", name), on="subject", how="left", maintain_order="left"
             )

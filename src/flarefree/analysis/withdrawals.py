@@ -51,7 +51,7 @@ def counted_row(
     cells: dict[str, Cell] = {
         key: n_percent(n, sizes[key], link=line.links.get(key, "")) for key, n in line.counts.items()
     }
-    if years is not None:
+    if years is not None and line.term in ("withdrawn", "event"):
         cells |= {key + RATE: rate_cell(n, years[key]) for key, n in line.counts.items()}
     if total:
         cells[TOTAL] = n_percent(sum(line.counts.values()), sum(sizes.values()))
