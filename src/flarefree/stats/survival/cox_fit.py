@@ -151,6 +151,12 @@ class CoxFit(Coefficients):
 
         return schoenfeld(self, scaled=scaled)
 
+    def profile_limits(self) -> pl.DataFrame:
+        """Profile-likelihood limits and tests of each coefficient; see `profile_limits`."""
+        from flarefree.stats.survival.cox_profile import profile_limits
+
+        return profile_limits(self)
+
     def zph(self, transform: Any = "km") -> ProportionalHazardsTest:
         """Test of proportional hazards; see `proportional_hazards`."""
         from flarefree.stats.survival.cox_zph import proportional_hazards
