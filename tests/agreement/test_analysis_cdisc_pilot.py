@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from analysis_handmade import stat
 
+from analysis_handmade import stat
 from flarefree.analysis import Analysis, analyze, open_trial
 from flarefree.analysis.dosing import active_regimens, patient_doses, records_of
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from analysis_handmade import make_derivation, stat, states, times, values
 
+from analysis_handmade import make_derivation, stat, states, times, values
 from flarefree.analysis import analyze, build_datasets
 from flarefree.endpoints.derivation import Derivation
 from flarefree.records.study import Study
@@ -27,16 +27,44 @@ primary:
   population: itt
   endpoint: failure
   at_months: [6, 12]
-  models: [{label: Unadjusted}, {label: Adjusted, covariates: [age, sex]}, {label: Frailty, type: frailty, cluster: site}]
+  models:
+    - {label: Unadjusted}
+    - {label: Adjusted, covariates: [age, sex]}
+    - {label: Frailty, type: frailty, cluster: site}
 parts: {kind: components, title: Components, population: itt, endpoints: [flare, remission]}
 forest: {kind: subgroups, title: Subgroups, population: itt, endpoint: failure, by: [sex, region]}
 out: {kind: withdrawals, title: Withdrawals, population: itt, events: [flare]}
-ae: {kind: adverse_events, title: Events, population: safety, where: emergent, rates: true, show_events: true}
+ae:
+  kind: adverse_events
+  title: Events
+  population: safety
+  where: emergent
+  rates: true
+  show_events: true
 course: {kind: course, title: Course, population: itt, measures: [proteinuria], locf: true}
-change: {kind: change_from_baseline, title: Change, population: itt, measure: proteinuria, visit: Month 12, baseline_visit: Month 0, imputation: locf, factors: [sex]}
+change:
+  kind: change_from_baseline
+  title: Change
+  population: itt
+  measure: proteinuria
+  visit: Month 12
+  baseline_visit: Month 0
+  imputation: locf
+  factors: [sex]
 response: {kind: response_by_visit, title: Remission, population: itt, endpoint: remission}
-model: {kind: mixed_model, title: Model, population: itt, measures: [proteinuria], formula: change ~ arm*visit + baseline + age, covariance: [us, cs]}
-logistic: {kind: logistic_mixed_model, title: Remission, population: itt, endpoint: remission, formula: response ~ arm*visit + sex}
+model:
+  kind: mixed_model
+  title: Model
+  population: itt
+  measures: [proteinuria]
+  formula: change ~ arm*visit + baseline + age
+  covariance: [us, cs]
+logistic:
+  kind: logistic_mixed_model
+  title: Remission
+  population: itt
+  endpoint: remission
+  formula: response ~ arm*visit + sex
 """
 
 
@@ -71,10 +99,17 @@ def random_trial(seed: int, n: int = 80, swapped: bool = False) -> Derivation:
         for name in names
     }
     terms = [
-        {"subject": str(rng.choice(names)), "term": str(rng.choice(["Zoster", "Cough", "Rash"])),
-         "body_system": "Infections", "start_day": int(rng.integers(-5, 60)), "sequence": i, "source": 2, "row": i}
+        {
+            "subject": str(rng.choice(names)),
+            "term": str(rng.choice(["Zoster", "Cough", "Rash"])),
+            "body_system": "Infections",
+            "start_day": int(rng.integers(-5, 60)),
+            "sequence": i,
+            "source": 2,
+            "row": i,
+        }
         for i in range(60)
-    ]  # fmt: skip
+    ]
     return make_derivation(
         EVERYTHING,
         patients=patients,

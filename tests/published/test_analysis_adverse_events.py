@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from analysis_handmade import make_derivation, stat
 
+from analysis_handmade import make_derivation, stat
 from flarefree.analysis import analyze
 from flarefree.analysis.cells import n_percent
 from flarefree.analysis.rates import rate_cell

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from analysis_handmade import make_derivation, times, values
 
+from analysis_handmade import make_derivation, times, values
 from flarefree.analysis import build_datasets
 from flarefree.analysis.datasets import short_names
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from analysis_handmade import make_derivation, stat, times, values
 
+from analysis_handmade import make_derivation, stat, times, values
 from flarefree.analysis import analyze
 
 EXPOSURE = """
-exposure: {kind: exposure, title: Exposure, population: safety, show: [daily_dose, adherence, duration, prednisone, cumulative_dose]}
+exposure:
+  kind: exposure
+  title: Exposure
+  population: safety
+  show: [daily_dose, adherence, duration, prednisone, cumulative_dose]
 """
 
 
@@ -74,7 +78,7 @@ def test_80_percent_exactly_is_enough_and_without_a_weight_nobody_is_judged() ->
 
 
 def test_doses_among_those_with_an_event() -> None:
-    spec = EXPOSURE.replace("show: [", "among_events_of: flare, show: [")
+    spec = EXPOSURE.replace("  show:", "  among_events_of: flare\n  show:")
     rows = times("flare", {"Ada": (50, True), "Ben": (366, False), "Eve": (70, True)})
     result = analyze(make_derivation(spec, tables={"exposures": DOSES}, time_to_event=rows))["exposure"]
     assert stat(result, "MMF", "daily_dose", "mycophenolate") == 1

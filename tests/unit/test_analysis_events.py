@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from analysis_handmade import PATIENTS, make_derivation, stat
 
+from analysis_handmade import PATIENTS, make_derivation, stat
 from flarefree.analysis import analyze
 
 EVENTS = """

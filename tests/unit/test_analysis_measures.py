@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import pytest
-from analysis_handmade import PATIENTS, make_derivation, stat, states, values
 
+from analysis_handmade import PATIENTS, make_derivation, stat, states, values
 from flarefree.analysis import analyze
 
 COURSE = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from analysis_handmade import PATIENTS, make_derivation, stat, times, values, without_arms
 
+from analysis_handmade import PATIENTS, make_derivation, stat, times, values, without_arms
 from flarefree.analysis import analyze
 
 POPULATIONS = """

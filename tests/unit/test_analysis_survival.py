@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import pytest
-from analysis_handmade import PATIENTS, make_derivation, stat, states, times
 
+from analysis_handmade import PATIENTS, make_derivation, stat, states, times
 from flarefree.analysis import analyze
 
 PRIMARY = """
@@ -23,7 +23,7 @@ primary:
 """
 
 # Ben (MMF) fails on day 100 with all eight at risk, Eve (AZA) on day 150 with 3 + 4 at risk.
-ONE_EACH = {name: (366, False) for name in PATIENTS} | {"Ben": (100, True), "Eve": (150, True)}
+ONE_EACH = dict.fromkeys(PATIENTS, (366, False)) | {"Ben": (100, True), "Eve": (150, True)}
 
 
 def test_one_event_an_arm_by_hand() -> None:
@@ -79,7 +79,7 @@ def test_the_first_component_is_counted_with_the_composite() -> None:
 
 
 def test_no_events_are_no_error_and_leave_a_reason() -> None:
-    nobody = times("failure", {name: (366, False) for name in PATIENTS})
+    nobody = times("failure", dict.fromkeys(PATIENTS, (366, False)))
     result = analyze(make_derivation(PRIMARY, time_to_event=nobody))["primary"]
     assert result.status == "computed"
     assert stat(result, "MMF", "events") == 0
@@ -89,7 +89,7 @@ def test_no_events_are_no_error_and_leave_a_reason() -> None:
 
 
 def test_everybody_censored_on_day_1() -> None:
-    nobody = times("failure", {name: (1, False) for name in PATIENTS})
+    nobody = times("failure", dict.fromkeys(PATIENTS, (1, False)))
     result = analyze(make_derivation(PRIMARY, time_to_event=nobody))["primary"]
     assert result.status == "computed"
     assert stat(result, "MMF", "censored") == 4
@@ -107,7 +107,7 @@ def test_one_patient() -> None:
 
 
 def test_an_arm_without_events_has_no_hazard_ratio_but_a_log_rank_test() -> None:
-    rows = times("failure", {name: (366, False) for name in PATIENTS} | {"Eve": (9, True), "Gus": (12, True)})
+    rows = times("failure", dict.fromkeys(PATIENTS, (366, False)) | {"Eve": (9, True), "Gus": (12, True)})
     result = analyze(make_derivation(PRIMARY, time_to_event=rows))["primary"]
     assert stat(result, "MMF_vs_AZA", "Unadjusted", stat="estimate") is None
     assert stat(result, "MMF_vs_AZA", "Unadjusted", stat="p_value") is None
@@ -148,7 +148,7 @@ parts:
 
 
 def test_components_keep_one_row_each() -> None:
-    rows = times("flare", ONE_EACH) + times("death", {name: (366, False) for name in PATIENTS})
+    rows = times("flare", ONE_EACH) + times("death", dict.fromkeys(PATIENTS, (366, False)))
     held = {name: {"Month 6": name in ("Ada", "Ben", "Cleo"), "Month 12": None} for name in PATIENTS}
     held["Eve"] = {"Month 0": True, "Month 6": False}
     result = analyze(make_derivation(COMPONENTS, time_to_event=rows, states=states("remission", held)))[
@@ -180,7 +180,7 @@ forest:
 
 
 def _forest(**more: Any) -> Any:
-    rows = {name: (366, False) for name in PATIENTS}
+    rows = dict.fromkeys(PATIENTS, (366, False))
     rows |= {"Ben": (100, True), "Eve": (150, True), "Cleo": (200, True), "Hana": (120, True)}
     return analyze(make_derivation(SUBGROUPS, time_to_event=times("failure", rows)), **more)["forest"]
 

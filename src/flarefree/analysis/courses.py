@@ -114,7 +114,9 @@ def _last_values(trial: Trial, later: pl.DataFrame, visits: list[Visit]) -> pl.D
     by_visit = pl.col("visit").is_in(planned)
     by_day = pl.col("visit").is_null() & (pl.col("day") <= (end.last_day or end.day))
     within = later.filter(by_visit | by_day)
-    return within.sort("subject", "day", maintain_order=True).unique("subject", keep="last", maintain_order=True)
+    return within.sort("subject", "day", maintain_order=True).unique(
+        "subject", keep="last", maintain_order=True
+    )
 
 
 def _table(
