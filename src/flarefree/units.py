@@ -282,7 +282,7 @@ def _normalized(written: str) -> str | None:
 
 
 _CREATININE_WORD = r"(?<=g|l)(?:ofcreatinine|creatinine|creat|crea|cre|cr)$"
-_PER_DAY = r"/(?:24(?:h|hr|hrs|hour|hours)|dy?|days?|diem)(?![a-z])"
+_PER_DAY = r"/(?:24(?:h|hr|hrs|hour|hours)|d|days?|diem)(?![a-z])"
 
 
 def _key(text: str) -> str:

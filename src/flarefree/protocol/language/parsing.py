@@ -123,14 +123,14 @@ def _explain_token(error: UnexpectedToken, text: str) -> NoReturn:
 
 
 def _culprit(error: UnexpectedToken) -> Token:
-    """The word to blame: mostly where reading stopped, but sometimes the one before it.
+    """The word to blame: where reading stopped, or a misspelt word before it that was taken for a unit.
 
-    `1.2 an x` reads `an` as a unit, and `a and and b` its second `and` as a name.
+    `1.2 an x` reads `an` as a unit.
     """
-    before = (error.token_history or [error.token])[-1]
-    is_misspelt_unit = before.type == "UNIT" and suggest(str(before), ("and", "or", "if", "else"))
-    is_misplaced_keyword = before.type == "NAME" and before in KEYWORDS
-    return before if is_misspelt_unit or is_misplaced_keyword else error.token
+    before = error.token_history[-1] if error.token_history else None
+    if before is not None and before.type == "UNIT" and suggest(str(before), ("and", "or", "if", "else")):
+        return before
+    return error.token
 
 
 _MEANINGS = (
