@@ -18,7 +18,7 @@ from flarefree.readers.merging import Item, Part, chosen_items, concat_parts, wi
 from flarefree.readers.observations import derive_observations
 from flarefree.readers.raw import RawTable
 from flarefree.readers.recognizing import Recognized
-from flarefree.readers.shaping import require_columns, shape
+from flarefree.readers.shaping import LONG_TABLE, require_columns, shape
 from flarefree.readers.subjects import Person, assemble_subjects
 from flarefree.records.checking import check_events, check_observations, check_subjects, check_visits
 from flarefree.records.findings import Collector, Finding, Severity
@@ -27,7 +27,7 @@ from flarefree.records.tables import TABLES, whole_table
 
 __all__ = ["Reading", "assemble"]
 
-_CHUNK = 2_000_000  # rows of one file that are worked on at a time
+_CHUNK = 2_500_000  # rows of one file that are worked on at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +145,31 @@ class _Assembly:
 
     # Other tables --------------------------------------------------------------------------------------
 
-    def _shaped(self, table: str) -> list[Part]:
+    def _table(self, table: str, subjects: pl.DataFrame, shaped: list[Part] | None) -> pl.DataFrame:
+        """A table's rows, of known subjects and with their study days."""
+        if shaped is None:
+            parts = self._shaped(table, subjects)
+        else:
+            parts = [replace(part, rows=self._attached(part.rows, table, subjects)) for part in shaped]
+        frame = concat_parts(table, parts)
+        return frame.select(column for column in TABLES[table] if column in frame.columns)
+
+    def _shaped(self, table: str, subjects: pl.DataFrame | None = None) -> list[Part]:
         items = chosen_items(table, self._items[table], self._expected, self._findings)
-        parts = [Part(item.how, self._rows_of(item), item.raw.source.path) for item in items]
+        parts = [Part(item.how, self._rows_of(item, subjects), item.raw.source.path) for item in items]
         return without_repeats(parts, table, self._findings)
 
-    def _rows_of(self, item: Item) -> pl.DataFrame:
-        """The rows of one file, some millions at a time; of a wide table, one a test and row."""
+    def _rows_of(self, item: Item, subjects: pl.DataFrame | None) -> pl.DataFrame:
+        """The rows of one file, some hundred thousands at a time; of a wide table, one a test and row."""
         made = []
+        height = item.raw.frame.height
         for how in item.how.unfolded():
-            for start in range(0, max(item.raw.frame.height, 1), _CHUNK):
-                rows = slice(start, start + _CHUNK) if item.raw.frame.height > _CHUNK else None
-                made.append(self._chunk(item, how, rows))
+            for start in range(0, max(height, 1), _CHUNK):
+                rows = slice(start, start + _CHUNK) if height > _CHUNK else None
+                chunk = self._chunk(item, how, rows)
+                if subjects is not None:
+                    chunk = self._attached(chunk, how.table, subjects)
+                made.append(_without_empty_columns(chunk))
         if len(made) == 1:
             return made[0]
         frame = pl.concat(made, how="diagonal", rechunk=False)
@@ -164,30 +177,19 @@ class _Assembly:
 
     def _chunk(self, item: Item, how: ColumnMap, rows: slice | None) -> pl.DataFrame:
         shaped = shape(item.raw, how, item.source, self._findings, rows=rows)
-        if "subject" in shaped.columns:
-            shaped = shaped.with_columns(pl.col("subject").cast(pl.String))
         if how.table == "observations":
             if item.how.wide:
                 shaped = shaped.filter(pl.col("original_value").is_not_null())
-            return derive_observations(shaped, how, self._expected, self._findings)
+            is_long = item.raw.frame.height >= LONG_TABLE
+            return derive_observations(shaped, how, self._expected, self._findings, is_long=is_long)
         if how.table == "exposures":
             return with_daily_doses(shaped, self._findings)
         return _with_table_rules(shaped, how.table)
 
-    def _table(self, table: str, subjects: pl.DataFrame, shaped: list[Part] | None) -> pl.DataFrame:
-        parts = self._shaped(table) if shaped is None else shaped
-        attached = [
-            replace(
-                part,
-                rows=with_days(
-                    attach_subjects(part.rows, subjects, self._findings), table, subjects, self._findings
-                ),
-            )
-            for part in parts
-            if not part.rows.is_empty()
-        ]
-        frame = concat_parts(table, attached)
-        return frame.select(column for column in TABLES[table] if column in frame.columns)
+    def _attached(self, rows: pl.DataFrame, table: str, subjects: pl.DataFrame) -> pl.DataFrame:
+        if rows.is_empty():
+            return rows
+        return with_days(attach_subjects(rows, subjects, self._findings), table, subjects, self._findings)
 
     # Findings and sources --------------------------------------------------------------------------------
 
@@ -241,6 +243,14 @@ class _Assembly:
 
     def _sources(self) -> tuple[Source, ...]:
         return tuple(replace(reading.raw.source, table=_table_of(reading.what)) for reading in self._readings)
+
+
+def _without_empty_columns(rows: pl.DataFrame) -> pl.DataFrame:
+    """Columns that hold something, in one piece each; the others are made again at the end, and cost nothing.
+
+    Polars would align columns in unequal pieces, at the price of a copy, at every later step.
+    """
+    return rows.select(name for name in rows.columns if rows[name].null_count() < rows.height).rechunk()
 
 
 def _table_of(what: Recognized) -> str:

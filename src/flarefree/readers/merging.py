@@ -68,6 +68,8 @@ def chosen_items(
         case "adam" if analysis:
             _note_all(own, f"the protocol takes {table} from analysis datasets alone", findings)
             own = []
+    if not analysis:
+        return tuple(own)
     if table == "observations":
         analysis = _beyond_measures(own, analysis, expected, findings)
     elif own:

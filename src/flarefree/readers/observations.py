@@ -16,7 +16,7 @@ from flarefree.readers.expectations import Expectations, texts
 from flarefree.readers.factors import ASSUMED, factor_table
 from flarefree.readers.maps import ColumnMap
 from flarefree.readers.results import read_results
-from flarefree.readers.shaping import LONG_TABLE, as_text
+from flarefree.readers.shaping import as_text
 from flarefree.records.findings import Collector, Severity
 from flarefree.records.tables import OBSERVATIONS
 from flarefree.units import normalize_unit
@@ -28,7 +28,12 @@ _RESULTS = ("standard_value", "standard_text", "original_value")
 
 
 def derive_observations(
-    shaped: pl.DataFrame, how: ColumnMap, expected: Expectations, findings: Collector
+    shaped: pl.DataFrame,
+    how: ColumnMap,
+    expected: Expectations,
+    findings: Collector,
+    *,
+    is_long: bool = False,
 ) -> pl.DataFrame:
     """Rows of the observations table, without their days.
 
@@ -42,6 +47,8 @@ def derive_observations(
         Measures with their tests, units and words.
     findings : Collector
         Takes unknown tests, unknown and missing units, results that cannot be read.
+    is_long : bool
+        The rows are of a table so long that text is not made for what the file holds as a number.
     """
     rows = _with_units_of_labels(_whole(shaped), how)
     rows = _with_measures(rows, expected)
@@ -49,7 +56,7 @@ def derive_observations(
     rows = _with_factors(rows, expected, how)
     rows = _with_form(rows)
     rows = read_results(rows, expected, how.decimal, findings)
-    return _as_table(rows, how, expected)
+    return _as_table(rows, how, expected, is_long=is_long)
 
 
 def _whole(shaped: pl.DataFrame) -> pl.DataFrame:
@@ -100,7 +107,9 @@ def _with_measures(rows: pl.DataFrame, expected: Expectations) -> pl.DataFrame:
     )
     if len(found) == 1:
         return rows.with_columns(_measure=pl.lit(found[0][-1], pl.Int32))
-    return rows.join(numbers, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    if numbers.select(keys).is_duplicated().any():  # a test that two measures are read from
+        return rows.join(numbers, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return rows.with_columns(_looked_up(rows, numbers, keys))
 
 
 def _note_unknown_tests(
@@ -147,17 +156,25 @@ def _joined_factors(rows: pl.DataFrame, form: str, expected: Expectations) -> pl
         "certainty": f"_{form}_certainty",
     })  # fmt: skip
     if factors.height == 1:
-        only = factors.row(0, named=True)
+        only = factors.drop(keys).row(0, named=True)
         return rows.with_columns(
-            pl.lit(value, factors.schema[name]).alias(name)
-            for name, value in only.items()
-            if name not in keys
+            pl.lit(value, factors.schema[name]).alias(name) for name, value in only.items()
         )
-    return rows.join(factors, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return rows.with_columns(_looked_up(rows, factors, keys))
+
+
+def _looked_up(rows: pl.DataFrame, table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """The table's columns for each row; the rows' own columns are not touched, so not copied."""
+    found = rows.select(keys).join(table, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return found.drop(keys)
 
 
 def _with_form(rows: pl.DataFrame) -> pl.DataFrame:
     """Of the two forms of a result, the one whose unit is better known; the standard one if both are."""
+    if _is_empty(rows, "standard_value") and _is_empty(rows, "standard_text"):
+        names = {f"_original_{name}": f"_{name}" for name in ("times", "over", "certainty")}
+        only = rows.rename(names).with_columns(_is_standard=pl.lit(False), _unit="original_unit")
+        return only.drop(f"_standard_{name}" for name in ("times", "over", "certainty"))
     has_standard = pl.col("standard_value").is_not_null() | pl.col("standard_text").is_not_null()
     has_original = pl.col("original_value").is_not_null()
     standard = pl.when(has_standard).then("_standard_certainty").otherwise(-1)
@@ -176,10 +193,14 @@ def _with_form(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _is_empty(rows: pl.DataFrame, name: str) -> bool:
+    return rows[name].null_count() == rows.height
+
+
 # The table -------------------------------------------------------------------------------------------
 
 
-def _as_table(rows: pl.DataFrame, how: ColumnMap, expected: Expectations) -> pl.DataFrame:
+def _as_table(rows: pl.DataFrame, how: ColumnMap, expected: Expectations, *, is_long: bool) -> pl.DataFrame:
     names = pl.Series([*expected.names, None], dtype=pl.String)
     units = pl.Series([*(spec.unit for spec in expected.specs), None], dtype=pl.String)
     measure, unit = names.gather(rows["_measure"]), units.gather(rows["_measure"])
@@ -193,7 +214,7 @@ def _as_table(rows: pl.DataFrame, how: ColumnMap, expected: Expectations) -> pl.
         _limit("lower").alias("lower_limit"),
         _limit("upper").alias("upper_limit"),
         pl.lit(how.dataset if how.is_sdtm else None, pl.String).alias("domain"),
-        *_originals(rows),
+        *_originals(rows, is_long=is_long),
     )
     kept = [name for name in OBSERVATIONS if name in made.columns]
     return made.select(kept)
@@ -206,17 +227,15 @@ def _limit(end: str) -> pl.Expr:
     return pl.when(usable).then(written * pl.col("_times") / pl.col("_over"))
 
 
-def _originals(rows: pl.DataFrame) -> Sequence[pl.Series | pl.Expr]:
+def _originals(rows: pl.DataFrame, *, is_long: bool) -> Sequence[pl.Series | pl.Expr]:
     """Value and unit as collected; where a file has only one form of a result, that one."""
     has_original = rows["original_value"].null_count() < rows.height
     name, unit = ("original_value", "original_unit") if has_original else ("standard_value", "standard_unit")
     if not has_original and rows["standard_value"].null_count() == rows.height:
         name = "standard_text"
     value = rows[name]
-    if value.dtype.is_numeric() and rows.height >= LONG_TABLE:
-        converted = (rows["_times"] != rows["_over"]) & value.is_not_null()
-        text = pl.Series([None], dtype=pl.String).new_from_index(0, rows.height)
-        if converted.any():
-            text = text.scatter(converted.arg_true(), as_text(value.filter(converted)))
-        return [text.alias("original_value"), rows[unit].alias("original_unit")]
+    if is_long and value.dtype.is_numeric():
+        return [
+            rows[unit].alias("original_unit")
+        ]  # the number itself stands in the file, at the row's number
     return [as_text(value).alias("original_value"), rows[unit].alias("original_unit")]

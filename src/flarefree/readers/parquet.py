@@ -38,7 +38,7 @@ def read_parquet(
     try:
         columns = list(pl.read_parquet_schema(path))
         wanted = [name for name in columns if keep is None or keep(name)]
-        frame = pl.read_parquet(path, columns=wanted or columns, glob=False)
+        frame = pl.DataFrame([_column(path, name) for name in wanted or columns])
     except (pl.exceptions.PolarsError, OSError) as error:
         raise ReadError(
             "this is no Parquet file, or it was cut short",
@@ -48,6 +48,11 @@ def read_parquet(
         ) from None
     source = type(source)(source.path, source.kind, frame.height, source.digest)
     return RawTable(path.name.split(".")[0], _plain_types(frame), {}, source)
+
+
+def _column(path: Path, name: str) -> pl.Series:
+    """One column in one piece: columns in unequal pieces would be aligned, and copied, at every step."""
+    return pl.read_parquet(path, columns=[name], glob=False)[name].rechunk()
 
 
 def _plain_types(frame: pl.DataFrame) -> pl.DataFrame:

@@ -123,6 +123,7 @@ class _Shaping:
             numbers.cast(pl.UInt32).alias("row"),
         ]
         self._height = frame.height
+        self._is_long = raw.frame.height >= LONG_TABLE
 
     def add(self, ours: str, theirs: list[str]) -> None:
         """Make one of our columns from the file's, the first that holds something in each row."""
@@ -158,7 +159,8 @@ class _Shaping:
             trimmed = column.str.strip_chars() if ours != "subject" else column
             if self._how.missing:
                 trimmed = trimmed.set(trimmed.str.strip_chars().is_in(sorted(self._how.missing)), None)
-            column = trimmed.replace("", None)
+            trimmed = trimmed.replace("", None) if (trimmed == "").any() else trimmed
+            column = trimmed if not column.equals(trimmed) else column  # long columns are not kept twice
         elif self._how.missing and column.dtype.is_numeric():
             codes = [number for code in sorted(self._how.missing) if (number := _number(code)) is not None]
             if codes:
@@ -203,7 +205,7 @@ class _Shaping:
         written = text_name(ours)
         if written in TABLES[self._how.table]:
             text = dates.text
-            if text is None and len(column) < LONG_TABLE:
+            if text is None and not self._is_long:
                 text = dates.date.cast(pl.String)
             if text is not None:
                 known = self._made.get(written)

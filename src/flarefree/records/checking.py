@@ -6,8 +6,9 @@ million rows are looked at in seconds.  Their codes are explained in `docs/refer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import polars as pl
 
 from flarefree.records.findings import Collector, Severity
@@ -37,8 +38,15 @@ def check_observations(
     if observations.is_empty():
         return
     _check_repeats(observations, findings)
-    _check_plausible(observations, plausible, findings)
-    _check_times(observations, findings)
+    for piece in _pieces(observations):
+        _check_plausible(piece, plausible, findings)
+        _check_times(piece, findings)
+
+
+def _pieces(rows: pl.DataFrame, size: int = 500_000) -> Iterator[pl.DataFrame]:
+    """A long table in pieces, so that what is computed on the way stays small."""
+    for start in range(0, max(rows.height, 1), size):
+        yield rows[start : start + size]
 
 
 def check_subjects(subjects: pl.DataFrame, findings: Collector) -> None:
@@ -93,42 +101,19 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
     """
     if rows.is_empty() or windows.is_empty():
         return
-    once = rows.select(*_ORIGIN, "visit", "visit_number", "day").unique(
-        ["subject", "visit", "visit_number", "day"], keep="first", maintain_order=True
-    )
-    word = pl.col("visit").str.strip_chars().str.replace_all(r"\s+", " ").str.to_lowercase()
-    by_word = once.with_columns(word=word).join(windows, on="word", how="left", maintain_order="left")
-    numbers = windows.unique("number", keep="first", maintain_order=True).select(
-        "number", number_name="name", number_first="first_day", number_last="last_day"
-    )
-    found = by_word.join(
-        numbers, left_on="visit_number", right_on="number", how="left", maintain_order="left"
-    )
-    found = found.with_columns(
-        name=pl.coalesce("name", "number_name"),
-        first_day=pl.when(pl.col("name").is_not_null()).then("first_day").otherwise("number_first"),
-        last_day=pl.when(pl.col("name").is_not_null()).then("last_day").otherwise("number_last"),
-    )
-    outside = (pl.col("day") < pl.col("first_day")) | (pl.col("day") > pl.col("last_day"))
-    window = pl.format(
-        "day {} to {}",
-        pl.col("first_day").cast(pl.String).fill_null("any"),
-        pl.col("last_day").cast(pl.String).fill_null("any"),
-    )
-    odd = found.filter(outside).select(
-        *_ORIGIN, found=pl.format("{} on day {}", "name", "day"), expected=window
-    )
+    seen = rows.select(*_ORIGIN, *_VISIT)
+    odd = pl.concat([_oddly_placed(piece, windows) for piece in _pieces(seen)])
+    odd = odd.unique(["subject", *_VISIT], keep="first", maintain_order=True)
     findings.list_rows(
-        odd,
+        odd.filter(pl.col("name").is_not_null()),
         "visit-outside-window",
         Severity.WARNING,
         "this visit was made outside its window",
         column="visit",
+        found=pl.format("{} on day {}", "name", "day"),
+        expected=pl.format("day {} to {}", _day("first_day"), _day("last_day")),
     )
-    # A visit that calls itself unscheduled is known to be none of the schedule's.
-    is_named = pl.coalesce("visit", pl.col("visit_number").cast(pl.String)).is_not_null()
-    calls_itself_so = pl.col("word").str.starts_with("unsch").fill_null(False)
-    strange = found.filter(pl.col("name").is_null() & is_named & ~calls_itself_so)
+    strange = odd.filter(pl.col("name").is_null())
     told = strange.select("source", "row", found=pl.coalesce("visit", pl.col("visit_number").cast(pl.String)))
     findings.count_rows(
         _first_words(told),
@@ -137,6 +122,46 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
         "visits that the schedule does not have",
         column="visit",
     )
+
+
+_VISIT = ("visit", "visit_number", "day")
+
+
+def _oddly_placed(rows: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
+    """Rows outside their visit's window, and (with a null `name`) rows of visits that there are not."""
+    changes = pl.any_horizontal(
+        pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("subject", *_VISIT)
+    )
+    rows = rows.filter(changes | (pl.int_range(pl.len()) == 0))  # rows of one visit mostly follow each other
+    word = pl.col("visit").str.strip_chars().str.replace_all(r"\s+", " ").str.to_lowercase()
+    by_word = windows.unique("word", keep="first", maintain_order=True).drop("number")
+    by_number = (
+        windows.drop_nulls("number")
+        .unique("number", keep="first", maintain_order=True)
+        .select("number", number_name="name", number_first="first_day", number_last="last_day")
+    )
+    found = rows.with_columns(word=word).join(by_word, on="word", how="left", maintain_order="left")
+    found = found.join(
+        by_number, left_on="visit_number", right_on="number", how="left", maintain_order="left"
+    )
+    has_word = pl.col("name").is_not_null()
+    found = found.with_columns(
+        name=pl.coalesce("name", "number_name"),
+        first_day=pl.when(has_word).then("first_day").otherwise("number_first"),
+        last_day=pl.when(has_word).then("last_day").otherwise("number_last"),
+    )
+    outside = (pl.col("day") < pl.col("first_day")) | (pl.col("day") > pl.col("last_day"))
+    # A visit that calls itself unscheduled is known to be none of the schedule's.
+    is_named = pl.coalesce("visit", pl.col("visit_number").cast(pl.String)).is_not_null()
+    calls_itself_so = pl.col("word").str.starts_with("unsch").fill_null(False)
+    strange = pl.col("name").is_null() & is_named & ~calls_itself_so
+    return found.filter(outside.fill_null(False) | strange).select(
+        *_ORIGIN, *_VISIT, "name", "first_day", "last_day"
+    )
+
+
+def _day(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String).fill_null("any")
 
 
 def _first_words(told: pl.DataFrame, most: int = 6) -> pl.DataFrame:
@@ -163,45 +188,55 @@ def _check_repeats(observations: pl.DataFrame, findings: Collector) -> None:
     identity = [name for name in _IDENTITY if _tells(observations, name)]
     if "day" in identity and "date_text" in identity:
         identity.remove("day")
-    key = observations.select(pl.struct(identity).hash(seed=17).alias("key")).to_series()
-    repeated = key.is_duplicated() & (
-        observations["value"].is_not_null() | observations["text"].is_not_null()
-    )
+    key = pl.concat(
+        [piece.select(pl.struct(identity).hash(seed=17)) for piece in _pieces(observations)]
+    ).to_series()
+    repeated = _occurs_again(key) & (observations["value"].is_not_null() | observations["text"].is_not_null())
     if not repeated.any():
         return
-    rows = observations.filter(repeated).with_columns(key=key.filter(repeated))
-    result = pl.coalesce(pl.col("value").cast(pl.String), "text", "original_value")
-    rows = rows.with_columns(_result=result, _unit=pl.col("unit").fill_null(""))
-    rows = rows.sort("key", "source", "row")
+    needed = observations.select(*_ORIGIN, "measure", "test", "value", "text", "original_value", "unit")
+    rows = needed.filter(repeated).with_columns(key=key.filter(repeated)).sort("key", "source", "row")
     rows = rows.with_columns(
-        _before=pl.col("_result").shift(1).over("key"),
-        _before_source=pl.col("source").shift(1).over("key"),
-        _before_row=pl.col("row").shift(1).over("key"),
-    ).filter(pl.col("_before_row").is_not_null())
-    told = rows.select(
-        *_ORIGIN,
-        "_before",
-        _where=findings.place(pl.col("_before_source"), pl.col("_before_row")),
-        found=pl.format("{} {} {}", pl.coalesce("measure", "test"), "_result", "_unit").str.strip_chars(),
-        is_same=pl.col("_result") == pl.col("_before"),
+        pl.col(name).shift(1).over("key").alias(f"_{name}")
+        for name in ("source", "row", "subject", "value", "text", "original_value")
+    ).filter(pl.col("subject") == pl.col("_subject"))
+    is_same = pl.col("value").eq_missing(pl.col("_value")) & (
+        pl.col("value").is_not_null() | pl.col("text").eq_missing(pl.col("_text"))
     )
-    same = told.filter("is_same").with_columns(expected=pl.format("one; {} is the same", "_where"))
+    where = findings.place(pl.col("_source"), pl.col("_row"))
+    result = pl.format("{} {} {}", pl.coalesce("measure", "test"), _result(""), pl.col("unit").fill_null(""))
     findings.list_rows(
-        same.drop("_before", "_where", "is_same"),
+        rows.filter(is_same),
         "duplicate-row",
         Severity.WARNING,
         "this result stands in the file twice",
-    )
-    apart = told.filter(~pl.col("is_same")).with_columns(
-        expected=pl.format("{}, as in {}", "_before", "_where")
+        found=result.str.strip_chars(),
+        expected=pl.format("one; {} is the same", where),
     )
     findings.list_rows(
-        apart.drop("_before", "_where", "is_same"),
+        rows.filter(~is_same),
         "contradictory-rows",
         Severity.WARNING,
         "another result of the same test at the same time; the later row counts",
         column="value",
+        found=result.str.strip_chars(),
+        expected=pl.format("{}, as in {}", _result("_"), where),
     )
+
+
+def _result(prefix: str) -> pl.Expr:
+    """A result in words, of this row or (with a prefix) of the one before it."""
+    value = pl.col(f"{prefix}value").cast(pl.String)
+    return pl.coalesce(value, f"{prefix}text", f"{prefix}original_value", pl.lit("none"))
+
+
+def _occurs_again(key: pl.Series) -> pl.Series:
+    """Which keys occur more than once; to sort them is much faster than to hash them again."""
+    ordered = np.sort(key.to_numpy())
+    again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not again.size:
+        return pl.repeat(False, len(key), dtype=pl.Boolean, eager=True)
+    return key.is_in(pl.Series(again, dtype=key.dtype).implode())
 
 
 def _tells(observations: pl.DataFrame, name: str) -> bool:
@@ -214,25 +249,23 @@ def _check_plausible(
     plausible: Mapping[str, tuple[float | None, float | None]],
     findings: Collector,
 ) -> None:
-    for measure, (low, high) in plausible.items():
-        if low is None and high is None:
+    ends = observations.group_by("measure").agg(
+        pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
+    )
+    for measure, lowest, highest in ends.drop_nulls().sort("measure").iter_rows():
+        low, high = plausible.get(measure, (None, None))
+        if (low is None or lowest >= low) and (high is None or highest <= high):
             continue
-        beyond = pl.lit(False)
-        if low is not None:
-            beyond = beyond | (pl.col("value") < low)
-        if high is not None:
-            beyond = beyond | (pl.col("value") > high)
-        odd = observations.filter((pl.col("measure") == measure) & beyond)
-        if odd.is_empty():
-            continue
+        inside = pl.col("value").is_between(-np.inf if low is None else low, np.inf if high is None else high)
+        odd = observations.filter((pl.col("measure") == measure) & ~inside)
         unit = odd["unit"][0] or ""
-        told = odd.select(*_ORIGIN, found=_written(unit))
         findings.list_rows(
-            told,
+            odd,
             "out-of-range",
             Severity.WARNING,
             f"{measure} is hardly possible so",
             column="value",
+            found=_written(unit),
             expected=f"{_plain(low)} to {_plain(high)} {unit}".strip(),
         )
 

@@ -177,21 +177,26 @@ class Collector:
         message: str,
         *,
         column: str = "",
-        found: str = "",
-        expected: str = "",
+        found: str | pl.Expr = "",
+        expected: str | pl.Expr = "",
     ) -> None:
-        """One finding a row (see `list_findings`), for oddities that somebody must look at one by one."""
+        """One finding a row (see `list_findings`), for oddities that somebody must look at one by one.
+
+        `found` and `expected` may be expressions: they are worked out for the listed rows alone.
+        """
         if rows.is_empty():
             return
+        told = {n: e for n, e in (("found", found), ("expected", expected)) if isinstance(e, pl.Expr)}
+        texts = {n: e for n, e in (("found", found), ("expected", expected)) if isinstance(e, str)}
         for source, count in rows.group_by("source").len().sort("source").iter_rows():
             kept, total = self._lists.get((code, source, column), ([], 0))
             room = self._listed - len(kept)
             if room > 0:
-                of_file = rows.filter(pl.col("source") == source)
+                of_file = rows.filter(pl.col("source") == source) if count < rows.height else rows
+                first = of_file.bottom_k(room, by="row").sort("row").with_columns(**told)
                 kept += list_findings(
-                    of_file.sort("row").head(room), code, severity, message,
-                    files=self._files, column=column, found=found, expected=expected,
-                )  # fmt: skip
+                    first, code, severity, message, files=self._files, column=column, **texts
+                )
             self._lists[code, source, column] = (kept, total + count)
 
     def count_rows(

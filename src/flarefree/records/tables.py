@@ -59,7 +59,7 @@ OBSERVATIONS: dict[str, Any] = {
     "unit": pl.String,  # the measure's unit in the protocol
     "lower_limit": pl.Float64,  # of normal, in `unit`
     "upper_limit": pl.Float64,
-    "original_value": pl.String,  # as written; null in long tables where the file's number is `value` itself
+    "original_value": pl.String,  # as written; null in tables of a million rows that hold numbers
     "original_unit": pl.String,
     "date": pl.Date,
     "day": pl.Int32,
