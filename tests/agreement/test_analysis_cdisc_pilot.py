@@ -148,6 +148,8 @@ def test_disposition_at_week_24(analysis: Analysis, adsl: pl.DataFrame) -> None:
     result = analysis["disposition"]
     arms = ("placebo", "low", "high")
     assert [stat(result, arm, "completed") for arm in arms] == [60, 28, 30]
+    populations = analysis["populations"]
+    assert [stat(populations, arm, "complete_study") for arm in arms] == [58, 25, 27]
     early = adsl.filter(pl.col("COMP24FL") != "Y")
     for reason, code in (
         ("Adverse event", "Adverse Event"),

@@ -240,7 +240,7 @@ def _figure(trial: Trial, name: str, spec: Course, panels: list[tuple[Any, ...]]
     shown = "quartiles" if spec.summary == "median" else bars
     months = all(v.month is not None for v in chosen_visits(trial, spec.visits))
     return Figure(
-        f"{name}_course",
+        name,
         spec.title,
         "course",
         {"main": pl.DataFrame(panels, schema=COURSE_SCHEMA, orient="row")},

@@ -56,7 +56,7 @@ def analyze_flow(trial: Trial, name: str, spec: ParticipantFlow) -> AnalysisResu
         method="Counts of subjects",
     )
     figure = Figure(
-        f"{name}_flow",
+        name,
         spec.title,
         "flow",
         {"main": _frame(boxes)},

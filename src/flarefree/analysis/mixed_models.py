@@ -334,7 +334,7 @@ def _figure(
     visits: list[Visit],
 ) -> Figure:
     return Figure(
-        f"{name}_course",
+        name,
         spec.title,
         "course",
         {"main": pl.DataFrame(panels, schema=COURSE_SCHEMA, orient="row")},

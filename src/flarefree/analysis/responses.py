@@ -54,7 +54,7 @@ def analyze_responses(trial: Trial, name: str, spec: ResponseByVisit) -> Analysi
         method="Fisher's exact test, two-sided" if spec.test and trial.comparisons else "",
     )
     figure = Figure(
-        f"{name}_bars",
+        name,
         spec.title,
         "bars",
         {"main": pl.DataFrame(bars, schema=BARS_SCHEMA, orient="row")},

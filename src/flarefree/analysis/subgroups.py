@@ -66,7 +66,7 @@ def analyze_subgroups(trial: Trial, name: str, spec: Subgroups) -> AnalysisResul
         footnotes=_footnotes(trial, levels),
     )
     figure = Figure(
-        f"{name}_forest",
+        name,
         spec.title,
         "forest",
         {"main": _forest(trial, lines)},

@@ -171,7 +171,7 @@ def _figure(
     cumulative = spec.curve_shows == "cumulative"
     share = "with" if cumulative else "without"
     return Figure(
-        f"{name}_curve",
+        name,
         spec.title,
         "kaplan_meier",
         {
