@@ -34,8 +34,17 @@ def product_limit(group: str, label: str, times: list[tuple[float, bool]]) -> li
                 greenwood += events / (at_risk * (at_risk - events))
         low, high = _log_log(survival, greenwood)
         rows.append(
-            {"group": group, "label": label, "time": time, "n_risk": at_risk, "n_event": events,
-             "n_censor": censored, "estimate": survival, "conf_low": low, "conf_high": high}
+            {
+                "group": group,
+                "label": label,
+                "time": time,
+                "n_risk": at_risk,
+                "n_event": events,
+                "n_censor": censored,
+                "estimate": survival,
+                "conf_low": low,
+                "conf_high": high,
+            }
         )
         at_risk -= events + censored
     return rows
@@ -65,15 +74,23 @@ def kaplan_meier_figure(
             if row["n_censor"] and row["time"] < 36
         ]
         at_risk += [
-            {"group": group, "label": labels[group], "time": float(month),
-             "n": sum(1 for t, _ in times if t >= month)}
+            {
+                "group": group,
+                "label": labels[group],
+                "time": float(month),
+                "n": sum(1 for t, _ in times if t >= month),
+            }
             for month in range(0, 37, 6)
         ]
     return Figure(
         id="treatment_failure",
         title="Time to Treatment Failure",
         kind="kaplan_meier",
-        data={"main": pl.DataFrame(main), "censored": pl.DataFrame(censored), "at_risk": pl.DataFrame(at_risk)},
+        data={
+            "main": pl.DataFrame(main),
+            "censored": pl.DataFrame(censored),
+            "at_risk": pl.DataFrame(at_risk),
+        },
         x_label="Months since randomization",
         y_label="Probability of freedom from treatment failure",
         annotations=("Hazard ratio, 0.44 (95% CI, 0.25 to 0.77)", "P=0.003 by log-rank test"),
@@ -86,11 +103,30 @@ def kaplan_meier_figure(
 
 def forest_figure() -> Figure:
     """Subgroups, one of them without events in an arm."""
-    def row(label: str, indent: int, mmf: tuple[int, int, float], aza: tuple[int, int, float],
-            hr: tuple[float | None, float | None, float | None], **more: object) -> dict[str, object]:
-        return {"label": label, "indent": indent, "is_header": False, "events_MMF": mmf[0], "n_MMF": mmf[1],
-                "rate_MMF": mmf[2], "events_AZA": aza[0], "n_AZA": aza[1], "rate_AZA": aza[2],
-                "estimate": hr[0], "conf_low": hr[1], "conf_high": hr[2], **more}
+
+    def row(
+        label: str,
+        indent: int,
+        mmf: tuple[int, int, float],
+        aza: tuple[int, int, float],
+        hr: tuple[float | None, float | None, float | None],
+        **more: object,
+    ) -> dict[str, object]:
+        return {
+            "label": label,
+            "indent": indent,
+            "is_header": False,
+            "events_MMF": mmf[0],
+            "n_MMF": mmf[1],
+            "rate_MMF": mmf[2],
+            "events_AZA": aza[0],
+            "n_AZA": aza[1],
+            "rate_AZA": aza[2],
+            "estimate": hr[0],
+            "conf_low": hr[1],
+            "conf_high": hr[2],
+            **more,
+        }
 
     rows: list[dict[str, object]] = [
         row("All patients", 0, (19, 116, 7.2), (36, 111, 16.9), (0.44, 0.25, 0.77), is_overall=True),
@@ -101,7 +137,13 @@ def forest_figure() -> Figure:
         row("White", 1, (8, 48, 7.4), (19, 51, 19.6), (0.39, 0.17, 0.89)),
         row("Black", 1, (4, 12, 17.9), (5, 11, 29.7), (0.63, 0.17, 2.37)),
         row("Asian", 1, (5, 39, 5.0), (9, 37, 11.0), (0.46, 0.15, 1.38)),
-        row("Other, including mixed and not stated at screening", 1, (2, 17, 5.4), (3, 12, 14.8), (0.35, 0.02, 9.1)),
+        row(
+            "Other, including mixed and not stated at screening",
+            1,
+            (2, 17, 5.4),
+            (3, 12, 14.8),
+            (0.35, 0.02, 9.1),
+        ),
         {"label": "Region", "is_header": True, "p_interaction": 0.64},
         row("Asia", 1, (5, 38, 5.1), (9, 34, 12.2), (0.42, 0.14, 1.25)),
         row("Latin America", 1, (6, 31, 8.7), (8, 29, 13.6), (0.64, 0.22, 1.84)),
@@ -125,26 +167,60 @@ def flow_figure(arms: dict[str, str] | None = None) -> Figure:
     arms = arms or ARMS
     rows: list[tuple[str, str, str, str, int, str, bool]] = [
         ("screened", "", "", "Assessed for eligibility", 301, "", False),
-        ("excluded", "screened", "", "Excluded", 74,
-         "No response to induction (n=41)\nWithdrew consent before randomization (n=21)\nScreen failure (n=12)", True),
+        (
+            "excluded",
+            "screened",
+            "",
+            "Excluded",
+            74,
+            "No response to induction (n=41)\nWithdrew consent before randomization (n=21)\n"
+            "Screen failure (n=12)",
+            True,
+        ),
         ("enrolled", "screened", "", "Randomized", 227, "", False),
     ]
     counts = {"MMF": (116, 115, 1, 43, 73, 116, 115), "AZA": (111, 111, 0, 57, 54, 111, 111)}
     for arm, label in arms.items():
         n, dosed, not_dosed, out, completed, itt, safety = counts.get(arm, (80, 79, 1, 20, 60, 80, 79))
         rows += [
-            (f"allocated_{arm}", "enrolled", arm, f"Allocated to {label}", n,
-             f"Received study drug (n={dosed})\nDid not receive study drug (n={not_dosed})", False),
-            (f"withdrawn_{arm}", f"allocated_{arm}", arm, "Did not complete", out,
-             "Adverse event (n=20)\nFlare of lupus nephritis, as judged by the investigator (n=11)\n"
-             "Withdrawal of consent (n=7)\nLost to follow-up (n=5)", True),
+            (
+                f"allocated_{arm}",
+                "enrolled",
+                arm,
+                f"Allocated to {label}",
+                n,
+                f"Received study drug (n={dosed})\nDid not receive study drug (n={not_dosed})",
+                False,
+            ),
+            (
+                f"withdrawn_{arm}",
+                f"allocated_{arm}",
+                arm,
+                "Did not complete",
+                out,
+                "Adverse event (n=20)\nFlare of lupus nephritis, as judged by the investigator (n=11)\n"
+                "Withdrawal of consent (n=7)\nLost to follow-up (n=5)",
+                True,
+            ),
             (f"completed_{arm}", f"allocated_{arm}", arm, "Completed", completed, "", False),
-            (f"analyzed_{arm}", f"completed_{arm}", arm, "Analyzed", itt,
-             f"Intention to treat (n={itt})\nSafety (n={safety})", False),
+            (
+                f"analyzed_{arm}",
+                f"completed_{arm}",
+                arm,
+                "Analyzed",
+                itt,
+                f"Intention to treat (n={itt})\nSafety (n={safety})",
+                False,
+            ),
         ]
     columns = ["id", "parent", "column", "label", "n", "lines", "side"]
-    return Figure("participant_flow", "Enrollment, Randomization, and Follow-up", "flow",
-                  {"main": pl.DataFrame(rows, schema=columns, orient="row")}, options={"columns": arms})
+    return Figure(
+        "participant_flow",
+        "Enrollment, Randomization, and Follow-up",
+        "flow",
+        {"main": pl.DataFrame(rows, schema=columns, orient="row")},
+        options={"columns": arms},
+    )
 
 
 def course_figure(arms: dict[str, str] | None = None) -> Figure:
@@ -162,34 +238,78 @@ def course_figure(arms: dict[str, str] | None = None) -> Figure:
                 center = start + step * month * (1 + i) + rng.normal(0, spread / 12)
                 n = 115 - month - 8 * i
                 half = 1.96 * spread / math.sqrt(n)
-                rows.append({"panel": panel, "group": group, "label": label, "visit": f"Month {month}",
-                             "x": float(month), "n": n, "estimate": center, "conf_low": center - half,
-                             "conf_high": center + half})
-    return Figure("laboratory_course", "Renal and Immunologic Variables over Time", "course",
-                  {"main": pl.DataFrame(rows)}, x_label="Months", footnotes=("Bars are 95% confidence limits.",))
+                rows.append(
+                    {
+                        "panel": panel,
+                        "group": group,
+                        "label": label,
+                        "visit": f"Month {month}",
+                        "x": float(month),
+                        "n": n,
+                        "estimate": center,
+                        "conf_low": center - half,
+                        "conf_high": center + half,
+                    }
+                )
+    return Figure(
+        "laboratory_course",
+        "Renal and Immunologic Variables over Time",
+        "course",
+        {"main": pl.DataFrame(rows)},
+        x_label="Months",
+        footnotes=("Bars are 95% confidence limits.",),
+    )
 
 
 def bars_figure() -> Figure:
     """Complete remission by visit."""
     rows = [
-        {"group": g, "label": ARMS[g], "visit": f"Month {m}", "x": float(m), "n": n, "total": t,
-         "percent": 100 * n / t}
-        for m, counts in ((6, ((41, 108), (35, 101))), (12, ((50, 101), (38, 90))), (24, ((55, 90), (36, 70))),
-                          (36, ((47, 73), (30, 54))))
+        {
+            "group": g,
+            "label": ARMS[g],
+            "visit": f"Month {m}",
+            "x": float(m),
+            "n": n,
+            "total": t,
+            "percent": 100 * n / t,
+        }
+        for m, counts in (
+            (6, ((41, 108), (35, 101))),
+            (12, ((50, 101), (38, 90))),
+            (24, ((55, 90), (36, 70))),
+            (36, ((47, 73), (30, 54))),
+        )
         for g, (n, t) in zip(("MMF", "AZA"), counts, strict=True)
     ]
-    return Figure("remission", "Complete Renal Remission by Visit", "bars", {"main": pl.DataFrame(rows)},
-                  x_label="Visit", y_label="Patients (%)")
+    return Figure(
+        "remission",
+        "Complete Renal Remission by Visit",
+        "bars",
+        {"main": pl.DataFrame(rows)},
+        x_label="Visit",
+        y_label="Patients (%)",
+    )
 
 
 def subject_figure() -> Figure:
     """One patient, one flare."""
     main = [
         {"panel": panel, "day": float(day), "value": value, "is_marked": day == 274}
-        for panel, values in (("UPCR, mg/mg", (0.4, 0.5, 0.38, 1.17, 0.9)), ("Creatinine, mg/dl", (0.8, 0.8, 0.9, 1.1, 1.0)))
+        for panel, values in (
+            ("UPCR, mg/mg", (0.4, 0.5, 0.38, 1.17, 0.9)),
+            ("Creatinine, mg/dl", (0.8, 0.8, 0.9, 1.1, 1.0)),
+        )
         for day, value in zip((1, 92, 183, 274, 366), values, strict=True)
     ]
-    return Figure("patient_017_004", "Course of Patient 017-004", "subject_course",
-                  {"main": pl.DataFrame(main),
-                   "events": pl.DataFrame([{"day": 274, "label": "Proteinuric flare"}, {"day": 300, "label": "Rescue therapy"}]),
-                   "limits": pl.DataFrame([{"panel": "UPCR, mg/mg", "value": 0.8, "label": "twice baseline"}])})
+    return Figure(
+        "patient_017_004",
+        "Course of Patient 017-004",
+        "subject_course",
+        {
+            "main": pl.DataFrame(main),
+            "events": pl.DataFrame(
+                [{"day": 274, "label": "Proteinuric flare"}, {"day": 300, "label": "Rescue therapy"}]
+            ),
+            "limits": pl.DataFrame([{"panel": "UPCR, mg/mg", "value": 0.8, "label": "twice baseline"}]),
+        },
+    )

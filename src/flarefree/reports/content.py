@@ -161,21 +161,23 @@ class ReportContent:
             is_virtual=study.is_virtual,
             findings=(*study.findings, *findings),
             datasets=datasets,
-            events=pl.DataFrame(schema=REPORT_EVENTS_SCHEMA)
-            if events is None
-            else with_places(events, study)
-            .join(arms, on="subject", how="left", maintain_order="left")
-            .select(list(REPORT_EVENTS_SCHEMA)),
-            times=pl.DataFrame(schema=REPORT_TIMES_SCHEMA)
-            if time_to_event is None
-            else time_to_event.join(arms, on="subject", how="left", maintain_order="left").select(
-                list(REPORT_TIMES_SCHEMA)
+            events=_in_schema(
+                None if events is None else with_places(events, study), arms, REPORT_EVENTS_SCHEMA
             ),
+            times=_in_schema(time_to_event, arms, REPORT_TIMES_SCHEMA),
             sources=study.sources,
             row_counts={name: frame.height for name, frame in study.tables.items() if frame.height},
             explanations=explanations,
             notes=notes,
         )
+
+
+def _in_schema(frame: pl.DataFrame | None, arms: pl.DataFrame, schema: dict[str, Any]) -> pl.DataFrame:
+    """The columns of `schema`, with each patient's arm."""
+    if frame is None:
+        return pl.DataFrame(schema=schema)
+    joined = frame.join(arms, on="subject", how="left", maintain_order="left")
+    return joined.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def with_places(events: pl.DataFrame, study: Study) -> pl.DataFrame:

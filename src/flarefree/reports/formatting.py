@@ -127,9 +127,12 @@ def _p_value_of_digits(p: float, digits: int) -> str:
 
 
 def _beside_significance(p: float, significance: float) -> str:
-    """With as many decimals, three or four, as show that it is not the level itself."""
-    third = round_half_away(p, 3)
-    return format_number(p, 3 if third != Decimal(repr(significance)) else 4)
+    """With as many decimals, three or four, as show on which side of the level it lies."""
+    level = Decimal(repr(significance))
+    for digits in (3, 4):
+        if round_half_away(p, digits) != level:
+            return format_number(p, digits)
+    return f"{'<' if p < significance else '>'}{level}"
 
 
 # Cells -------------------------------------------------------------------------------------------
