@@ -251,11 +251,38 @@ def test_a_long_sentence_is_cut_around_the_place() -> None:
 
 @pytest.mark.parametrize(
     "sentence",
-    ["", "   ", "and", "not", "(", "a b", "1 2", "x >", "x in 3", "sustained(x)", "confirmed(x, within 42 to 14 days)",
-     "sustained(x, for 0 days)", "count()", "days_since(a, b) > 2", "x # y", '"a', "x is", "from day 2 to day 1",
-     "medications where a", "previous(x, during e) > 1", "1e999 > x", "where x", "x during", "at_first(x) > 1",
-     "baseline(2) > 1", "baseline() > 1", "attended(x)", "assessed()", "upcr + 1"],
-)  # fmt: skip
+    [
+        "",
+        "   ",
+        "and",
+        "not",
+        "(",
+        "a b",
+        "1 2",
+        "x >",
+        "x in 3",
+        "sustained(x)",
+        "confirmed(x, within 42 to 14 days)",
+        "sustained(x, for 0 days)",
+        "count()",
+        "days_since(a, b) > 2",
+        "x # y",
+        '"a',
+        "x is",
+        "from day 2 to day 1",
+        "medications where a",
+        "previous(x, during e) > 1",
+        "1e999 > x",
+        "where x",
+        "x during",
+        "at_first(x) > 1",
+        "baseline(2) > 1",
+        "baseline() > 1",
+        "attended(x)",
+        "assessed()",
+        "upcr + 1",
+    ],
+)
 def test_nothing_else_gets_through(sentence: str) -> None:
     with pytest.raises(LanguageError):
         parse_condition(sentence)

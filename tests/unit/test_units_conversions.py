@@ -71,9 +71,38 @@ def test_canonical_units_are_their_own_spelling() -> None:
 
 
 # What the CDISC pilot's laboratory and vital signs are in (its LB and VS domains).
-PILOT = ["g/L", "U/L", "umol/L", "mmol/L", "GI/L", "FRACTION", "1", "fmol(Fe)", "fL", "TI/L", "mU/L", "pmol/L",
-         "g/dL", "mg/dL", "mEq/L", "THOU/uL", "MILL/uL", "%", "pg", "uIU/mL", "pg/mL", "NO UNITS", "mmHg",
-         "BEATS/MIN", "C", "F", "cm", "IN", "kg", "LB"]  # fmt: skip
+PILOT = [
+    "g/L",
+    "U/L",
+    "umol/L",
+    "mmol/L",
+    "GI/L",
+    "FRACTION",
+    "1",
+    "fmol(Fe)",
+    "fL",
+    "TI/L",
+    "mU/L",
+    "pmol/L",
+    "g/dL",
+    "mg/dL",
+    "mEq/L",
+    "THOU/uL",
+    "MILL/uL",
+    "%",
+    "pg",
+    "uIU/mL",
+    "pg/mL",
+    "NO UNITS",
+    "mmHg",
+    "BEATS/MIN",
+    "C",
+    "F",
+    "cm",
+    "IN",
+    "kg",
+    "LB",
+]
 
 
 @pytest.mark.parametrize("unit", PILOT)
@@ -136,9 +165,16 @@ def test_molar_conversions_agree_with_a_laboratory(
 
 @pytest.mark.parametrize(
     ("source", "target", "analyte"),
-    [("g/day", "mg/mg", ""), ("mg/dL", "umol/L", "c3"), ("/hpf", "/uL", ""), ("U/mL", "IU/mL", "anti_dsdna"),
-     ("furlong", "cm", ""), ("", "mg/dL", ""), ("C", "F", "")],
-)  # fmt: skip
+    [
+        ("g/day", "mg/mg", ""),
+        ("mg/dL", "umol/L", "c3"),
+        ("/hpf", "/uL", ""),
+        ("U/mL", "IU/mL", "anti_dsdna"),
+        ("furlong", "cm", ""),
+        ("", "mg/dL", ""),
+        ("C", "F", ""),
+    ],
+)
 def test_what_does_not_become_the_other(source: str, target: str, analyte: str) -> None:
     assert conversion_factor(source, target, analyte) is None
     assert not is_convertible(source, target, analyte)
@@ -168,7 +204,7 @@ def test_the_analyte_may_be_any_of_a_measures_names() -> None:
 
 
 def test_constants_agree_with_one_another() -> None:
-    assert MG_PER_G_PER_MG_PER_MMOL * 10 == pytest.approx(CREATININE_UMOL_PER_L_PER_MG_PER_DL)
+    assert pytest.approx(CREATININE_UMOL_PER_L_PER_MG_PER_DL) == MG_PER_G_PER_MG_PER_MMOL * 10
     ratio = conversion_factor("mg/mmol", "mg/g")
     assert ratio is not None
     assert ratio.value == pytest.approx(MG_PER_G_PER_MG_PER_MMOL)

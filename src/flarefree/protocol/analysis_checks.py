@@ -153,8 +153,9 @@ def _require_state(name: str, path: str, names: Names) -> None:
     names.require("endpoint", name, names.spec.endpoints, path)
     kind = names.spec.endpoints[name].kind
     if kind != "state":
+        article = "an" if kind == "event" else "a"
         raise names.error(
-            f"{name} is a {kind}, not a state", path, found=name, expected="an endpoint with state:"
+            f"{name} is {article} {kind}, not a state", path, found=name, expected="an endpoint with state:"
         )
 
 

@@ -125,15 +125,15 @@ def _check_measure(name: str, measure: MeasureSpec, names: Names) -> None:
         _require_order(limits, f"{path}.normal_by_sex.{sex}", names)
     if measure.type == "grade" and not measure.grades:
         raise names.error("a grade needs its grades", path, expected="grades: {A: 5, B: 4 ...}")
-    if measure.equation and "creatinine" not in names.spec.measures:
-        expected = "a measure called creatinine"
-        raise names.error("the equation needs creatinine", f"{path}.equation", expected=expected)
     sources = [key for key in ("tests", "equation", "score") if getattr(measure, key)]
     if len(sources) != 1:
         found = " and ".join(sources) or "none of them"
         raise names.error(
             "a measure comes from one source", path, found=found, expected="tests, equation or score"
         )
+    if measure.equation and "creatinine" not in names.spec.measures:
+        expected = "a measure called creatinine"
+        raise names.error("the equation needs creatinine", f"{path}.equation", expected=expected)
 
 
 def _require_unit(unit: str, path: str, names: Names) -> None:

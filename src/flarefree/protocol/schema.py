@@ -604,9 +604,3 @@ class Protocol(Part):
     published: str = Field("", description="The file of published results beside the protocol.")
     choices: tuple[OpenChoice, ...] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _names_its_reference_arm(self) -> Protocol:
-        if self.reference_arm not in self.arms:
-            raise ValueError(f"reference_arm {self.reference_arm!r} is not one of arms {sorted(self.arms)}")
-        return self

@@ -37,6 +37,9 @@ class _Detail:
         self.item = item
         self.source = source
         self.path = _yaml_path(item["loc"], source.values)
+        self.input = item["input"]
+        if item["type"] == "union_tag_invalid":
+            self.path, self.input = f"{self.path}.kind", item["ctx"]["tag"]
         self.line = source.line(self.path) or 1
 
     def as_error(self) -> ProtocolError:
@@ -44,7 +47,7 @@ class _Detail:
         return ProtocolError(
             what,
             where=self.source.place(self.path, self.source.line(self.path)),
-            found="" if self.item["type"] == "missing" else _shown(self.item["input"], self.item["type"]),
+            found="" if self.item["type"] == "missing" else _shown(self.input, self.item["type"]),
             expected=expected,
             try_=try_,
         )
@@ -73,7 +76,7 @@ class _Detail:
                 return (
                     f"{key} has other values",
                     "one of " + ", ".join(options),
-                    suggest(self._input(), options),
+                    suggest(str(self.input), options),
                 )
             case "string_pattern_mismatch":
                 return f"{key} is not such a name", "small letters, digits and _, beginning with a letter", ""
@@ -84,9 +87,6 @@ class _Detail:
             _EXPECTED.get(self.item["type"], self.item["msg"]),
             "",
         )
-
-    def _input(self) -> str:
-        return str(self.item["input"])
 
 
 _EXPECTED = {
@@ -183,5 +183,5 @@ def _shown(value: Any, kind: str) -> str:
         return "a list"
     if value is None:
         return "nothing"
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = f'"{" ".join(value.split())}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else text[:77] + '..."'

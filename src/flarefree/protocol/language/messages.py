@@ -56,6 +56,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    if len(near) == 2 and _likeness(name, near[1]) < _likeness(name, near[0]) - 0.1:
+        near = near[:1]
     if not near and len(name) >= 4:
         near = [other for other in names if other.startswith(name) or name.startswith(f"{other}_")][:2]
     return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()
