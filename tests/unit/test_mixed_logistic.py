@@ -85,6 +85,13 @@ def test_modes_are_found_where_all_outcomes_agree_and_the_spread_is_large():
         assert np.abs(slope).max() < 1e-9
 
 
+def test_the_likelihood_is_the_same_on_either_side_of_no_spread():
+    clusters, beta = _clusters(), np.array([0.4, -0.7])
+    one, other = (Integral.at(clusters, beta, sd, 9) for sd in (1.3, -1.3))
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, rel=1e-13)
+    np.testing.assert_allclose(one.gradient, other.gradient * [1, 1, -1], rtol=1e-10)
+
+
 def test_hermite_points_integrate_polynomials():
     z, log_weight = hermite_points(5)
     weight = np.exp(log_weight - z**2) / np.sqrt(np.pi)

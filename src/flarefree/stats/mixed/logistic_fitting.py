@@ -60,6 +60,8 @@ def fit_intercepts(clusters: Clusters, beta: Floats, n_points: int) -> LogisticF
     here, steps = _climbed(here)
     if abs(here.sd) < SMALLEST_SD:
         return _at_boundary(here, steps)
+    if here.sd < 0:  # the likelihood is the same on either side of zero
+        here = Integral.at(clusters, here.beta, -here.sd, n_points)
     scale = np.sqrt(np.diag(invert(_definite(here.curvature))))
     information = -here.hessian(scale)
     values = np.linalg.eigvalsh(
@@ -74,10 +76,7 @@ def fit_intercepts(clusters: Clusters, beta: Floats, n_points: int) -> LogisticF
     moved = here.moved(covariance @ here.gradient)
     best = moved if moved.log_likelihood >= here.log_likelihood - 1e-9 else here
     left = np.abs(best.gradient) * np.sqrt(np.diag(covariance))
-    if best.sd < 0:
-        covariance[-1, :-1] *= -1.0
-        covariance[:-1, -1] *= -1.0
-    return LogisticFit(best.beta, abs(best.sd), covariance, best.log_likelihood, steps, float(left.max()))
+    return LogisticFit(best.beta, best.sd, covariance, best.log_likelihood, steps, float(left.max()))
 
 
 def _climbed(here: Integral) -> tuple[Integral, int]:
