@@ -101,11 +101,10 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
     """
     if rows.is_empty() or windows.is_empty():
         return
-    seen = rows.select(*_ORIGIN, *_VISIT)
-    odd = pl.concat([_oddly_placed(piece, windows) for piece in _pieces(seen)])
-    odd = odd.unique(["subject", *_VISIT], keep="first", maintain_order=True)
+    pieces = [_oddly_placed(piece, windows) for piece in _pieces(rows.select(*_ORIGIN, *_VISIT))]
+    outside = pl.concat([outside for outside, _ in pieces])
     findings.list_rows(
-        odd.filter(pl.col("name").is_not_null()),
+        outside.unique(["subject", *_VISIT], keep="first", maintain_order=True),
         "visit-outside-window",
         Severity.WARNING,
         "this visit was made outside its window",
@@ -113,10 +112,9 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
         found=pl.format("{} on day {}", "name", "day"),
         expected=pl.format("day {} to {}", _day("first_day"), _day("last_day")),
     )
-    strange = odd.filter(pl.col("name").is_null())
-    told = strange.select("source", "row", found=pl.coalesce("visit", pl.col("visit_number").cast(pl.String)))
+    strange = pl.concat([strange for _, strange in pieces])
     findings.count_rows(
-        _first_words(told),
+        _first_words(strange),
         "unscheduled-visit",
         Severity.NOTE,
         "visits that the schedule does not have",
@@ -127,8 +125,8 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
 _VISIT = ("visit", "visit_number", "day")
 
 
-def _oddly_placed(rows: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
-    """Rows outside their visit's window, and (with a null `name`) rows of visits that there are not."""
+def _oddly_placed(rows: pl.DataFrame, windows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows outside their visit's window, and the names and places of visits that there are not."""
     changes = pl.any_horizontal(
         pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("subject", *_VISIT)
     )
@@ -155,8 +153,10 @@ def _oddly_placed(rows: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
     is_named = pl.coalesce("visit", pl.col("visit_number").cast(pl.String)).is_not_null()
     calls_itself_so = pl.col("word").str.starts_with("unsch").fill_null(False)
     strange = pl.col("name").is_null() & is_named & ~calls_itself_so
-    return found.filter(outside.fill_null(False) | strange).select(
-        *_ORIGIN, *_VISIT, "name", "first_day", "last_day"
+    called = pl.coalesce("visit", pl.col("visit_number").cast(pl.String))
+    return (
+        found.filter(outside).select(*_ORIGIN, *_VISIT, "name", "first_day", "last_day"),
+        found.filter(strange).select("source", "row", found=called),
     )
 
 

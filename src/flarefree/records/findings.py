@@ -187,7 +187,6 @@ class Collector:
         if rows.is_empty():
             return
         told = {n: e for n, e in (("found", found), ("expected", expected)) if isinstance(e, pl.Expr)}
-        texts = {n: e for n, e in (("found", found), ("expected", expected)) if isinstance(e, str)}
         for source, count in rows.group_by("source").len().sort("source").iter_rows():
             kept, total = self._lists.get((code, source, column), ([], 0))
             room = self._listed - len(kept)
@@ -195,7 +194,14 @@ class Collector:
                 of_file = rows.filter(pl.col("source") == source) if count < rows.height else rows
                 first = of_file.bottom_k(room, by="row").sort("row").with_columns(**told)
                 kept += list_findings(
-                    first, code, severity, message, files=self._files, column=column, **texts
+                    first,
+                    code,
+                    severity,
+                    message,
+                    files=self._files,
+                    column=column,
+                    found=found if isinstance(found, str) else "",
+                    expected=expected if isinstance(expected, str) else "",
                 )
             self._lists[code, source, column] = (kept, total + count)
 
