@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from flarefree.analysis.cells import geometric_mean_of, sd, std_error, summary
+from flarefree.analysis.cells import count, geometric_mean_of, sd, std_error, summary
 from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
@@ -128,7 +128,7 @@ def _table(
         f"{_label(trial, measure)}{f' ({unit})' if unit else ''}",
         cohort.columns(),
         tuple(row for point in points for row in _rows(trial, cohort, spec, measure, point)),
-        stub=f"Visit — {WORDS[spec.summary]}",
+        stub="Visit",
         endpoint=measure,
         population=spec.population,
         method=_methods(spec)[0],
@@ -148,8 +148,10 @@ def _methods(spec: Course) -> list[str]:
 def _rows(trial: Trial, cohort: Cohort, spec: Course, measure: str, point: _Point) -> Iterator[Row]:
     unit, digits = _unit(trial, measure), _digits(trial, measure)
     parts = {g.key: point.frame.filter(pl.col("group") == g.key) for g in cohort.groups}
-    values = {key: _summary(_array(part, "value"), spec, digits) for key, part in parts.items()}
-    yield Row(point.visit, values, "value", point.visit, unit=unit)
+    values = {key: _summary(_array(part, "value"), spec, digits, with_n=False) for key, part in parts.items()}
+    patients = {key: count(int((~np.isnan(_array(part, "value"))).sum())) for key, part in parts.items()}
+    yield Row(f"{point.visit} — no. of patients", patients, "value", point.visit)
+    yield Row(_capital(WORDS[spec.summary]), values, "value", point.visit, indent=1, unit=unit)
     if spec.change and point.visit != BASELINE:
         is_ratio = spec.summary == "geometric_mean"
         cells = {key: _change(part, spec, digits) for key, part in parts.items()}
@@ -158,9 +160,13 @@ def _rows(trial: Trial, cohort: Cohort, spec: Course, measure: str, point: _Poin
         yield Row(label, cells, term, point.visit, indent=1, unit="" if is_ratio else unit)
 
 
-def _summary(values: Floats, spec: Course, digits: int | None) -> Cell:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _summary(values: Floats, spec: Course, digits: int | None, *, with_n: bool = True) -> Cell:
     """The summary asked for; beside a mean its tidy results keep the median and the range."""
-    cell = summary(values, SHOWN[spec.summary], digits)
+    cell = summary(values, SHOWN[spec.summary], digits, with_n=with_n)
     if spec.summary != "mean":
         return cell
     more = summary(values, "median_range", with_n=False).stats

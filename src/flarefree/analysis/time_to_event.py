@@ -38,6 +38,7 @@ def analyze_time_to_event(trial: Trial, name: str, spec: TimeToEvent) -> Analysi
         spec.title,
         (*times.cohort.columns(), *trial.comparison_columns(), *tests),
         (*_count_rows(trial, times), *_curve_rows(times, curves, spec), *effects.rows()),
+        stub="Outcome",
         endpoint=spec.endpoint,
         population=spec.population,
         method=f"Kaplan-Meier, {spec.conf_type} limits, Greenwood's variance",
@@ -134,7 +135,7 @@ def _curve_rows(times: Times, curves: KaplanMeier, spec: TimeToEvent) -> Iterato
         for group, *values in curves.median().select("group", "median", "conf_low", "conf_high").iter_rows()
     }
     keys = ("estimate", "conf_low", "conf_high")
-    cells = {g: estimate(dict(zip(keys, values, strict=True))) for g, values in medians.items()}
+    cells = {g: estimate(dict(zip(keys, values, strict=True)), 1) for g, values in medians.items()}
     yield Row(f"Median time (95% CI) — {spec.time_unit}", cells, term="median", unit=spec.time_unit)
     cumulative = spec.curve_shows == "cumulative"
     for month in spec.at_months:
