@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numba as nb
 import numpy as np
 
 from flarefree.errors import StatsError
@@ -23,7 +24,7 @@ from flarefree.stats.survival._inputs import (
     require_times,
     require_weights,
 )
-from flarefree.stats.survival._order import _split, close_times
+from flarefree.stats.survival._order import sort_entries, sort_times
 from flarefree.stats.survival.logrank_tests import encode_strata
 
 __all__ = ["CoxRows", "prepare_rows", "require_covariates"]
@@ -89,29 +90,28 @@ def prepare_rows(
     shift = None if offset is None else _require_offset(offset, n)
     offset_mean = 0.0 if shift is None else float(shift.mean())
     code, labels = encode_strata(strata, n)
-    times, entries, order = close_times(times, entries)
-    starts = np.array([0, n], dtype=np.int64)
-    if code is not None:
-        order, starts = _split(order, code, len(labels))
+    times, entries, order, sorted_time, starts = sort_times(times, entries, code, len(labels))
     if entries is not None or (weight is not None and (weight == 0).any()):
         order, starts = _drop_unseen(order, starts, times, events, entries, weight)
-    entry_sorted, entry_order = _sort_entries(entries, order, starts)
-    require_some_events(events[order])
+        sorted_time = times[order]
+    entry_rows, entry_order = sort_entries(entries, order, starts)
     w = np.ones(order.size) if weight is None else weight[order]
-    scaled, center, scale = _center_and_scale(covariates[order])
+    center, scale = _center_and_scale(covariates, order)
+    sorted_x, sorted_event = _gather(order, covariates, center, 1.0 / scale, events)
+    require_some_events(sorted_event)
     return CoxRows(
         n=n,
         order=order,
-        time=times[order],
-        event=events[order],
+        time=sorted_time,
+        event=sorted_event,
         weight=w,
         offset=None if shift is None else shift[order] - offset_mean,
-        x=scaled,
+        x=sorted_x,
         center=center,
         scale=scale,
         starts=starts,
         strata=labels,
-        entry=entry_sorted,
+        entry=entry_rows,
         entry_order=entry_order,
         is_weighted=weight is not None,
         offset_mean=offset_mean,
@@ -138,7 +138,9 @@ def require_covariates(x: Any, n: int) -> Floats:
     if array.ndim != 2:
         raise StatsError("not a table", where="x", found=f"shape {array.shape}", expected="(n, p)")
     require_length(array, n, "x")
-    if not np.isfinite(array).all():
+    array = np.ascontiguousarray(array)
+    # A sum is finite only if all of its terms are; only then is the slow look worth while.
+    if not np.isfinite(array.sum()) and not np.isfinite(array).all():
         row, column = (int(place[0]) for place in np.nonzero(~np.isfinite(array)))
         raise StatsError(
             "a missing or infinite covariate",
@@ -169,22 +171,29 @@ def _drop_unseen(
     return order[keep], kept_before[starts].astype(np.int64)
 
 
-def _sort_entries(entry: Floats | None, order: Ints, starts: Ints) -> tuple[Floats, Ints]:
-    """Entry of each sorted row, and the sorted rows of each stratum by ascending entry."""
-    if entry is None:
-        return _NONE, _NO_ROWS
-    by_row = entry[order]
-    stratum = np.repeat(np.arange(starts.size - 1), np.diff(starts))
-    return by_row, np.lexsort((by_row, stratum)).astype(np.int64)
-
-
-def _center_and_scale(x: Floats) -> tuple[Floats, Floats, Floats]:
-    center = x.mean(axis=0) if x.size else np.zeros(x.shape[1])
-    scaled = x - center
-    scale = np.sqrt(np.einsum("ij,ij->j", scaled, scaled) / max(x.shape[0], 1))
+def _center_and_scale(x: Floats, order: Ints) -> tuple[Floats, Floats]:
+    """Mean and spread of each covariate over the kept rows; scale 1 where there is no spread."""
+    kept = x if order.size == x.shape[0] else x[order]
+    n = max(kept.shape[0], 1)
+    center = np.ones(kept.shape[0]) @ kept / n
+    moments = np.einsum("ij,ij->j", kept, kept) / n - center**2
+    scale = np.sqrt(np.maximum(moments, 0.0))
+    for column in np.flatnonzero(moments <= 1e-6 * center**2):  # the difference has lost its digits
+        scale[column] = float(np.std(kept[:, column]))
     # A covariate without spread keeps its own scale: the information will show that it is constant.
-    scale[scale <= 1e-12 * np.abs(center)] = 0.0
-    scaled[:, scale == 0.0] = 0.0
-    scale[scale == 0.0] = 1.0
-    scaled /= scale
-    return np.ascontiguousarray(scaled), center, scale
+    return center, np.where(scale <= 1e-12 * np.abs(center), 1.0, scale)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _gather(order: Any, x: Any, center: Any, inverse_scale: Any, event: Any) -> Any:
+    """Covariates, centered and scaled, and events, in sorted order: each row is fetched once."""
+    n = order.size
+    p = x.shape[1]
+    sorted_x = np.empty((n, p))
+    sorted_event = np.empty(n, dtype=np.bool_)
+    for i in range(n):
+        row = order[i]
+        sorted_event[i] = event[row]
+        for a in range(p):
+            sorted_x[i, a] = (x[row, a] - center[a]) * inverse_scale[a]
+    return sorted_x, sorted_event

@@ -24,7 +24,7 @@ from flarefree.stats.survival._inputs import (
 )
 from flarefree.stats.survival._limits import CONF_TYPES, compute_survival_limits
 from flarefree.stats.survival._numbers import chi_square_p, require_level
-from flarefree.stats.survival._order import TIE_TOLERANCE, _split, close_times
+from flarefree.stats.survival._order import TIE_TOLERANCE, sort_entries, sort_times
 from flarefree.stats.survival.logrank_tests import encode_strata
 
 __all__ = [
@@ -225,13 +225,10 @@ def cumulative_incidence(
     entries = None if entry is None else require_entry(entry, times)
     weight = np.ones(times.size) if weights is None else require_weights(weights, times.size)
     group_code, labels = (None, (None,)) if group is None else encode_groups(group, times.size)
-    times, entries, order = close_times(times, entries)
-    starts = np.array([0, times.size], dtype=np.int64)
-    if group_code is not None:
-        order, starts = _split(order, group_code, len(labels))
-    entry_rows, entry_order = _sorted_entries(entries, order, starts)
+    _, entries, order, sorted_time, starts = sort_times(times, entries, group_code, len(labels))
+    entry_rows, entry_order = sort_entries(entries, order, starts)
     curve_starts, scalars, events, incidence, squares = count_incidence(
-        times[order], code[order], weight[order], starts, len(causes), entry_rows, entry_order
+        sorted_time, code[order], weight[order], starts, len(causes), entry_rows, entry_order
     )
     if variance == "aalen":
         squares = aalen_variances(curve_starts, scalars[:, 1].copy(), events, incidence)
@@ -277,14 +274,6 @@ def encode_causes(cause: Any, n: int, censored: Any) -> tuple[Any, tuple[Any, ..
         )
     new = np.array([0 if label == censored else causes.index(label) + 1 for label in labels], dtype=np.int64)
     return new[code], causes
-
-
-def _sorted_entries(entry: Floats | None, order: Any, starts: Any) -> tuple[Any, Any]:
-    if entry is None:
-        return np.empty(0), np.empty(0, dtype=np.int64)
-    by_row = entry[order]
-    group = np.repeat(np.arange(starts.size - 1), np.diff(starts))
-    return by_row, np.lexsort((by_row, group)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -363,11 +352,8 @@ def gray(
             "one group only: there is nothing to compare", where="group", expected="two or more groups"
         )
     stratum, strata_labels = encode_strata(strata, times.size)
-    times, _, order = close_times(times, None)
-    starts = np.array([0, times.size], dtype=np.int64)
-    if stratum is not None:
-        order, starts = _split(order, stratum, len(strata_labels))
-    arrays = (times[order], code[order], group_code[order], len(groups), starts)
+    _, _, order, sorted_time, starts = sort_times(times, None, stratum, len(strata_labels))
+    arrays = (sorted_time, code[order], group_code[order], len(groups), starts)
     sums = [sum_gray(*arrays, place + 1, float(rho)) for place in range(len(causes))]
     tests = [_chi_square(score[:-1], v[:-1, :-1]) for score, v in sums]
     return GrayTest(

@@ -24,7 +24,7 @@ from flarefree.stats.survival._inputs import (
 )
 from flarefree.stats.survival._logrank_kernels import sum_logrank
 from flarefree.stats.survival._numbers import chi_square_p
-from flarefree.stats.survival._order import _split, close_times
+from flarefree.stats.survival._order import sort_times
 
 __all__ = ["LogrankTest", "logrank", "logrank_trend"]
 
@@ -255,12 +255,9 @@ def _sum(time: Any, event: Any, group: Any, strata: Any, rho: float, gamma: floa
     code, groups = encode_groups(group, times.size)
     _require_two(groups)
     stratum, labels = encode_strata(strata, times.size)
-    times, _, order = close_times(times, None)
-    starts = np.array([0, times.size], dtype=np.int64)
-    if stratum is not None:
-        order, starts = _split(order, stratum, len(labels))
+    _, _, order, sorted_time, starts = sort_times(times, None, stratum, len(labels))
     observed, expected, variance = sum_logrank(
-        times[order], events[order], code[order], len(groups), starts, float(rho), float(gamma)
+        sorted_time, events[order], code[order], len(groups), starts, float(rho), float(gamma)
     )
     return _Sums(groups, labels, np.bincount(code, minlength=len(groups)), observed, expected, variance)
 

@@ -22,12 +22,10 @@ from flarefree.stats.survival._inputs import (
 )
 from flarefree.stats.survival._limits import CONF_TYPES, compute_survival_limits
 from flarefree.stats.survival._numbers import require_level
-from flarefree.stats.survival._order import _split, close_times, sort_within
+from flarefree.stats.survival._order import sort_entries, sort_times
 from flarefree.stats.survival.curves import KaplanMeier, KaplanMeierCurve
 
 __all__ = ["kaplan_meier"]
-
-_NONE = np.empty(0)
 
 
 def kaplan_meier(
@@ -88,30 +86,30 @@ def kaplan_meier(
     robust = weight is not None and bool((weight != np.floor(weight)).any())
     code, labels = (None, (None,)) if group is None else encode_groups(group, times.size)
 
-    times, entries, order = close_times(times, entries)
-    if code is None or len(labels) == 1:
-        starts = np.array([0, times.size], dtype=np.int64)
-    else:
-        order, starts = _split(order, code, len(labels))
+    _, entries, order, sorted_time, starts = sort_times(times, entries, code, len(labels))
     sorted_weight = np.ones(times.size) if weight is None else weight[order]
-    entry_sorted, entry_weight, entry_order = _sort_entries(entries, weight, code, len(labels))
-    sorted_time = times[order]
+    entry_rows, entry_order = sort_entries(entries, order, starts)
     sorted_event = events[order]
     curve_starts, counts = count_curves(
-        sorted_time, sorted_event, sorted_weight, starts, entry_sorted, entry_weight
+        sorted_time,
+        sorted_event,
+        sorted_weight,
+        starts,
+        entry_rows[entry_order],
+        sorted_weight[entry_order],
     )
     log_se, hazard_se = np.sqrt(counts[5]), np.sqrt(counts[7])
     if robust:
-        log_variance, hazard_variance = _robust(
+        log_variance, hazard_variance = robust_variances(
             sorted_time,
             sorted_event,
             sorted_weight,
             starts,
-            entries,
-            order,
             entry_order,
+            entry_rows,
             curve_starts,
-            counts,
+            counts[1],
+            counts[2],
         )
         log_se, hazard_se = np.sqrt(log_variance), np.sqrt(hazard_variance)
     with np.errstate(invalid="ignore"):
@@ -153,37 +151,3 @@ def _require_conf_type(conf_type: str) -> None:
             found=repr(conf_type),
             expected=", ".join(CONF_TYPES),
         )
-
-
-def _sort_entries(entry: Any, weight: Any, code: Any, n_groups: int) -> tuple[Any, Any, Any]:
-    """Entries by group and ascending, the weight of each, and the rows they belong to."""
-    if entry is None:
-        return _NONE, _NONE, np.empty(0, dtype=np.int64)
-    order, _ = sort_within(entry, code, n_groups)
-    return entry[order], np.ones(entry.size) if weight is None else weight[order], order
-
-
-def _robust(
-    time: Any,
-    event: Any,
-    weight: Any,
-    starts: Any,
-    entry: Any,
-    order: Any,
-    entry_order: Any,
-    curve_starts: Any,
-    counts: Any,
-) -> tuple[Any, Any]:
-    place = np.empty(order.size, dtype=np.int64)
-    place[order] = np.arange(order.size)
-    return robust_variances(
-        time,
-        event,
-        weight,
-        starts,
-        place[entry_order] if entry is not None else entry_order,
-        _NONE if entry is None else entry[order],
-        curve_starts,
-        counts[1],
-        counts[2],
-    )

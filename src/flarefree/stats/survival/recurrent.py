@@ -22,7 +22,7 @@ from flarefree.stats.survival._inputs import (
     require_times,
 )
 from flarefree.stats.survival._numbers import normal_quantile, require_level
-from flarefree.stats.survival._order import TIE_TOLERANCE, close_times
+from flarefree.stats.survival._order import TIE_TOLERANCE, join_close_times
 
 __all__ = ["MeanCumulativeCurve", "MeanCumulativeFunction", "mean_cumulative_function"]
 
@@ -156,8 +156,7 @@ def mean_cumulative_function(
     code, labels = (np.zeros(stops.size, dtype=np.int64), (None,))
     if group is not None:
         code, labels = encode_groups(group, stops.size)
-    stops, joined, _ = close_times(stops, starts)
-    starts = starts if joined is None else joined
+    stops, starts = join_close_times(stops, starts)
     _require_apart(starts, stops, subjects, names)
     curves = []
     for g, label in enumerate(labels):

@@ -21,7 +21,7 @@ from flarefree.stats.survival._fine_gray_kernels import subdistribution_likeliho
 from flarefree.stats.survival._inputs import encode_groups, require_times
 from flarefree.stats.survival._newton import maximize
 from flarefree.stats.survival._numbers import invert_information, require_level
-from flarefree.stats.survival._order import close_times
+from flarefree.stats.survival._order import sort_times
 from flarefree.stats.survival.competing import encode_causes
 from flarefree.stats.survival.cox_fit import ChiSquareTest, chi_square
 
@@ -329,8 +329,8 @@ def _prepare(time: Floats, cause: Any, x: Floats, interest: Any, censored: Any, 
     groups, labels = (np.zeros(time.size, dtype=np.int64), (None,))
     if group is not None:
         groups, labels = encode_groups(group, time.size, "censoring_group")
-    time, _, order = close_times(time, None)
-    time, status, groups, sorted_x = time[order], status[order], groups[order], x[order]
+    _, _, order, time, _ = sort_times(time, None, None, 1)
+    status, groups, sorted_x = status[order], groups[order], x[order]
     step_time = np.unique(time[status == 1])
     own = np.empty(time.size)
     steps = np.empty((len(labels), step_time.size))

@@ -24,7 +24,7 @@ from flarefree.stats.survival._inputs import (
     require_times,
 )
 from flarefree.stats.survival._numbers import normal_quantile, require_level, two_sided_p
-from flarefree.stats.survival._order import close_times
+from flarefree.stats.survival._order import sort_times
 from flarefree.stats.survival.logrank_tests import encode_strata
 
 __all__ = ["Measurement", "TimeToEvent", "WinStatistics", "win_odds", "win_ratio"]
@@ -213,7 +213,7 @@ def _columns(outcome: TimeToEvent | Measurement, n: int) -> tuple[Floats, Floats
         event = require_events(outcome.event)
         require_length(time, n, outcome.name)
         require_length(event, n, outcome.name)
-        joined, _, _ = close_times(time, None)
+        joined = sort_times(time, None, None, 1).time
         return joined, event.astype(np.float64), 1 if outcome.higher_is_better else -1, 0.0
     values = np.asarray(outcome.values, dtype=np.float64)
     require_length(values, n, outcome.name)
