@@ -28,7 +28,7 @@ FALLING_CURVATURE = 0.7
 class Maximum:
     """Where a log likelihood is largest.
 
-    `null` is the first evaluation (log likelihood, score, information); `information` belongs to the
+    `null` is the evaluation at zero (log likelihood, score, information); `information` belongs to the
     last point evaluated, closer to `beta` than a hundred-millionth of a standard error.
     """
 
@@ -46,22 +46,23 @@ def maximize(
     start: Floats,
     names: Sequence[str],
     *,
-    spread: Floats,
+    spread: Callable[[], Floats],
     n_events: int,
     max_iterations: int = 60,
 ) -> Maximum:
-    """Climb from `start` until the next step would gain nothing.
+    """Climb from zero, or from `start` if it is better, until the next step would gain nothing.
 
     Parameters
     ----------
     evaluate : function of beta
         Gives log likelihood, score and information.
     start : (p,) float
-        First point.
+        A guess; zero is evaluated first, for the tests need it.
     names : (p,) str
         Terms, for messages.
-    spread : (p,) float
+    spread : function giving (p,) float
         Largest minus smallest value of each covariate: turns a step into a change of the log hazard.
+        Asked for only if the curvature falls.
     n_events : int
         The more events, the earlier the information stops changing.
     max_iterations : int
@@ -74,10 +75,15 @@ def maximize(
     ConvergenceError
         The likelihood still rises after `max_iterations` steps.
     """
-    tolerance = 1e-16 * max(1.0, n_events / 100.0)
-    beta = start
+    # A gain of 1e-15 an event leaves the log hazard within some 1e-7: the information no longer changes.
+    tolerance = 1e-15 * max(1.0, n_events)
+    beta = np.zeros_like(start)
     null = loglik, score, information = evaluate(beta)
     require_identified(information, names, n_events)
+    if start.any():
+        found = evaluate(start)
+        if found[0] > loglik:
+            beta, (loglik, score, information) = start, found
     nothing = np.zeros(start.size, dtype=bool)
     diverging = nothing
     falling = 0
@@ -91,8 +97,10 @@ def maximize(
             return Maximum(beta + step, loglik + gain / 2.0, information, null, iteration, nothing)
         beta_new, (loglik_new, score_new, information_new) = _climb(evaluate, beta, step, loglik)
         ratio = (step @ information_new @ step) / gain
-        diverging = np.abs(beta_new - beta) * spread > 0.1
-        falling = falling + 1 if ratio < FALLING_CURVATURE and diverging.any() else 0
+        diverging = nothing
+        if ratio < FALLING_CURVATURE:
+            diverging = np.abs(beta_new - beta) * spread() > 0.1
+        falling = falling + 1 if diverging.any() else 0
         settled = abs(loglik_new - loglik) < 1e-9 * max(1.0, abs(loglik_new))
         stuck = bool(np.array_equal(beta_new, beta))
         beta, loglik, score, information = beta_new, loglik_new, score_new, information_new

@@ -205,7 +205,7 @@ def _fit(
     covariance = np.zeros((p, p))
     converged = True
     if p:
-        found = maximize(evaluate, beta, terms, spread=np.ptp(scaled, axis=0), n_events=int(d.sum()))
+        found = maximize(evaluate, beta, terms, spread=lambda: np.ptp(scaled, axis=0), n_events=int(d.sum()))
         beta, loglik, converged = found.beta, found.loglik, not bool(found.diverging.any())
         covariance = np.linalg.inv(found.information) / np.outer(scale, scale)
     coef = beta / scale

@@ -277,7 +277,7 @@ def _fit(
     p = x.shape[1]
     if p == 0:
         raise StatsError("a model without covariates", where="x", expected="at least one covariate")
-    found = maximize(evaluate, np.zeros(p), terms, spread=np.ptp(rows.x, axis=0), n_events=n_events)
+    found = maximize(evaluate, np.zeros(p), terms, spread=lambda: np.ptp(rows.x, axis=0), n_events=n_events)
     inverse = invert_information(found.information)
     if inverse is None:
         inverse = np.full((p, p), np.inf)
