@@ -253,10 +253,9 @@ def test_analyses_that_ask_for_what_there_is_not(analysis: str, said: str) -> No
 
 
 def test_value_endpoints_may_be_named_by_sentences() -> None:
-    text = SMALL.replace(
-        "  death:",
-        "  fold: {label: Fold, value: upcr / baseline(upcr)}\n  high: {label: High, when: fold >= 2}\n  death:",
-    )
+    fold = "  fold: {label: Fold, value: upcr / baseline(upcr)}\n"
+    high = "  high: {label: High, when: fold >= 2}\n"
+    text = SMALL.replace("  death:", f"{high}{fold}  death:")
     assert parse_protocol(text).order.index("fold") < parse_protocol(text).order.index("high")
 
 
