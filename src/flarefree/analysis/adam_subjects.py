@@ -64,13 +64,17 @@ _COLUMNS = {
     "LSTFUDY": "Last Day Known to Be Followed",
 }
 
+_REPEATED = ("age", "sex", "site", "country", "region")
+"""Covariates that the columns above hold already."""
+
 _STATUS = {"completed": "COMPLETED", "withdrawn": "DISCONTINUED", "ongoing": "ONGOING"}
 
 
 def build_adsl(trial: Trial) -> Dataset:
     """One row a patient who was allocated to an arm (or enrolled, while arms are masked)."""
     flags = _population_flags(trial)
-    own = [name for name in trial.spec.covariates if name in trial.derivation.subjects.columns]
+    known = trial.derivation.subjects.columns
+    own = [name for name in trial.spec.covariates if name in known and name not in _REPEATED]
     extra = short_names(own, {*_COLUMNS, *flags.values()})
     patients = _patients(trial)
     frame = patients.with_columns(
