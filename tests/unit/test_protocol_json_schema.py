@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from flarefree.protocol.descriptions import DESCRIPTIONS
 from flarefree.protocol.durations import parse_days
-from flarefree.protocol.json_schema import make_json_schema, published_json_schema, schema_text
+from flarefree.protocol.json_schema import (
+    make_json_schema,
+    published_json_schema,
+    reference_page,
+    schema_text,
+)
 from flarefree.protocol.loading import builtin_path, builtin_protocols
 from flarefree.protocol.schema import Protocol
 from flarefree.protocol.yaml_source import read_yaml
@@ -51,6 +58,33 @@ def test_what_the_loader_refuses_is_not_valid(path: tuple[str, ...], value: obje
         inner = inner[key]
     inner[path[-1]] = value
     assert list(validator.iter_errors(values))
+
+
+def test_every_key_has_words() -> None:
+    schema = make_json_schema()
+    silent = [
+        f"{name}.{key}"
+        for name, part in (("Protocol", schema), *schema["$defs"].items())
+        for key, known in part.get("properties", {}).items()
+        if not known.get("description")
+    ]
+    assert silent == []
+
+
+def test_words_are_of_keys_that_there_are() -> None:
+    schema = make_json_schema()
+    keys = {name: set(part.get("properties", {})) for name, part in schema["$defs"].items()}
+    keys["Protocol"] = set(schema["properties"])
+    keys["AnalysisBase"] = keys["TimeToEvent"]
+    assert {name: set(words) - keys[name] for name, words in DESCRIPTIONS.items()} == {
+        n: set() for n in DESCRIPTIONS
+    }
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    """Write it anew: flarefree protocols schema --page > docs/reference/protocol-file.md"""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "protocol-file.md"
+    assert page.read_text("utf-8") == reference_page()
 
 
 def test_every_duration_may_be_written_in_words(validator: Any) -> None:

@@ -106,14 +106,16 @@ def check_protocol(
 
 
 @app.command("schema")
-def print_schema() -> None:
+def print_schema(
+    as_page: Annotated[bool, typer.Option("--page", help="Print the reference page instead.")] = False,
+) -> None:
     """Print the JSON Schema of protocol files, for editors.
 
     Example: flarefree protocols schema > protocol.schema.json
     """
-    from flarefree.protocol.json_schema import schema_text
+    from flarefree.protocol.json_schema import reference_page, schema_text
 
-    typer.echo(schema_text(), nl=False)
+    typer.echo(reference_page() if as_page else schema_text(), nl=False)
 
 
 def _count(n: int, one: str, many: str = "") -> str:
