@@ -23,8 +23,11 @@ __all__ = ["exact_p", "simulated_p"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_MOST_PARTIAL_TABLES = 6_000_000
-_CHUNK = 1_000_000
+_MOST_PARTIAL_TABLES = 3_000_000
+_MOST_WAYS = 300_000
+_MOST_STEPS = 200_000_000  # some ten seconds
+_WAY_COST = 4  # laying out a way costs as much as adding it to so many partial tables
+_CHUNK = 500_000
 _GRAIN = 1e9  # log probabilities that agree to 1e-9 belong to tables of one probability
 
 
@@ -57,10 +60,12 @@ class _Network:
         self.lf: Floats = np.asarray(log_factorial(int(rows.sum())), dtype=np.float64)
         self.threshold = observed + math.log1p(TIE)
         self.log_total = float(self._log_sum(rows[None], columns)[0])
+        self.radix = _radix(np.sort(rows)[::-1])
         self.nodes: Ints = np.sort(rows)[None, ::-1]
         self.past: list[Floats] = [np.zeros(1)]
         self.multiplicity: list[Floats] = [np.ones(1)]
         self.p = 0.0
+        self.steps = 0
 
     def p_value(self) -> float:
         for stage in range(len(self.columns) - 2):
@@ -76,21 +81,26 @@ class _Network:
 
     def _log_most(self, nodes: Ints, columns: Ints) -> Floats:
         """An upper bound of log prod 1 / n_ij! over all completions (docs/methods/tables.md, Bound)."""
-        mean = nodes[:, :, None] * (columns / columns.sum())
-        floor = np.floor(mean).astype(np.int64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope = np.where(mean > 0, (mean - floor) * np.log(mean), 0.0)
-        return -(self.lf[floor] + slope).sum(axis=(1, 2)) + 1e-9
+        most = np.zeros(len(nodes))
+        for share in columns / columns.sum():
+            mean = nodes * share
+            floor = np.floor(mean).astype(np.int64)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope = np.where(mean > 0, (mean - floor) * np.log(mean), 0.0)
+            most -= (self.lf[floor] + slope).sum(axis=1)
+        return most + 1e-9
 
     def _advance(self, stage: int) -> None:
         """Fill one column in every way; settle or keep what comes of it."""
         rest = self.columns[stage + 1 :]
-        kept: list[tuple[Ints, Floats, Floats]] = []
-        size = 0
+        kept = _Partial(self.radix)
         for node, past, many in zip(self.nodes, self.past, self.multiplicity, strict=True):
             ways = _ways_to_fill(node, int(self.columns[stage]))
+            self.steps += (past.size + _WAY_COST) * len(ways)
+            _require_feasible(self.steps, _MOST_STEPS)
             after = -np.sort(-(node - ways), axis=1)
             gain = -self.lf[ways].sum(axis=1)
+            key = after @ self.radix
             most, total = self._log_most(after, rest), self._log_sum(after, rest)
             for part in _chunks(past.size, gain.size):
                 so_far = past[part, None] + gain
@@ -98,22 +108,8 @@ class _Network:
                 weight = np.where(settled, np.exp(so_far + total - self.log_total), 0.0)
                 self.p += float(many[part] @ weight.sum(axis=1))
                 row, way = np.nonzero(~settled)
-                kept.append((after[way], so_far[row, way], many[part][row]))
-                size += row.size
-            if size > _CHUNK:
-                kept = [_merged(kept)]
-                size = kept[0][1].size
-                _require_feasible(size)
-        self._regroup(_merged(kept))
-
-    def _regroup(self, entries: tuple[Ints, Floats, Floats]) -> None:
-        nodes, past, many = entries
-        if not past.size:
-            self.nodes, self.past, self.multiplicity = nodes, [], []
-            return
-        change = np.flatnonzero(np.any(nodes[1:] != nodes[:-1], axis=1)) + 1
-        self.nodes = nodes[np.concatenate([[0], change])]
-        self.past, self.multiplicity = np.split(past, change), np.split(many, change)
+                kept.add(key[way], so_far[row, way], many[part][row])
+        self.nodes, self.past, self.multiplicity = kept.by_node()
 
     def _last_two_columns(self, node: Ints, past: Floats, many: Floats) -> float:
         """With two columns left, one way to fill the first is one table: sort them, and look up each past."""
@@ -132,6 +128,7 @@ def _chunks(rows: int, width: int) -> Iterator[slice]:
 
 def _ways_to_fill(node: Ints, total: int) -> Ints:
     """All ways (ways, rows) to put `total` into the rows, none getting more than it has left."""
+    _require_feasible(_number_of_ways(node, total), _MOST_WAYS)
     ways = np.zeros((1, 0), dtype=np.int64)
     left = np.array([total])
     behind = int(node.sum())
@@ -144,30 +141,77 @@ def _ways_to_fill(node: Ints, total: int) -> Ints:
         taken = fewest[origin] + step
         ways = np.column_stack([ways[origin], taken])
         left = left[origin] - taken
-        _require_feasible(left.size)
     return np.column_stack([ways, left])
 
 
-def _merged(parts: list[tuple[Ints, Floats, Floats]]) -> tuple[Ints, Floats, Floats]:
-    """Partial tables with the same node and the same probability become one, with their number."""
-    nodes, past, many = (np.concatenate(column) for column in zip(*parts, strict=True))
-    if not past.size:
-        return nodes, past, many
-    grain = np.rint(past * _GRAIN).astype(np.int64)
-    order = np.lexsort((grain, *nodes.T[::-1]))
-    nodes, past, many, grain = nodes[order], past[order], many[order], grain[order]
-    new = np.ones(past.size, dtype=bool)
-    new[1:] = np.any(nodes[1:] != nodes[:-1], axis=1) | (grain[1:] - grain[:-1] > 1)
-    first = np.flatnonzero(new)
-    return nodes[first], past[first], np.add.reduceat(many, first)
+def _number_of_ways(node: Ints, total: int) -> float:
+    ways = np.zeros(total + 1)
+    ways[0] = 1.0
+    for room in node.tolist():
+        summed = np.cumsum(ways)
+        if room < total:
+            summed[room + 1 :] -= summed[: total - room].copy()
+        ways = summed
+    return float(ways[total])
 
 
-def _require_feasible(size: int) -> None:
-    if size > _MOST_PARTIAL_TABLES:
+def _radix(rows: Ints) -> Ints:
+    """Weights that make one number of a node; rows in descending order, as all nodes are."""
+    base = int(rows[0]) + 1
+    if base ** len(rows) >= 2**62:
+        _require_feasible(math.inf, _MOST_PARTIAL_TABLES)
+    return base ** np.arange(len(rows) - 1, -1, -1, dtype=np.int64)
+
+
+class _Partial:
+    """Partial tables; those with the same node and the same probability are one, with their number."""
+
+    def __init__(self, radix: Ints) -> None:
+        self.radix = radix
+        self.parts: list[tuple[Ints, Floats, Floats]] = []
+        self.size = 0
+        self.merge_at = _CHUNK
+
+    def add(self, key: Ints, past: Floats, many: Floats) -> None:
+        self.parts.append((key, past, many))
+        self.size += past.size
+        if self.size > self.merge_at:
+            self._merge()
+            self.merge_at = max(_CHUNK, 2 * self.size)  # so that merging costs no more than adding
+
+    def _merge(self) -> None:
+        if not self.size:
+            return
+        key, past, many = (np.concatenate(column) for column in zip(*self.parts, strict=True))
+        grain = np.rint(past * _GRAIN).astype(np.int64)
+        order = np.lexsort((grain, key))
+        key, grain = key[order], grain[order]
+        new = np.ones(key.size, dtype=bool)
+        new[1:] = (key[1:] != key[:-1]) | (grain[1:] - grain[:-1] > 1)
+        first = np.flatnonzero(new)
+        self.parts = [(key[first], past[order][first], np.add.reduceat(many[order], first))]
+        self.size = first.size
+        _require_feasible(self.size, _MOST_PARTIAL_TABLES)
+
+    def by_node(self) -> tuple[Ints, list[Floats], list[Floats]]:
+        """The nodes (k, rows), and for each its probabilities so far with their numbers."""
+        self._merge()
+        if not self.size:
+            return np.empty((0, self.radix.size), dtype=np.int64), [], []
+        ((key, past, many),) = self.parts
+        change = np.flatnonzero(np.diff(key)) + 1
+        nodes = key[np.concatenate([[0], change])][:, None] // self.radix
+        if self.radix.size > 1:
+            nodes[:, 1:] %= self.radix[0] // self.radix[1]
+        return nodes, np.split(past, change), np.split(many, change)
+
+
+def _require_feasible(size: float, most: int) -> None:
+    if size > most:
         raise StatsError(
             "the table is too large to enumerate",
             where="table",
-            found=f"more than {_MOST_PARTIAL_TABLES} partial tables",
+            found=f"more than {most} partial tables to look at",
             try_="simulate=100000 for a p-value from random tables, or chi_square(table)",
         )
 
