@@ -306,3 +306,21 @@ def test_other_terms_and_points_are_refused(trial):
         logistic_mixed(
             "remission ~ baseline + twin + (1 | subject)", trial.with_columns(twin=pl.col("baseline") * 2)
         )
+
+
+@pytest.mark.parametrize(
+    ("seed", "sd", "points"), [(181, 8.0, 15), (3, 0.3, 1), (226, 8.0, 1), (101, 4.0, 1)]
+)
+def test_hard_searches_end_at_a_maximum(seed, sd, points):
+    """Large spreads or a crude approximation: Louis's curvature alone went to and fro for ever here."""
+    rng = np.random.default_rng(seed)
+    n, m = 60, 4
+    subject, visit = np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
+    eta = 0.3 * visit + sd * rng.normal(size=n)[subject]
+    data = {
+        "y": (rng.uniform(size=n * m) < 1 / (1 + np.exp(-eta))).astype(int),
+        "visit": [f"v{v}" for v in visit],
+        "subject": subject,
+    }
+    fit = logistic_mixed("y ~ visit + (1 | subject)", data, quadrature_points=points)
+    assert fit.fit.gradient_size < 1e-6

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from flarefree.errors import ConvergenceError, StatsError
-from flarefree.stats.mixed.algebra import Floats, invert, solve
+from flarefree.stats.mixed.algebra import Floats, exponential, invert, probability, solve
 from flarefree.stats.mixed.means import Means, Scale, means_of, tidy_columns
 from flarefree.stats.mixed.panel import Panel, lay_out, require_full_rank
 from flarefree.stats.mixed.printing import format_frame, format_p, format_significant
@@ -27,6 +27,7 @@ FamilyName = Literal["binomial", "gaussian", "poisson"]
 
 _SPELLED: dict[str, CorrelationName] = {"cs": "exchangeable", "ar1": "ar1", "us": "unstructured"}
 MAX_STEPS = 100
+FARTHEST = 30.0  # of a linear predictor in log odds or logs: nothing real is that far
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,9 @@ class _Family:
 
 
 _FAMILIES: dict[FamilyName, _Family] = {
-    "binomial": _Family(
-        "logit", lambda eta: 1.0 / (1.0 + np.exp(-eta)), lambda mu: mu * (1.0 - mu), "probability"
-    ),
+    "binomial": _Family("logit", probability, lambda mu: mu * (1.0 - mu), "probability"),
     "gaussian": _Family("identity", lambda eta: eta, np.ones_like, "linear"),
-    "poisson": _Family("log", np.exp, lambda mu: mu, "exponential"),
+    "poisson": _Family("log", exponential, lambda mu: mu, "exponential"),
 }
 
 
@@ -197,7 +196,7 @@ def _start(design: Design, y: Floats, offset: Floats, family: FamilyName) -> Flo
         return np.asarray(np.linalg.lstsq(X, y - offset, rcond=None)[0], dtype=np.float64)
     beta = np.asarray(np.linalg.lstsq(X, np.log(y + 0.5) - offset, rcond=None)[0], dtype=np.float64)
     for _ in range(50):
-        mu = np.exp(offset + X @ beta)
+        mu = exponential(offset + X @ beta)
         step = np.linalg.lstsq(np.sqrt(mu)[:, None] * X, (y - mu) / np.sqrt(mu), rcond=None)[0]
         beta = beta + step
         if np.abs(X @ step).max() < 1e-10:
@@ -229,16 +228,23 @@ def _solve(
         beta = beta + step
         if np.sqrt(float(step @ solve(bread, step)) / phi) < 1e-12:
             break
+        if rule.link != "identity" and np.abs(base + panel.X @ beta).max() > FARTHEST:
+            raise _unsettled(structure, "a linear predictor runs away")
     else:
-        raise ConvergenceError(
-            "the estimating equations did not settle",
-            where="gee",
-            found=f"{MAX_STEPS} steps with an {structure} correlation, last step {np.abs(step).max():.2g}",
-            try_="correlation='exchangeable' or 'independence'",
-        )
+        raise _unsettled(structure, f"not settled after {MAX_STEPS} steps, the last {np.abs(step).max():.2g}")
     scores = np.einsum("iaq,ia->iq", half, e)
     robust = bread @ (scores.T @ scores) @ bread
     return GEE(design, family, structure, beta, robust, phi * bread, alpha, phi, panel.n_subjects, level)
+
+
+def _unsettled(structure: CorrelationName, what: str) -> ConvergenceError:
+    others = [name for name in ("exchangeable", "independence") if name != structure]
+    return ConvergenceError(
+        "the estimating equations did not settle",
+        where="gee",
+        found=f"{what} (Fisher scoring from independence, {structure} correlation)",
+        try_=" or ".join(f"correlation={name!r}" for name in others),
+    )
 
 
 def _standardized(panel: Panel, base: Floats, rule: _Family, beta: Floats) -> tuple[Floats, Floats]:

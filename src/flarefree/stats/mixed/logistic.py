@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flarefree.errors import StatsError
+from flarefree.stats.mixed.algebra import Floats, probability
 from flarefree.stats.mixed.binary import binary_rows, require_repeats
 from flarefree.stats.mixed.logistic_fitting import LogisticFit, fit_intercepts
 from flarefree.stats.mixed.means import Means, Scale, means_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LogisticMixed", "logistic_mixed"]
 
-Floats = NDArray[np.float64]
 
 POINTS_FOR_MARGINS = 61  # of Gauss-Hermite quadrature over the whole population, not adaptive
 
@@ -319,11 +318,11 @@ class LogisticMixed:
 
     def _over_cells(self, means: Means, *, in_log_odds: bool) -> Means:
         """Marginal probabilities (or their log odds) as quantities of their own, by the delta method."""
-        probability, slope = self._marginal(means.matrix)
-        values, change = probability, slope
+        marginal, slope = self._marginal(means.matrix)
+        values, change = marginal, slope
         if in_log_odds:
-            values = np.log(probability / (1.0 - probability))
-            change = slope / (probability * (1.0 - probability))[:, None]
+            values = np.log(marginal / (1.0 - marginal))
+            change = slope / (marginal * (1.0 - marginal))[:, None]
         known = ~np.isnan(np.diag(self.fit.covariance))  # no spread at the boundary, and no error of it
         covariance = change[:, known] @ self.fit.covariance[np.ix_(known, known)] @ change[:, known].T
 
@@ -347,7 +346,7 @@ class LogisticMixed:
         z, log_weight = hermite_points(POINTS_FOR_MARGINS)
         weight = np.exp(log_weight - z**2) / np.sqrt(np.pi)
         intercept = np.sqrt(2.0) * z
-        p = 1.0 / (1.0 + np.exp(-((L @ self.fit.beta)[:, None] + self.fit.sd * intercept)))
+        p = probability((L @ self.fit.beta)[:, None] + self.fit.sd * intercept)
         steep = p * (1.0 - p)
         return p @ weight, np.column_stack([(steep @ weight)[:, None] * L, steep @ (weight * intercept)])
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import StatsError
+from flarefree.stats.mixed.algebra import exponential, probability
 from flarefree.stats.mixed.printing import format_frame, format_p, format_significant
 
 if TYPE_CHECKING:
@@ -184,10 +185,10 @@ def _shown(values: Floats, scale: Scale) -> tuple[Floats, Floats]:
         case "linear":
             return values, np.ones_like(values)
         case "exponential":
-            shown = np.exp(values)
+            shown = exponential(values)
             return shown, shown
         case "probability":
-            shown = 1.0 / (1.0 + np.exp(-values))
+            shown = probability(values)
             return shown, shown * (1.0 - shown)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import ConvergenceError, StatsError
+from flarefree.stats.mixed.algebra import probability
 
 __all__ = ["fit_logistic", "require_overlap"]
 
@@ -26,7 +27,7 @@ def fit_logistic(X: Floats, y: Floats, weight: Floats | None, offset: Floats | N
     beta = np.zeros(X.shape[1])
     for _ in range(30):
         eta = base + X @ beta
-        p = 1.0 / (1.0 + np.exp(-eta))
+        p = probability(eta)
         score = X.T @ (w * (y - p))
         information = X.T @ ((w * p * (1.0 - p))[:, None] * X)
         step = np.linalg.lstsq(information, score, rcond=None)[0]
