@@ -308,9 +308,7 @@ def test_other_terms_and_points_are_refused(trial):
         )
 
 
-@pytest.mark.parametrize(
-    ("seed", "sd", "points"), [(181, 8.0, 15), (3, 0.3, 1), (226, 8.0, 1), (101, 4.0, 1)]
-)
+@pytest.mark.parametrize(("seed", "sd", "points"), [(1, 8.0, 15), (2, 8.0, 1), (9, 8.0, 15), (13, 8.0, 1)])
 def test_hard_searches_end_at_a_maximum(seed, sd, points):
     """Large spreads or a crude approximation: Louis's curvature alone went to and fro for ever here."""
     rng = np.random.default_rng(seed)
