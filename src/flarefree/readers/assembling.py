@@ -11,6 +11,7 @@ from flarefree.errors import StudyError
 from flarefree.lineage import Source
 from flarefree.readers.attaching import attach_subjects, with_days
 from flarefree.readers.covariates import Provider, covariate_names, with_covariates
+from flarefree.readers.dates import without_imputed_parts
 from flarefree.readers.doses import with_daily_doses
 from flarefree.readers.expectations import Expectations
 from flarefree.readers.maps import ColumnMap
@@ -258,7 +259,8 @@ def _table_of(what: Recognized) -> str:
 
 
 def _with_table_rules(rows: pl.DataFrame, table: str) -> pl.DataFrame:
-    """What follows from other columns: an adverse event for which the drug was stopped."""
+    """What follows from other columns: partial dates behind imputed ones, whether the drug was stopped."""
+    rows = without_imputed_parts(without_imputed_parts(rows, "start"), "end")
     if table == "adverse_events" and "action" in rows.columns and "caused_withdrawal" not in rows.columns:
         stopped = pl.col("action").str.to_uppercase().str.contains(r"(?:WITHDRAWN|DISCONTINUED|STOPPED)")
         return rows.with_columns(caused_withdrawal=stopped)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Dates", "read_dates"]
+__all__ = ["Dates", "read_dates", "without_imputed_parts"]
 
 _SAS_EPOCH = pl.date(1960, 1, 1)
 _UNKNOWN_PART = r"\d{2}|-|UN|UNK|NK|XX"
@@ -111,3 +111,26 @@ def _other_forms(text: pl.Series) -> pl.Series:
     for form in _OTHER_FORMS:
         made = made.fill_null(text.str.to_date(form, strict=False, exact=True))
     return made
+
+
+def without_imputed_parts(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Take back what an analysis dataset made up of its dates: a date of which the day is imputed is partial.
+
+    `name` is `start` or `end`; `start_imputed` holds ADaM's flag (D the day, M also the month, Y all).
+    """
+    date, text, flag = f"{name}_date", f"{name}_text", f"{name}_imputed"
+    if flag not in rows.columns or date not in rows.columns:
+        return rows
+    written = pl.col(date).cast(pl.String)
+    known = (
+        pl.when(pl.col(flag) == "D")
+        .then(written.str.slice(0, 7))
+        .when(pl.col(flag) == "M")
+        .then(written.str.slice(0, 4))
+        .when(pl.col(flag).is_null())
+        .then(pl.col(text) if text in rows.columns else written)
+    )
+    first = pl.when(known.str.len_chars() == 4).then(known + "-01-01").otherwise(known + "-01")
+    earliest = first.str.to_date("%Y-%m-%d", strict=False)
+    made = pl.when(pl.col(flag).is_null()).then(pl.col(date)).otherwise(earliest)
+    return rows.with_columns(known.alias(text), made.alias(date))

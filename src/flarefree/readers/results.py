@@ -10,7 +10,6 @@ from flarefree.readers.expectations import Expectations
 from flarefree.readers.factors import ASSUMED, CERTAIN, MISSING, UNKNOWN, factor_table
 from flarefree.readers.shaping import as_text
 from flarefree.readers.values import (
-    DEFAULT_GRADES,
     NO_WORDS,
     YES_WORDS,
     beyond_limits,
@@ -252,7 +251,7 @@ def _read_words(
 
 def _meanings(spec: MeasureSpec) -> dict[str, float]:
     if spec.type == "grade":
-        return dict(spec.grades) if spec.grades else dict(DEFAULT_GRADES)
+        return dict(spec.grades)
     words = {word.upper(): 1.0 for word in YES_WORDS} | {word.upper(): 0.0 for word in NO_WORDS}
     own = {word.upper(): 1.0 for word in spec.yes} | {word.upper(): 0.0 for word in spec.no}
     return words | own | {word.upper(): value for word, value in spec.grades.items()}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flarefree.errors import FlarefreeError, ReadError, StudyError
+from flarefree.errors import FlarefreeError, ProtocolError, ReadError, StudyError
 from flarefree.readers.assembling import Reading, assemble
 from flarefree.readers.covariates import covariate_names
 from flarefree.readers.expectations import Expectations, protocol_of
@@ -64,7 +64,7 @@ def read_study(path: Path | str, protocol: LoadedProtocol | Protocol | str | Pat
     folder, file = (path, None) if path.is_dir() else (path.parent, path)
     described = _study_yaml(folder) if file is None or file.name in _STUDY_FILES else None
     said = _said(described, protocol, folder)
-    spec = protocol_of(protocol if protocol is not None else said.protocol, folder)
+    spec = protocol_of(protocol, folder) if protocol is not None else _protocol_said(said, described, folder)
     expected = Expectations.of(spec)
     if described is not None:  # again, now that the covariates' names are known
         said = read_study_yaml(described, covariate_names(expected))
@@ -105,6 +105,22 @@ def _said(described: Path | None, protocol: object, folder: Path) -> StudyFile:
             return read_study_yaml(described)
         return StudyFile(protocol=str(values.get("protocol") or ""))
     return StudyFile()
+
+
+def _protocol_said(said: StudyFile, described: Path | None, folder: Path) -> Protocol | None:
+    """The protocol that `study.yaml` names."""
+    try:
+        return protocol_of(said.protocol, folder)
+    except ProtocolError as error:
+        if error.where or described is None:
+            raise
+        raise StudyError(
+            error.what,
+            where=f"{described.name} protocol",
+            found=error.found,
+            expected=error.expected,
+            try_=error.try_,
+        ) from None
 
 
 # Files -----------------------------------------------------------------------------------------------

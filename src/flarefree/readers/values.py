@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-__all__ = ["DEFAULT_GRADES", "NO_WORDS", "YES_WORDS", "beyond_limits", "code_texts", "read_numbers"]
+__all__ = ["NO_WORDS", "YES_WORDS", "beyond_limits", "code_texts", "read_numbers"]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _UNIT = r"((?:[^\d\s<>=.,+-]|10[\^*x3691])\S*(?: \S+)*)?"
@@ -37,16 +37,6 @@ NO_WORDS = (
     "NOT DETECTED",
     "NIL",
 )
-
-DEFAULT_GRADES: Mapping[str, float] = {
-    "NEGATIVE": 0, "NEG": 0, "NONE": 0, "ABSENT": 0, "NIL": 0, "-": 0,
-    "TRACE": 0.5, "TR": 0.5, "+/-": 0.5, "±": 0.5, "+-": 0.5,
-    "1+": 1, "+1": 1, "+": 1, "SMALL": 1,
-    "2+": 2, "+2": 2, "++": 2, "MODERATE": 2,
-    "3+": 3, "+3": 3, "+++": 3, "LARGE": 3,
-    "4+": 4, "+4": 4, "++++": 4,
-}  # fmt: skip
-"""What the words and crosses of a dipstick mean, where the protocol gives no grades of its own."""
 
 
 def read_numbers(text: pl.Series, *, decimal: str = ".") -> pl.DataFrame:

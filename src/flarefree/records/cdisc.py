@@ -12,6 +12,7 @@ day, start_day ...          as the file has them; ours are checked against them
 standard_value/_text/_unit  a result in the sponsor's standard unit: number, text, unit
 original_value/_unit        a result as collected
 standard_lower/_upper       limits of normal in the standard unit; original_lower/_upper as collected
+start_imputed ...           which parts of an analysis date were made up: D, M (and D), Y (all)
 arm_written, arm_code ...   what an arm is found by; reference_start_date ... what day 1 is found by
 ```
 
@@ -256,8 +257,10 @@ ADAM: Mapping[str, DatasetMap] = MappingProxyType({
     "ADSL": _map("ADSL", "subjects", _ADSL),
     "ADAE": _map("ADAE", "adverse_events", _AE + """
         start_date: ASTDT AESTDTC
+        start_imputed: ASTDTF
         start_day: ASTDY
         end_date: AENDT AEENDTC
+        end_imputed: AENDTF
         end_day: AENDY
         """),
     "ADCM": _map("ADCM", "medications", """
@@ -270,8 +273,10 @@ ADAM: Mapping[str, DatasetMap] = MappingProxyType({
         unit: CMDOSU
         route: CMROUTE
         start_date: ASTDT CMSTDTC
+        start_imputed: ASTDTF
         start_day: ASTDY
         end_date: AENDT CMENDTC
+        end_imputed: AENDTF
         end_day: AENDY
         """, required="subject drug"),
     "ADMH": _map("ADMH", "medical_history", """

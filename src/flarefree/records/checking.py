@@ -168,7 +168,7 @@ def _first_words(told: pl.DataFrame, most: int = 6) -> pl.DataFrame:
     """The rows, each telling of all the different words of its file."""
     words = told.group_by("source", maintain_order=True).agg(pl.col("found").unique(maintain_order=True))
     listed = pl.col("found").list.head(most).list.join(", ")
-    more = pl.col("found").list.len() - most
+    more = pl.col("found").list.len().cast(pl.Int64) - most
     words = words.with_columns(
         found=pl.when(more > 0).then(pl.format("{} and {} more", listed, more)).otherwise(listed)
     )
