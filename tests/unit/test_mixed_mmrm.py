@@ -277,6 +277,20 @@ def test_visits_stand_in_the_order_of_an_enum(trial):
     assert abs(fit.log_likelihood - plain.log_likelihood) > 1
 
 
+def test_visits_sorted_as_texts_are_warned_of_where_neighbors_matter(trial):
+    """Week 12 sorts before week 4 when the zero is missing."""
+    bare = trial.with_columns(visit=pl.format("week {}", pl.col("visit").str.slice(1).cast(pl.Int64)))
+    assert (
+        "week 12, week 24, week 36, week 4, week 8"
+        in mmrm("change ~ arm + ar1(visit | subject)", bare).warnings[0]
+    )
+    assert mmrm("change ~ arm + cs(visit | subject)", bare).warnings == ()
+    order = [f"week {w}" for w in (4, 8, 12, 24, 36)]
+    stated = bare.with_columns(pl.col("visit").cast(pl.Enum(order)))
+    assert mmrm("change ~ arm + ar1(visit | subject)", stated).warnings == ()
+    assert mmrm("change ~ arm + ar1(visit | subject)", trial).warnings == ()
+
+
 def test_weights_divide_the_variance(trial):
     doubled = mmrm(FORMULA, trial.with_columns(w=pl.lit(4.0)), weights="w")
     plain = mmrm(FORMULA, trial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["MMRM", "mmrm"]
 
 Floats = NDArray[np.float64]
+
+_ORDERED = frozenset({"toep", "toeph", "ar1", "ar1h"})  # structures in which neighbors matter
+_PARTS = re.compile(r"(\d*)(\D*)")
 
 _DF_WORDS = {
     "kenward-roger": "Kenward-Roger (1997), second derivatives included; theta as in R's mmrm",
@@ -139,7 +143,17 @@ def mmrm(
     used = fit.likelihood.structure.name
     if used != term.structure:
         warnings.append(f"{term.structure} could not be fitted; {used} was used")
+    if used in _ORDERED:
+        warnings += _order_warning(term.visit.labels)
     return MMRM(design, Inference(fit, df), level, tuple(warnings))
+
+
+def _order_warning(visits: Sequence[str]) -> list[str]:
+    """Texts sort week 16 before week 8; where neighbors matter, that is hardly meant."""
+    natural = sorted(visits, key=lambda v: [(int(n) if n else 0, t) for n, t in _PARTS.findall(v)])
+    if list(visits) != sorted(visits) or list(visits) == natural:
+        return []
+    return [f"visits stand in the order {', '.join(visits)}; an Enum or Categorical column can say another"]
 
 
 def _require_choice(where: str, found: str, choices: Sequence[str]) -> None:
