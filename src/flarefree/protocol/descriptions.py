@@ -288,8 +288,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
 # fmt: off
 KINDS = (
     "ParticipantFlow", "PopulationsTable", "BaselineTable", "Exposure", "TimeToEvent", "Components",
-    "Subgroups", "WithdrawalsTable", "AdverseEvents", "Course", "ResponseByVisit", "ChangeFromBaseline", "DoseByVisit",
-    "LaboratoryAbnormalities", "Agreement", "MixedModel", "LogisticMixedModel",
+    "Subgroups", "WithdrawalsTable", "AdverseEvents", "Course", "ResponseByVisit", "ChangeFromBaseline",
+    "DoseByVisit", "LaboratoryAbnormalities", "Agreement", "MixedModel", "LogisticMixedModel",
 )
 # fmt: on
 """Analyses, in the order of the reference page."""
