@@ -163,7 +163,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     text = builtin_path("alms-maintenance").read_text("utf-8").replace("name: alms-maintenance", "name: mine")
     protocol = parse_protocol(text, "mine.yaml")
     with pytest.raises(ProtocolError, match="the file of published results is not there"):
-        load_published(protocol, tmp_path)
+        load_published(protocol)
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_wrong(tmp_path: Path, rows: str, said: str) -> None:
     text = builtin_path("alms-maintenance").read_text("utf-8").replace("name: alms-maintenance", "name: mine")
-    protocol = parse_protocol(
-        text.replace("published/alms-maintenance.yaml", "mine-published.yaml"), "mine.yaml"
-    )
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text.replace("published/alms-maintenance.yaml", "mine-published.yaml"), "utf-8")
+    protocol = load_protocol(mine)
     (tmp_path / "mine-published.yaml").write_text(
         f"source: a\ncitation: b\nresults:\n  - {{analysis: primary, rows: {rows}}}\n", "utf-8"
     )
     with pytest.raises(ProtocolError, match=said):
-        load_published(protocol, tmp_path)
+        load_published(protocol)
 
 
 def test_a_protocol_without_published_results() -> None:

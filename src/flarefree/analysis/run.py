@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flarefree.analysis.plan import run_analysis
+from flarefree.analysis.published import beside_published
 from flarefree.analysis.trial import open_trial
 from flarefree.endpoints.derivation import Derivation
 from flarefree.protocol.loaded import LoadedProtocol
+from flarefree.protocol.published import load_published
 from flarefree.records.study import Study
 from flarefree.results import AnalysisResult, tidy
 
@@ -105,11 +107,13 @@ def analyze(
     derivation = _derived(study, protocol)
     trial = open_trial(derivation, masked=masked)
     names = list(trial.spec.analyses)
+    published = None if trial.is_masked else load_published(derivation.protocol)
     results = []
     for done, name in enumerate(names):
         if progress is not None:
             progress(trial.spec.analyses[name].title, done, len(names))
-        results.append(run_analysis(trial, name))
+        result = run_analysis(trial, name)
+        results.append(beside_published(result, published) if published else result)
     return Analysis(derivation, derivation.protocol, tuple(results), trial.is_masked)
 
 

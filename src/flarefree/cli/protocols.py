@@ -79,15 +79,13 @@ def check_protocol(
 
     Example: flarefree protocols check my-trial.yaml
     """
-    from pathlib import Path
-
     from flarefree.errors import ProtocolError
     from flarefree.protocol.loading import load_protocol
     from flarefree.protocol.published import load_published
 
     try:
         protocol = load_protocol(file)
-        load_published(protocol, None if file == protocol.spec.name else Path(file).parent)
+        load_published(protocol)
     except ProtocolError as error:
         if not as_json:
             raise

@@ -36,6 +36,8 @@ class LoadedProtocol:
         The 1-based line of every YAML path.
     order : tuple of str
         Endpoints so ordered that each comes after those that it names.
+    folder : str
+        Where the file lies, for the files that it names; empty if it was no file.
     """
 
     spec: Protocol
@@ -44,6 +46,7 @@ class LoadedProtocol:
     sentences: Mapping[str, Node]
     lines: Mapping[str, int]
     order: tuple[str, ...]
+    folder: str = ""
 
     def place(self, path: str) -> str:
         """`alms-maintenance.yaml:61 endpoints.renal_flare`."""

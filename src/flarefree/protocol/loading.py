@@ -52,8 +52,8 @@ def load_protocol(name_or_path: str | PathLike[str]) -> LoadedProtocol:
     name = str(name_or_path)
     if name in builtin_protocols():
         path = builtin_path(name)
-        return parse_protocol(_text(path.read_bytes(), path.name), path.name)
-    return parse_protocol(_text(_bytes(name), name), name)
+        return parse_protocol(_text(path.read_bytes(), path.name), path.name, str(path.parent))
+    return parse_protocol(_text(_bytes(name), name), name, str(Path(name).parent))
 
 
 def builtin_protocols() -> tuple[str, ...]:
@@ -70,8 +70,8 @@ def builtin_path(name: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def parse_protocol(text: str, name: str = "protocol") -> LoadedProtocol:
-    """Read a protocol from YAML text; `name` is what messages call the file.
+def parse_protocol(text: str, name: str = "protocol", folder: str = "") -> LoadedProtocol:
+    """Read a protocol from YAML text; `name` is what messages call the file, `folder` where it lies.
 
     Raises
     ------
@@ -90,6 +90,7 @@ def parse_protocol(text: str, name: str = "protocol") -> LoadedProtocol:
         sentences=MappingProxyType(sentences),
         lines=MappingProxyType(dict(source.lines)),
         order=order,
+        folder=folder,
     )
 
 

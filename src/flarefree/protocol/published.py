@@ -28,7 +28,6 @@ from typing import Any, NamedTuple
 
 from flarefree.errors import ProtocolError
 from flarefree.protocol.loaded import LoadedProtocol
-from flarefree.protocol.loading import builtin_path, builtin_protocols
 from flarefree.protocol.yaml_source import YamlSource, read_yaml
 
 __all__ = ["Published", "PublishedCell", "PublishedKey", "PublishedTable", "load_published"]
@@ -160,14 +159,8 @@ class Published:
 _COLUMN_ENDS = ("_p", "_rate", "_cumulative")
 
 
-def load_published(protocol: LoadedProtocol, folder: str | Path | None = None) -> Published | None:
+def load_published(protocol: LoadedProtocol) -> Published | None:
     """The published results that stand beside a protocol, or None if it names none.
-
-    Parameters
-    ----------
-    protocol : LoadedProtocol
-    folder : path, optional
-        Where the protocol's own file lies; not needed for the built-in ones.
 
     Raises
     ------
@@ -176,9 +169,7 @@ def load_published(protocol: LoadedProtocol, folder: str | Path | None = None) -
     """
     if not protocol.spec.published:
         return None
-    is_builtin = protocol.spec.name in builtin_protocols() and folder is None
-    beside = builtin_path(protocol.spec.name).parent if is_builtin else Path(folder or ".")
-    path = beside / protocol.spec.published
+    path = Path(protocol.folder) / protocol.spec.published
     try:
         text = path.read_text("utf-8")
     except OSError:
