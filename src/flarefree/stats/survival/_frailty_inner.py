@@ -12,7 +12,7 @@ import numpy as np
 
 from flarefree.errors import ConvergenceError
 from flarefree.stats.survival._cox_data import CoxRows
-from flarefree.stats.survival._frailty_kernels import frailty_likelihood
+from flarefree.stats.survival._frailty_kernels import frailty_likelihood, frailty_shares
 
 __all__ = ["Inner", "Penalized", "solve_inner"]
 
@@ -20,30 +20,33 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 DENSE_UP_TO = 80  # groups: beyond it a whole Newton step costs more than several on the diagonal
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Penalized:
-    """The rows, their groups, and the frailty's distribution."""
+    """The rows, their groups, and the frailty's distribution; with room for the shares of each event."""
 
-    rows: CoxRows
-    group: Any
-    n_groups: int
-    efron: bool
-    distribution: str
-
-    @property
-    def n_events(self) -> Floats:
+    def __init__(self, rows: CoxRows, group: Any, n_groups: int, efron: bool, distribution: str) -> None:
+        self.rows = rows
+        self.group = group
+        self.n_groups = n_groups
+        self.efron = efron
+        self.distribution = distribution
+        self.dense = distribution != "gamma" or n_groups <= DENSE_UP_TO
+        weights = np.where(rows.event, rows.weight, 0.0)
+        self.n_events: Floats = np.bincount(group, weights=weights, minlength=n_groups).astype(np.float64)
         """Weighted events by group."""
-        weights = np.where(self.rows.event, self.rows.weight, 0.0)
-        counts = np.bincount(self.group, weights=weights, minlength=self.n_groups)
-        return counts.astype(np.float64)
+        events = rows.n_events if self.dense else 0
+        self._shares = np.empty((events, n_groups))
+        self._means = np.empty((events, rows.x.shape[1]))
+        self._roots = np.empty(events)
 
-    def evaluate(self, solution: Floats, dense: bool) -> tuple[float, Floats, Floats, Floats, Floats]:
+    def evaluate(self, solution: Floats) -> tuple[float, Floats, Floats, Floats, Floats]:
         """Log partial likelihood, score, information blocks at (effects, coefficients)."""
         rows = self.rows
         eta = rows.linear_predictor(solution[self.n_groups :]) + solution[: self.n_groups][self.group]
         eta -= (eta.min() + eta.max()) / 2.0
-        risk = rows.weight * np.exp(eta)
-        return frailty_likelihood(
+        risk = np.exp(eta)
+        if rows.is_weighted:
+            risk *= rows.weight
+        arrays = (
             rows.time,
             rows.event,
             rows.weight,
@@ -56,8 +59,17 @@ class Penalized:
             rows.entry,
             rows.entry_order,
             self.efron,
-            dense,
         )
+        if not self.dense:
+            return frailty_likelihood(*arrays)
+        loglik, own_score, cross, corner = frailty_shares(*arrays, self._shares, self._means, self._roots)
+        expected = self._roots @ self._shares
+        block = -(self._shares.T @ self._shares)
+        block.flat[:: self.n_groups + 1] += expected
+        cross -= self._shares.T @ self._means
+        corner += np.tril(corner, -1).T
+        corner -= self._means.T @ self._means
+        return loglik, np.concatenate((self.n_events - expected, own_score)), block, cross, corner
 
     def penalty(self, effects: Floats, theta: float) -> tuple[float, Floats, Floats]:
         """The penalty (to be added), its gradient and minus its second derivatives."""
@@ -139,26 +151,25 @@ class Inner:
 
 def solve_inner(problem: Penalized, theta: float, start: Floats, *, max_iterations: int = 300) -> Inner:
     """Climb the penalized likelihood at variance `theta` from `start`."""
-    dense = problem.distribution != "gamma" or problem.n_groups <= DENSE_UP_TO
     if theta == 0.0:
         solution = start.copy()
         solution[: problem.n_groups] = 0.0
-        loglik, _, block, cross, corner = problem.evaluate(solution, dense)
+        loglik, _, block, cross, corner = problem.evaluate(solution)
         zeros = np.zeros(problem.n_groups)
         return Inner(solution, problem.n_groups, loglik, loglik, block, cross, corner, zeros, 0)
     solution = start.copy()
-    state = _State(problem, theta, solution, dense)
+    state = _State(problem, theta, solution)
     for iteration in range(1, max_iterations + 1):
         step, gain = state.newton_step()
-        if gain < 1e-15 * max(1.0, abs(state.value)):
-            return state.finish(iteration)
+        if gain < 1e-13 * max(1.0, abs(state.value)):
+            return state.finish(iteration, step, gain)
         for _ in range(40):
-            candidate = _State(problem, theta, _recentered(problem, state.solution + step), dense)
+            candidate = _State(problem, theta, _recentered(problem, state.solution + step))
             if candidate.value >= state.value - 1e-12 * max(1.0, abs(state.value)):
                 break
             step = step / 2.0
         if np.array_equal(candidate.solution, state.solution):
-            return state.finish(iteration)
+            return state.finish(iteration, 0.0 * step, 0.0)
         state = candidate
     raise ConvergenceError(
         "the penalized likelihood still rises",
@@ -178,11 +189,11 @@ def _recentered(problem: Penalized, solution: Floats) -> Floats:
 class _State:
     """One point of the climb: value, gradient and blocks."""
 
-    def __init__(self, problem: Penalized, theta: float, solution: Floats, dense: bool) -> None:
+    def __init__(self, problem: Penalized, theta: float, solution: Floats) -> None:
         self.problem = problem
-        self.dense = dense
+        self.theta = theta
         self.solution = solution
-        self.loglik, score, self.block, self.cross, self.corner = problem.evaluate(solution, dense)
+        self.loglik, score, self.block, self.cross, self.corner = problem.evaluate(solution)
         value, gradient, self.second = problem.penalty(solution[: problem.n_groups], theta)
         self.value = self.loglik + value
         self.by_effect = score[: problem.n_groups] + gradient
@@ -190,8 +201,9 @@ class _State:
 
     def newton_step(self) -> tuple[Floats, float]:
         """The step by blocks, and what it would gain (twice)."""
-        if self.dense:
-            whole = self.block + np.diag(self.second)
+        if self.problem.dense:
+            whole = self.block.copy()
+            whole.flat[:: self.problem.n_groups + 1] += self.second
             solved = np.linalg.solve(whole, np.column_stack((self.cross, self.by_effect)))
         else:
             solved = np.column_stack((self.cross, self.by_effect)) / (self.block[:, 0] + self.second)[:, None]
@@ -203,12 +215,16 @@ class _State:
         gain = float(self.by_effect @ effect + self.by_coefficient @ coefficient)
         return np.concatenate((effect, coefficient)), gain
 
-    def finish(self, iterations: int) -> Inner:
+    def finish(self, iterations: int, step: Floats, gain: float) -> Inner:
+        """The last step is taken, but nothing is evaluated there: blocks change by less than its size."""
+        solution = _recentered(self.problem, self.solution + step)
+        value = self.value + gain / 2.0
+        penalty = self.problem.penalty(solution[: self.problem.n_groups], self.theta)[0]
         return Inner(
-            self.solution,
+            solution,
             self.problem.n_groups,
-            self.loglik,
-            self.value,
+            value - penalty,
+            value,
             self.block,
             self.cross,
             self.corner,

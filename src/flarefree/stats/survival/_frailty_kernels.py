@@ -12,7 +12,7 @@ import numpy as np
 
 from flarefree.stats.survival._cox_kernels import tied_sums
 
-__all__ = ["frailty_likelihood"]
+__all__ = ["frailty_likelihood", "frailty_shares"]
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -29,7 +29,6 @@ def frailty_likelihood(
     entry: Any,
     entry_order: Any,
     efron: Any,
-    dense: Any,
 ) -> Any:
     """Log partial likelihood, score and information for (group effects, covariates).
 
@@ -37,14 +36,14 @@ def frailty_likelihood(
     -------
     loglik : float
     score : (groups + p,)
-    block : (groups, groups) if `dense`, else (groups, 1) with the diagonal only
+    block : (groups, 1), the diagonal only
     cross : (groups, p)
     corner : (p, p)
     """
     p = x.shape[1]
     loglik = 0.0
     score = np.zeros(n_groups + p)
-    block = np.zeros((n_groups, n_groups if dense else 1))
+    block = np.zeros((n_groups, 1))
     cross = np.zeros((n_groups, p))
     corner = np.zeros((p, p))
     g0 = np.zeros(n_groups)  # risk by group, and its covariate sums
@@ -169,12 +168,7 @@ def frailty_likelihood(
                     tied = r * q01 - rd * q11
                     for a in range(p):
                         cross[g, a] += w * (g1[g, a] * q0 - g1d[g, a] * q1 - own * s1[a] + tied * s1d[a])
-                    if dense:
-                        block[g, g] += w * mean
-                        for h in range(g + 1):
-                            block[g, h] -= w * (own * g0[h] - tied * g0d[h])
-                    else:
-                        block[g, 0] += w * (mean - own * r + tied * rd)
+                    block[g, 0] += w * (mean - own * r + tied * rd)
             if deaths > 1:
                 for j in range(i + 1, last + 1):
                     g0d[group[j]] = 0.0
@@ -182,8 +176,155 @@ def frailty_likelihood(
     for a in range(p):
         for b in range(a):
             corner[b, a] = corner[a, b]
-    if dense:
-        for g in range(n_groups):
-            for h in range(g):
-                block[h, g] = block[g, h]
     return loglik, score, block, cross, corner
+
+
+@nb.njit(cache=True, error_model="numpy")
+def frailty_shares(
+    time: Any,
+    event: Any,
+    weight: Any,
+    eta: Any,
+    risk: Any,
+    x: Any,
+    group: Any,
+    n_groups: Any,
+    starts: Any,
+    entry: Any,
+    entry_order: Any,
+    efron: Any,
+    shares: Any,
+    means: Any,
+    roots: Any,
+) -> Any:
+    """The same with one row an event: each group's share of the risk, and the mean covariates.
+
+    Fills `shares` (events, groups) and `means` (events, p), both times the root of the event's weight,
+    which goes to `roots` (events,).  The information between groups is then a product of matrices.
+
+    Returns
+    -------
+    loglik, covariates' score (p,), and uncentered second moments: cross (groups, p), corner (p, p; lower).
+    """
+    p = x.shape[1]
+    loglik = 0.0
+    score = np.zeros(p)
+    cross = np.zeros((n_groups, p))
+    corner = np.zeros((p, p))
+    g0 = np.zeros(n_groups)
+    g1 = np.zeros((p, n_groups))
+    g0d = np.zeros(n_groups)
+    g1d = np.zeros((p, n_groups))
+    across = np.zeros((p, n_groups))
+    s1 = np.zeros(p)
+    s2 = np.zeros((p, p))
+    s1d = np.zeros(p)
+    s2d = np.zeros((p, p))
+    truncated = entry.size > 0
+    row = 0
+    for stratum in range(starts.size - 1):
+        first = starts[stratum]
+        g0[:] = 0.0
+        g1[:] = 0.0
+        s0 = 0.0
+        s1[:] = 0.0
+        s2[:] = 0.0
+        peak = 0.0
+        i = starts[stratum + 1] - 1
+        leaving = i
+        while i >= first:
+            t = time[i]
+            deaths = 0
+            wd = 0.0
+            s0d = 0.0
+            last = i
+            while i >= first and time[i] == t:
+                r = risk[i]
+                s0 += r
+                g0[group[i]] += r
+                for a in range(p):
+                    ra = r * x[i, a]
+                    s1[a] += ra
+                    g1[a, group[i]] += ra
+                    for b in range(a + 1):
+                        s2[a, b] += ra * x[i, b]
+                deaths += 1 if event[i] else 0
+                i -= 1
+            if deaths == 0:
+                continue
+            if truncated:
+                peak = max(peak, s0)
+                while leaving >= first and entry[entry_order[leaving]] >= t:
+                    j = entry_order[leaving]
+                    r = risk[j]
+                    s0 -= r
+                    g0[group[j]] -= r
+                    for a in range(p):
+                        ra = r * x[j, a]
+                        s1[a] -= ra
+                        g1[a, group[j]] -= ra
+                        for b in range(a + 1):
+                            s2[a, b] -= ra * x[j, b]
+                    leaving -= 1
+                if s0 < 1e-7 * peak:
+                    s0 = 0.0
+                    s1[:] = 0.0
+                    s2[:] = 0.0
+                    g0[:] = 0.0
+                    g1[:] = 0.0
+                    for j in range(i + 1, starts[stratum + 1]):
+                        if entry[j] < t:
+                            r = risk[j]
+                            s0 += r
+                            g0[group[j]] += r
+                            for a in range(p):
+                                ra = r * x[j, a]
+                                s1[a] += ra
+                                g1[a, group[j]] += ra
+                                for b in range(a + 1):
+                                    s2[a, b] += ra * x[j, b]
+                    peak = s0
+            s1d[:] = 0.0
+            s2d[:] = 0.0
+            for j in range(i + 1, last + 1):
+                if event[j]:
+                    r = risk[j]
+                    wd += weight[j]
+                    s0d += r
+                    loglik += weight[j] * eta[j]
+                    for a in range(p):
+                        score[a] += weight[j] * x[j, a]
+                    if deaths > 1:
+                        g0d[group[j]] += r
+                        for a in range(p):
+                            ra = r * x[j, a]
+                            s1d[a] += ra
+                            g1d[a, group[j]] += ra
+                            for b in range(a + 1):
+                                s2d[a, b] += ra * x[j, b]
+            w = wd / deaths
+            root = np.sqrt(w)
+            for k in range(deaths):
+                f = k / deaths if efron else 0.0
+                total = s0 - f * s0d
+                inverse = root / total
+                loglik -= w * np.log(total)
+                roots[row] = root
+                for g in range(n_groups):
+                    shares[row, g] = (g0[g] - f * g0d[g]) * inverse
+                for a in range(p):
+                    means[row, a] = (s1[a] - f * s1d[a]) * inverse
+                    score[a] -= root * means[row, a]
+                    for b in range(a + 1):
+                        corner[a, b] += root * inverse * (s2[a, b] - f * s2d[a, b])
+                    for g in range(n_groups):
+                        across[a, g] += root * inverse * (g1[a, g] - f * g1d[a, g])
+                row += 1
+            if deaths > 1:
+                for j in range(i + 1, last + 1):
+                    g0d[group[j]] = 0.0
+                    g1d[:, group[j]] = 0.0
+    for a in range(p):
+        for g in range(n_groups):
+            cross[g, a] = across[a, g]
+    return loglik, score, cross, corner

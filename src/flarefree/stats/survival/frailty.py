@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ METHODS = {"gamma": ("em",), "lognormal": ("laplace", "reml")}
 SMALLEST, LARGEST = 1e-6, 1e3  # of the variance; a hazard ratio of 1.001, and of 10^13, for one deviation
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FrailtyTerm:
     """The frailty of a fit.
 
@@ -54,7 +55,8 @@ class FrailtyTerm:
         Of the frailty (gamma, mean 1), or of its logarithm (log-normal).  Zero if the likelihood falls
         from there: `is_boundary`.
     conf_low, conf_high : float
-        Profile-likelihood limits of the variance; NaN for REML, which has no likelihood to profile.
+        Profile-likelihood limits of the variance, found when first asked for; NaN for REML, which has no
+        likelihood to profile.
     loglik : float
         Integrated log likelihood at the maximum; `loglik_without` is that of the model without frailty.
     test : ChiSquareTest
@@ -75,8 +77,6 @@ class FrailtyTerm:
     distribution: str
     method: str
     variance: float
-    conf_low: float
-    conf_high: float
     loglik: float
     loglik_without: float
     loglik_penalized: float
@@ -90,6 +90,21 @@ class FrailtyTerm:
     effective_df: float
     is_dense: bool
     level: float
+    profile: Any = field(repr=False)
+
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """Profile-likelihood limits of the variance."""
+        low, high = self.profile.limits(self.variance, self.level)
+        return float(low), float(high)
+
+    @property
+    def conf_low(self) -> float:
+        return self.limits[0]
+
+    @property
+    def conf_high(self) -> float:
+        return self.limits[1]
 
     @property
     def is_boundary(self) -> bool:
@@ -181,8 +196,7 @@ def fit_frailty(
     profile = _Profile(problem, plain, request)
     theta = profile.maximize() if request.variance is None else request.variance
     inner = profile.inner(theta)
-    low, high = profile.limits(theta, plain.level)
-    term = _term(name, group, rows, profile, request, theta, inner, (low, high), plain)
+    term = _term(name, group, profile, request, theta, inner, plain)
     return _with_frailty(plain, inner, term, problem.group)
 
 
@@ -199,12 +213,25 @@ class _Profile:
     def inner(self, theta: float) -> Inner:
         """The penalized fit at a variance."""
         if theta not in self.known:
-            nearest = min(
-                self.known, key=lambda t: abs(math.log(max(t, SMALLEST) / max(theta, SMALLEST))), default=None
-            )
-            start = self.start if nearest is None else self.known[nearest].solution
-            self.known[theta] = solve_inner(self.problem, theta, start)
+            self.known[theta] = solve_inner(self.problem, theta, self._guess(theta))
         return self.known[theta]
+
+    def _guess(self, theta: float) -> Floats:
+        """The line through the two nearest known solutions, by log variance; or the nearest."""
+        known = (
+            sorted((t for t in self.known if t > 0), key=lambda t: abs(math.log(t / theta)))
+            if theta > 0
+            else []
+        )
+        if not known:
+            return self.start
+        first = self.known[known[0]].solution
+        for other in known[1:]:
+            distance = math.log(other / known[0])
+            if 0.01 < abs(distance) < 1.5:
+                share = math.log(theta / known[0]) / distance
+                return first + min(max(share, -1.0), 2.0) * (self.known[other].solution - first)
+        return first
 
     def loglik(self, theta: float) -> float:
         """Integrated log likelihood; at zero that of the model without frailty."""
@@ -227,7 +254,9 @@ class _Profile:
         if self.request.method == "reml":
             bracket = find_sign_change(self.slope, grid, SMALLEST, LARGEST)
             return (
-                0.0 if bracket is None else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket))
+                0.0
+                if bracket is None
+                else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket, tolerance=1e-8))
             )
         if self.request.distribution == "gamma":
             best = self._best_of_slopes(grid)
@@ -240,7 +269,11 @@ class _Profile:
 
     def _best_of_slopes(self, grid: list[float]) -> float | None:
         bracket = find_sign_change(self.slope, grid, SMALLEST, LARGEST)
-        return None if bracket is None else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket))
+        return (
+            None
+            if bracket is None
+            else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket, tolerance=1e-8))
+        )
 
     def limits(self, theta: float, level: float) -> tuple[float, float]:
         """Where twice the likelihood has fallen by the chi-square quantile."""
@@ -345,15 +378,7 @@ def _require_request(
 
 
 def _term(
-    name: str,
-    group: Coded,
-    rows: CoxRows,
-    profile: _Profile,
-    request: _Request,
-    theta: float,
-    inner: Inner,
-    limits: tuple[float, float],
-    plain: CoxFit,
+    name: str, group: Coded, profile: _Profile, request: _Request, theta: float, inner: Inner, plain: CoxFit
 ) -> FrailtyTerm:
     loglik = profile.loglik(theta)
     gain = max(2.0 * (loglik - plain.loglik), 0.0)
@@ -367,8 +392,6 @@ def _term(
         distribution=request.distribution,
         method="fixed" if request.variance is not None else request.method,
         variance=theta,
-        conf_low=limits[0],
-        conf_high=limits[1],
         loglik=loglik,
         loglik_without=plain.loglik,
         loglik_penalized=inner.penalized,
@@ -382,6 +405,7 @@ def _term(
         effective_df=df,
         is_dense=request.dense,
         level=plain.level,
+        profile=profile,
     )
 
 
