@@ -71,7 +71,7 @@ class CoxRows:
 
     def linear_predictor(self, beta: Floats) -> Floats:
         """The sum x beta + offset for scaled coefficients, by sorted row."""
-        eta = self.x @ beta
+        eta = _multiply(self.x, beta)
         return eta if self.offset is None else eta + self.offset
 
 
@@ -175,13 +175,40 @@ def _center_and_scale(x: Floats, order: Ints) -> tuple[Floats, Floats]:
     """Mean and spread of each covariate over the kept rows; scale 1 where there is no spread."""
     kept = x if order.size == x.shape[0] else x[order]
     n = max(kept.shape[0], 1)
-    center = np.ones(kept.shape[0]) @ kept / n
-    moments = np.einsum("ij,ij->j", kept, kept) / n - center**2
+    center, squares = _moments(kept)
+    center /= n
+    moments = squares / n - center**2
     scale = np.sqrt(np.maximum(moments, 0.0))
     for column in np.flatnonzero(moments <= 1e-6 * center**2):  # the difference has lost its digits
         scale[column] = float(np.std(kept[:, column]))
     # A covariate without spread keeps its own scale: the information will show that it is constant.
     return center, np.where(scale <= 1e-12 * np.abs(center), 1.0, scale)
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _moments(x: Any) -> Any:
+    """Sums of each column and of its squares."""
+    n, p = x.shape
+    sums = np.zeros(p)
+    squares = np.zeros(p)
+    for i in range(n):
+        for a in range(p):
+            sums[a] += x[i, a]
+            squares[a] += x[i, a] * x[i, a]
+    return sums, squares
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _multiply(x: Any, beta: Any) -> Any:
+    """The product x beta on one core, whatever BLAS does."""
+    n, p = x.shape
+    eta = np.empty(n)
+    for i in range(n):
+        total = 0.0
+        for a in range(p):
+            total += x[i, a] * beta[a]
+        eta[i] = total
+    return eta
 
 
 @nb.njit(cache=True, error_model="numpy")

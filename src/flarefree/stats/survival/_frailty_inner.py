@@ -12,7 +12,7 @@ import numpy as np
 
 from flarefree.errors import ConvergenceError
 from flarefree.stats.survival._cox_data import CoxRows
-from flarefree.stats.survival._frailty_kernels import frailty_likelihood, frailty_shares
+from flarefree.stats.survival._frailty_kernels import frailty_likelihood, frailty_shares, gram
 
 __all__ = ["Inner", "Penalized", "solve_inner"]
 
@@ -34,8 +34,7 @@ class Penalized:
         self.n_events: Floats = np.bincount(group, weights=weights, minlength=n_groups).astype(np.float64)
         """Weighted events by group."""
         events = rows.n_events if self.dense else 0
-        self._shares = np.empty((events, n_groups))
-        self._means = np.empty((events, rows.x.shape[1]))
+        self._table = np.empty((n_groups + rows.x.shape[1], events))
         self._roots = np.empty(events)
 
     def evaluate(self, solution: Floats) -> tuple[float, Floats, Floats, Floats, Floats]:
@@ -62,14 +61,14 @@ class Penalized:
         )
         if not self.dense:
             return frailty_likelihood(*arrays)
-        loglik, own_score, cross, corner = frailty_shares(*arrays, self._shares, self._means, self._roots)
-        expected = self._roots @ self._shares
-        block = -(self._shares.T @ self._shares)
-        block.flat[:: self.n_groups + 1] += expected
-        cross -= self._shares.T @ self._means
-        corner += np.tril(corner, -1).T
-        corner -= self._means.T @ self._means
-        return loglik, np.concatenate((self.n_events - expected, own_score)), block, cross, corner
+        j = self.n_groups
+        loglik, own_score, cross, corner = frailty_shares(*arrays, self._table, self._roots)
+        products, sums = gram(self._table, self._roots)
+        block = -products[:j, :j]
+        block.flat[:: j + 1] += sums[:j]
+        corner = corner + np.tril(corner, -1).T - products[j:, j:]
+        score = np.concatenate((self.n_events - sums[:j], own_score))
+        return loglik, score, block, cross - products[:j, j:], corner
 
     def penalty(self, effects: Floats, theta: float) -> tuple[float, Floats, Floats]:
         """The penalty (to be added), its gradient and minus its second derivatives."""

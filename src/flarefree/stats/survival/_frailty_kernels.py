@@ -12,7 +12,7 @@ import numpy as np
 
 from flarefree.stats.survival._cox_kernels import tied_sums
 
-__all__ = ["frailty_likelihood", "frailty_shares"]
+__all__ = ["frailty_likelihood", "frailty_shares", "gram"]
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -193,14 +193,13 @@ def frailty_shares(
     entry: Any,
     entry_order: Any,
     efron: Any,
-    shares: Any,
-    means: Any,
+    table: Any,
     roots: Any,
 ) -> Any:
     """The same with one row an event: each group's share of the risk, and the mean covariates.
 
-    Fills `shares` (events, groups) and `means` (events, p), both times the root of the event's weight,
-    which goes to `roots` (events,).  The information between groups is then a product of matrices.
+    Fills `table` (groups + p, events): shares, then means, times the root of the event's weight, which goes
+    to `roots` (events,).  The information is then made of products of the table's rows (`gram`).
 
     Returns
     -------
@@ -311,10 +310,11 @@ def frailty_shares(
                 loglik -= w * np.log(total)
                 roots[row] = root
                 for g in range(n_groups):
-                    shares[row, g] = (g0[g] - f * g0d[g]) * inverse
+                    table[g, row] = (g0[g] - f * g0d[g]) * inverse
                 for a in range(p):
-                    means[row, a] = (s1[a] - f * s1d[a]) * inverse
-                    score[a] -= root * means[row, a]
+                    mean = (s1[a] - f * s1d[a]) * inverse
+                    table[n_groups + a, row] = mean
+                    score[a] -= root * mean
                     for b in range(a + 1):
                         corner[a, b] += root * inverse * (s2[a, b] - f * s2d[a, b])
                     for g in range(n_groups):
@@ -328,3 +328,23 @@ def frailty_shares(
         for g in range(n_groups):
             cross[g, a] = across[a, g]
     return loglik, score, cross, corner
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def gram(table: Any, roots: Any) -> Any:
+    """Products of all pairs of rows, (m, m), and of each row with `roots`; on one core whatever BLAS does."""
+    m, n = table.shape
+    products = np.empty((m, m))
+    sums = np.empty(m)
+    for a in range(m):
+        total = 0.0
+        for k in range(n):
+            total += table[a, k] * roots[k]
+        sums[a] = total
+        for b in range(a + 1):
+            total = 0.0
+            for k in range(n):
+                total += table[a, k] * table[b, k]
+            products[a, b] = total
+            products[b, a] = total
+    return products, sums
