@@ -211,7 +211,7 @@ def test_what_stands_beside_curves_is_made_from_the_effects_as_given():
     assert {"Hazard ratio, 0.44 (95% CI, 0.25 to 0.77)", "P=0.003 by log-rank test"} <= set(words(figure))
     two = pl.concat([effects, effects.with_columns(label=pl.lit("Low v placebo"), p_value=pl.lit(0.00001))])
     found = words(Figure("km", "T", "kaplan_meier", {**base.data, "effects": two}))
-    assert "Low v placebo: Hazard ratio, 0.44 (95% CI, 0.25 to 0.77); P<0.001 by log-rank test" in " ".join(
+    assert "Low v placebo: hazard ratio, 0.44 (95% CI, 0.25 to 0.77); P<0.001 by log-rank test" in " ".join(
         found
     )
 
@@ -330,7 +330,7 @@ def test_bars_are_as_high_as_their_percentages():
     heights = [
         float(e.get("height"))
         for e in root.iter(f"{SVG}rect")
-        if e.get("fill") == PALETTE.arms["MMF"] and float(e.get("width")) > 5
+        if e.get("fill") == PALETTE.arms["MMF"] and float(e.get("height")) > 10
     ]
     assert heights[0] / heights[2] == pytest.approx((41 / 108) / (55 / 90), rel=0.001)
 
@@ -385,3 +385,26 @@ def test_lines_are_broken_at_spaces_within_their_width():
 
 def test_describing_a_figure_uses_its_given_numbers():
     assert "Mycophenolate: 0.250 at 12.0 months" in describe_figure(flat_curve())
+
+
+def test_groups_stand_in_the_protocols_order_whatever_order_their_rows_have():
+    figure = kaplan_meier_figure()
+    backwards = replace(figure, data={name: frame.reverse() for name, frame in figure.data.items()})
+    rows = [text for text in words(backwards) if text in ARMS.values()]
+    assert rows[-2:] == list(ARMS.values())  # the rows of numbers at risk
+
+
+def test_a_last_visit_a_few_days_late_asks_for_no_further_tick():
+    assert ticks_every(36.3, 6)[-1] == 36
+    assert ticks_every(38.0, 6)[-1] == 42
+
+
+def test_a_word_that_all_visits_share_is_said_once():
+    found = words(bars_figure())
+    assert {"6", "12", "24", "36", "Month"} <= set(found)
+    assert "Month 6" not in found
+
+
+def test_labels_are_typeset():
+    figure = replace(bars_figure(), y_label="eGFR >=90 mL/min/1.73 m2")
+    assert "eGFR ≥90 mL/min/1.73 m²" in words(figure)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import polars as pl
 import pytest
 from reports_sample_content import findings, sample_content
 
@@ -254,3 +255,22 @@ def test_a_report_of_nothing_can_be_made():
     page = Page(render(bare))
     assert "given in memory" in page.text
     assert "Events and the Rows" not in page.text
+
+
+def test_every_sentence_stands_once_in_the_appendix_with_the_analyses_that_rest_on_it(html):
+    appendix = Page(html[html.index('<section id="sentences"') : html.index('<section id="methods"')]).text
+    assert appendix.count("randomized and assessed(upcr)") == 1
+    assert "alms-sample.yaml:40 populations.itt.when Participant Flow; Characteristics" in appendix
+    assert "and 4 more" in appendix
+    lines = [int(n) for n in re.findall(r"alms-sample\.yaml:(\d+)", appendix)]
+    assert lines == sorted(lines)
+
+
+def test_many_rows_behind_an_event_are_folded_but_all_there():
+    content = sample_content()
+    many = content.events.with_columns(places=pl.lit([f"lb.csv row {n}" for n in range(30)]))
+    html = render(replace(content, events=many))
+    row = html[html.index(f'id="{event_anchor("proteinuric_flare", "017-004")}"') :]
+    row = row[: row.index("</tr>")]
+    assert "and 26 more rows" in row
+    assert "lb.csv row 29" in row

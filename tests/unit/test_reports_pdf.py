@@ -15,7 +15,8 @@ from flarefree.reports.building import VIRTUAL_LABEL, build_document
 from flarefree.reports.document import Document
 from flarefree.reports.pdf import render_pdf
 from flarefree.reports.pdf.coverage import BOX, printable_in_pdf
-from flarefree.results import AnalysisResult, Cell, Column, Row, Table
+from flarefree.reports.pdf.rendering import _run_in
+from flarefree.results import AnalysisResult, Cell, Column, Row, Sentence, Table
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_numbers_sentences_rows_and_findings_are_on_paper(pdf, tmp_path):
         "0.44 (0.25 to 0.77)",
         "99 (85.3)",
         "<0.001",
-        "lb.csv row 1274 (line 1275): UPCR 137.0 mg/mmol",
+        "lb.csv row 1274: UPCR 137.0 mg/mmol",
         "alms-sample.yaml:70 endpoints.treatment_failure",
         "Not yet computed",
         "unknown-unit (35)",
@@ -131,3 +132,21 @@ def test_a_wide_table_lies_on_its_side(tmp_path):
     result = AnalysisResult("a", "Wide", "table", "Results", tables=(table,))
     pdf = render_pdf(build_document(replace(sample_content(), results=(result,))))
     assert re.search(rb"/MediaBox ?\[0 0 841\.\d+ 595\.\d+\]", pdf)
+
+
+def test_rows_of_an_event_are_run_in_a_file_named_once():
+    places = [f"lb.csv row {n} (line {n + 1}): UPCR {n}" for n in (12, 13)] + ["dm.xpt row 4"]
+    assert _run_in(places) == ["lb.csv row 12: UPCR 12", "row 13: UPCR 13", "dm.xpt row 4"]
+    assert _run_in([f"lb.csv row {n}" for n in range(20)])[-1] == "and 13 more"
+
+
+def test_further_sentences_are_named_and_stand_in_the_appendix(tmp_path):
+    content = sample_content()
+    more = tuple(
+        Sentence(f"sentence number {n}", f"alms-sample.yaml:{200 + n} endpoints.e{n}.when") for n in range(9)
+    )
+    results = (replace(content.results[2], sentences=more), *content.results[3:])
+    text = "\n".join(pages(render_pdf(build_document(replace(content, results=results))), tmp_path))
+    assert "and 6 more sentences that it rests on" in text
+    assert text.count("sentence number 8") == 1
+    assert text.count("sentence number 1") == 2

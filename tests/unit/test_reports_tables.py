@@ -130,3 +130,24 @@ def test_a_table_too_wide_for_the_page_is_set_smaller_then_sideways():
     assert [(f.size, f.sideways) for f in fitted] == [(8.5, False), (6.5, False), (8.5, True), (7.5, True)]
     for f, page in zip(fitted, (UPRIGHT, UPRIGHT, SIDEWAYS, SIDEWAYS), strict=True):
         assert sum(c.width for c in f.columns) < page
+
+
+@pytest.mark.parametrize(
+    ("written", "printed"),
+    [
+        (">=90 mL/min/1.73 m2", "≥90 mL/min/1.73 m²"),
+        (">= 15 to <30", "≥15 to <30"),
+        ("<=0.5 g/day", "≤0.5 g/day"),
+        ("Change of -5", "Change of −5"),
+        ("COVID-19, 2006-01-25, ADAS-Cog (11)", "COVID-19, 2006-01-25, ADAS-Cog (11)"),
+        ("white cells/mm3", "white cells/mm³"),
+    ],
+)
+def test_labels_are_set_as_a_journal_sets_them(written, printed):
+    assert lay_out(Table("t", written, (), (Row(written, {}),))).rows[0].label == printed
+    assert lay_out(Table("t", written, (), ())).title == printed
+
+
+def test_an_estimate_that_does_not_exist_is_no_open_limit():
+    none = Cell("estimate_ci", {"estimate": None, "conf_low": 12.0, "conf_high": None})
+    assert lay_out(one_row(none)).notes == ()

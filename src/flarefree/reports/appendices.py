@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,15 +21,19 @@ from flarefree.reports.document import (
     FindingGroup,
     FindingLine,
     Method,
+    SentenceLine,
 )
 from flarefree.results import AnalysisResult, Sentence
 
-__all__ = ["CONVENTIONS", "event_lists", "group_findings", "list_choices", "list_methods"]
+__all__ = ["CONVENTIONS", "event_lists", "group_findings", "list_choices", "list_methods", "list_sentences"]
 
 MOST_EVENTS = 1_000
 """Events of one arm that are listed; `adam/ADEVENT` has them all."""
 
 MOST_UNUSED = 200
+MOST_NAMED = 4
+"""Analyses that a method or sentence names as its users."""
+
 MOST_FINDINGS = 20
 """Findings of one kind that are shown; `findings.csv` has them all."""
 
@@ -259,4 +264,24 @@ def list_methods(results: Iterable[AnalysisResult], anchors: Mapping[str, str]) 
     for result in results:
         for method in dict.fromkeys(result.methods):
             used.setdefault(method, []).append((anchors[result.id], result.title))
-    return tuple(Method(text, tuple(dict.fromkeys(by))) for text, by in used.items())
+    return tuple(Method(text, tuple(by[:MOST_NAMED]), len(by[MOST_NAMED:])) for text, by in used.items())
+
+
+def list_sentences(results: Iterable[AnalysisResult], anchors: Mapping[str, str]) -> tuple[SentenceLine, ...]:
+    """Every sentence of the protocol that an analysis rests on, once, in the order of its lines."""
+    used: dict[Sentence, list[tuple[str, str]]] = {}
+    for result in results:
+        for sentence in dict.fromkeys(result.sentences):
+            used.setdefault(sentence, []).append((anchors[result.id], result.title))
+    ordered = sorted(used, key=lambda sentence: _line_of(sentence.place))
+    return tuple(
+        SentenceLine(f"sentence-{number}", sentence, tuple(by[:MOST_NAMED]), len(by[MOST_NAMED:]))
+        for number, sentence in enumerate(ordered, start=1)
+        if (by := used[sentence])
+    )
+
+
+def _line_of(place: str) -> tuple[int, str]:
+    """The line in `alms-maintenance.yaml:61 endpoints.renal_flare`; places without one come last."""
+    found = re.match(r"[^ ]*:(\d+)", place)
+    return (int(found[1]) if found else 10**9, place)

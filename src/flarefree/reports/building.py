@@ -15,6 +15,7 @@ from flarefree.reports.appendices import (
     group_findings,
     list_choices,
     list_methods,
+    list_sentences,
 )
 from flarefree.reports.content import ReportContent
 from flarefree.reports.document import (
@@ -60,6 +61,7 @@ def build_document(content: ReportContent, outputs: Sequence[SourceLine] = ()) -
     builder.anchors = {anchor for events in lists for anchor in _anchors_of(events)}
     sections = tuple(builder.section(title, results) for title, results in _by_section(content))
     spec = content.protocol.spec
+    anchors = {result.id: result_anchor(result) for result in content.results}
     return Document(
         title=spec.title,
         short_title=spec.name,
@@ -73,7 +75,8 @@ def build_document(content: ReportContent, outputs: Sequence[SourceLine] = ()) -
         findings=group_findings(content.findings),
         findings_total=len(content.findings),
         choices=list_choices(content.protocol),
-        methods=list_methods(content.results, {r.id: result_anchor(r) for r in content.results}),
+        sentences=list_sentences(content.results, anchors),
+        methods=list_methods(content.results, anchors),
         conventions=CONVENTIONS,
         references=tuple(citation.text for citation in spec.citations),
         sources=tuple(

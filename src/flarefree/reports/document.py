@@ -24,6 +24,7 @@ __all__ = [
     "PrintedFigure",
     "PrintedResult",
     "Section",
+    "SentenceLine",
     "SourceLine",
 ]
 
@@ -148,6 +149,16 @@ class FindingGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class SentenceLine:
+    """A sentence of the protocol, once, with the analyses that rest on it (anchor and title)."""
+
+    anchor: str
+    sentence: Sentence
+    used_by: tuple[tuple[str, str], ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What the source left open, and what was chosen."""
 
@@ -162,6 +173,8 @@ class Method:
 
     text: str
     used_by: tuple[tuple[str, str], ...]
+    more: int = 0
+    """Further analyses that are not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +200,7 @@ class Document:
     event_lists: tuple[EventList, ...]
     findings: tuple[FindingGroup, ...]
     findings_total: int
+    sentences: tuple[SentenceLine, ...]
     choices: tuple[Choice, ...]
     methods: tuple[Method, ...]
     conventions: tuple[str, ...]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clean_text", "slug"]
+__all__ = ["clean_text", "slug", "typeset"]
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # controls, but for tab and line ends
@@ -25,3 +25,22 @@ def clean_text(text: str) -> str:
 def slug(text: str) -> str:
     """A name that may be part of an address or a file's name: letters, digits, `_`, `-`, `.`."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).lstrip(".") or "_"
+
+
+_SIGNS = (
+    (re.compile(r">=\s?(?=\d)"), "≥"),
+    (re.compile(r"<=\s?(?=\d)"), "≤"),
+    (re.compile(r"\bm2\b"), "m²"),
+    (re.compile(r"\bmm3\b"), "mm³"),
+    (re.compile(r"(?<![\w.−-])-(?=\d)"), "−"),
+)
+
+
+def typeset(label: str) -> str:
+    """A label as a journal sets it: `>=90 mL/min/1.73 m2` as `≥90 mL/min/1.73 m²`, a minus as `−`.
+
+    For labels, headings and titles; never for the protocol's sentences, which stay as they are written.
+    """
+    for pattern, sign in _SIGNS:
+        label = pattern.sub(sign, label)
+    return label

@@ -15,6 +15,7 @@ __all__ = ["Plot", "Scale", "log_ticks", "round_ticks", "tick_label", "ticks_eve
 TICK = 3.0
 TICK_GAP = 2.5
 MOST_DOUBLINGS = 6
+OVERRUN = 0.2  # of a tick's distance, that an axis may run on beyond its last tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,14 @@ def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def ticks_every(high: float, every: float, most: int = 14) -> list[float]:
-    """Ticks at multiples of `every` from 0 to the last that `high` needs; fewer if they would crowd."""
+    """Ticks at multiples of `every` from 0 to the last that `high` needs; fewer if they would crowd.
+
+    A last visit a few days late does not ask for another tick: the axis runs on a little instead.
+    """
     every = every if every > 0 else max(high, 1.0)
     while high / every > most:
         every *= 2
-    count = math.ceil(high / every - 1e-9)
+    count = math.ceil(high / every - OVERRUN)
     return [float(f"{i * every:.10g}") for i in range(max(count, 1) + 1)]
 
 

@@ -29,10 +29,11 @@ def draw_bars(figure: Figure, palette: Palette) -> Drawing:
     rows = rows_of(figure, "main")
     height_column = "percent" if "percent" in figure.data["main"].columns else "value"
     place_column = "visit" if "visit" in figure.data["main"].columns else "category"
-    series = series_of(rows)
+    series = series_of(rows, palette.arms)
     places = list(dict.fromkeys(text_of(row, place_column) for row in rows))
+    names, x_label = _without_common_word(places, figure.x_label)
     drawing = Drawing(DOUBLE_COLUMN)
-    top = draw_key(drawing, tuple((s.group, s.label) for s in series), palette, 0.0, TEXT) + 14
+    top = draw_key(drawing, tuple((s.group, s.label) for s in series), palette, 0.0, TEXT, boxes=True) + 14
     highest = max(
         [v for row in rows for c in (height_column, "conf_high") if (v := number_of(row, c)) is not None],
         default=1.0,
@@ -50,7 +51,7 @@ def draw_bars(figure: Figure, palette: Palette) -> Drawing:
     slot = plot.x(1) - plot.x(0)
     width = min(slot * 0.8 / max(len(series), 1), WIDEST_BAR)
     under = plot.bottom
-    for i, place in enumerate(places):
+    for i, (place, name) in enumerate(zip(places, names, strict=True)):
         middle = plot.x(i + 0.5)
         start = middle - width * len(series) / 2
         for j, of in enumerate(series):
@@ -59,15 +60,23 @@ def draw_bars(figure: Figure, palette: Palette) -> Drawing:
                 _draw_bar(
                     drawing, plot, row, height_column, start + j * width, width, palette.of_group(of.group)
                 )
-        lines = wrap_text(place, TEXT, slot - 4)
+        lines = wrap_text(name, TEXT, slot - 4)
         under = max(
             under, drawing.lines(middle, plot.bottom + TEXT + 3, lines, anchor="middle") - LINE_HEIGHT
         )
-    if figure.x_label:
+    if x_label:
         under += 12.5
-        drawing.text((plot.left + plot.right) / 2, under, figure.x_label, anchor="middle", bold=True)
+        drawing.text((plot.left + plot.right) / 2, under, x_label, anchor="middle", bold=True)
     drawing.height = under + 4
     return drawing
+
+
+def _without_common_word(places: list[str], x_label: str) -> tuple[list[str], str]:
+    """`Month 3`, `Month 6` under `Visit` as `3`, `6` under `Month`: a word that all share is said once."""
+    words = [place.rsplit(" ", 1) for place in places]
+    if len(places) > 1 and all(len(pair) == 2 for pair in words) and len({pair[0] for pair in words}) == 1:
+        return [pair[1] for pair in words], words[0][0]
+    return places, x_label
 
 
 def _draw_bar(

@@ -28,6 +28,7 @@ from flarefree.results import Figure
 __all__ = ["draw_course", "draw_key"]
 
 PANEL_HEIGHT = 104.0
+LONE_PANEL_HEIGHT = 156.0
 MARK = 1.7
 APART = 3.0  # between arms at a visit
 CAP = 1.6
@@ -55,7 +56,7 @@ def draw_course(figure: Figure, palette: Palette) -> Drawing:
     panels: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         panels.setdefault(text_of(row, "panel"), []).append(row)
-    sheet = _sheet(rows)
+    sheet = _sheet(rows, palette)
     drawing = Drawing(DOUBLE_COLUMN)
     drawing.height = draw_key(drawing, sheet.groups, palette, 0.0, TEXT) + 8
     across = 1 if len(panels) == 1 else 2
@@ -73,16 +74,28 @@ def draw_course(figure: Figure, palette: Palette) -> Drawing:
 
 
 def draw_key(
-    drawing: Drawing, groups: tuple[tuple[str, str], ...], palette: Palette, x: float, y: float
+    drawing: Drawing,
+    groups: tuple[tuple[str, str], ...],
+    palette: Palette,
+    x: float,
+    y: float,
+    *,
+    boxes: bool = False,
 ) -> float:
-    """Which color is which arm, in one line over the panels; gives its lower edge."""
+    """Which color is which arm, in one line over the panels; gives its lower edge.
+
+    Arms are shown as the lines with signs that they are drawn with, or as boxes.
+    """
     for i, (group, label) in enumerate(groups):
         color = palette.of_group(group)
         width = 14 + text_width(label, TEXT, bold=True) + 16
         if x and x + width > drawing.width:
             x, y = 0.0, y + LINE_HEIGHT + 2
-        drawing.line(x, y - TEXT * 0.3, x + 10, y - TEXT * 0.3, color=color, width=1.2)
-        draw_mark(drawing, i, x + 5, y - TEXT * 0.3, color)
+        if boxes:
+            drawing.rectangle(x + 2, y - TEXT * 0.7, 7, 6.5, fill=color)
+        else:
+            drawing.line(x, y - TEXT * 0.3, x + 10, y - TEXT * 0.3, color=color, width=1.2)
+            draw_mark(drawing, i, x + 5, y - TEXT * 0.3, color)
         drawing.text(x + 14, y, label, bold=True, color=color)
         x += width
     return y + TEXT * 0.3
@@ -107,8 +120,8 @@ def draw_mark(drawing: Drawing, place: int, x: float, y: float, color: str) -> N
             )
 
 
-def _sheet(rows: list[dict[str, Any]]) -> Sheet:
-    groups = tuple((series.group, series.label) for series in series_of(rows))
+def _sheet(rows: list[dict[str, Any]], palette: Palette) -> Sheet:
+    groups = tuple((series.group, series.label) for series in series_of(rows, palette.arms))
     places = {x: text_of(row, "visit") for row in rows if (x := number_of(row, "x")) is not None}
     ticks = tuple(sorted(places)) or (0.0, 1.0)
     whole = all(tick == round(tick) for tick in ticks)
@@ -120,7 +133,7 @@ def _draw_panel(
     figure: Figure, sheet: Sheet, name: str, rows: list[dict[str, Any]], palette: Palette, width: float
 ) -> Drawing:
     drawing = Drawing(width)
-    series = series_of(rows)
+    series = series_of(rows, palette.arms)
     is_log = bool(figure.options.get("log"))
     values = [
         v
@@ -138,7 +151,13 @@ def _draw_panel(
     top = drawing.lines(0, TEXT, title, bold=True) - TEXT + (5 if title else 0)
     plot = Plot(
         Scale(sheet.x_low, sheet.x_high, left + 6, width - 8),
-        Scale(ticks[0], ticks[-1], top + PANEL_HEIGHT, top, is_log and ticks[0] > 0),
+        Scale(
+            ticks[0],
+            ticks[-1],
+            top + (PANEL_HEIGHT if width < DOUBLE_COLUMN else LONE_PANEL_HEIGHT),
+            top,
+            is_log and ticks[0] > 0,
+        ),
     )
     frame = Plot(Scale(0, 1, left, width - 1), plot.y)
     frame.draw_y_axis(drawing, ticks, labels)

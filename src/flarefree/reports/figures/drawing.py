@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape as _escape
 
 from flarefree.reports.figures.palette import INK, PAPER
 from flarefree.reports.figures.type_widths import text_width
-from flarefree.reports.text import clean_text
+from flarefree.reports.text import clean_text, typeset
 
 __all__ = ["DOUBLE_COLUMN", "SINGLE_COLUMN", "TEXT", "Drawing", "escape", "number"]
 
@@ -183,7 +183,7 @@ class Drawing:
                 "transform": f"rotate(-90 {number(x)} {number(y)})" if turned else None,
             }
         )
-        self.parts.append(f"<text{attributes}>{escape(text)}</text>")
+        self.parts.append(f"<text{attributes}>{escape(typeset(text))}</text>")
 
     def lines(
         self,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +50,15 @@ def rows_of(figure: Figure, frame: str) -> list[dict[str, Any]]:
     return [] if found is None else list(found.iter_rows(named=True))
 
 
-def series_of(rows: list[dict[str, Any]]) -> list[Series]:
-    """Rows by their `group`, in the order in which groups appear."""
+def series_of(rows: list[dict[str, Any]], order: Iterable[str] = ()) -> list[Series]:
+    """Rows by their `group`: the groups named in `order` first, then others as they appear."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         grouped.setdefault(text_of(row, "group"), []).append(row)
-    return [Series(group, text_of(of[0], "label") or group, tuple(of)) for group, of in grouped.items()]
+    names = dict.fromkeys([*(group for group in order if group in grouped), *grouped])
+    return [
+        Series(group, text_of(grouped[group][0], "label") or group, tuple(grouped[group])) for group in names
+    ]
 
 
 def number_of(row: Mapping[str, Any], column: str) -> float | None:

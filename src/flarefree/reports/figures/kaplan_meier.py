@@ -69,9 +69,9 @@ def draw_kaplan_meier(figure: Figure, palette: Palette) -> Drawing:
     """
     require_columns(figure, "main", "group", "time", "estimate")
     rises = figure.options.get("curve_shows", "survival") == "cumulative"
-    curves = [_read_curve(series, rises) for series in series_of(rows_of(figure, "main"))]
+    curves = [_read_curve(series, rises) for series in series_of(rows_of(figure, "main"), palette.arms)]
     drawing = Drawing(SINGLE_COLUMN if figure.options.get("width") == "single" else DOUBLE_COLUMN)
-    risk_rows = _risk_rows(figure, curves)
+    risk_rows = _risk_rows(figure, curves, palette)
 
     named = _draw(figure, palette, drawing, curves, risk_rows, names_at_right=False)
     if not named and len(curves) > 1:
@@ -109,7 +109,8 @@ def _draw(
 ) -> bool:
     """Draw everything; False if a curve's name found no place inside the plot."""
     every = float(figure.options.get("tick_every", 6) or 6)
-    ticks = ticks_every(max((curve.last[0] for curve in curves), default=every), every)
+    longest = max((curve.last[0] for curve in curves), default=every)
+    ticks = ticks_every(longest, every)
     in_percent = "%" in figure.y_label
     y_max = float(figure.options.get("y_max") or 1.0)
     y_ticks = [i * y_max / 5 for i in range(6)]
@@ -300,7 +301,7 @@ def _effect_lines(row: dict[str, Any], *, with_name: bool) -> list[str]:
     estimate, low, high, p = (number_of(row, c) for c in ("estimate", "conf_low", "conf_high", "p_value"))
     words = ""
     if estimate is not None:
-        words = f"Hazard ratio, {format_number(estimate, 2)}"
+        words = f"{'hazard' if with_name else 'Hazard'} ratio, {format_number(estimate, 2)}"
         if low is not None and high is not None:
             words += f" (95% CI, {format_number(low, 2)} to {format_number(high, 2)})"
     test = text_of(row, "p_method")
@@ -358,10 +359,10 @@ class RiskRow:
         return max(text_width(line, TEXT) for line in self.lines) + text_width(first, TEXT) / 2 + 6
 
 
-def _risk_rows(figure: Figure, curves: list[Curve]) -> list[RiskRow]:
+def _risk_rows(figure: Figure, curves: list[Curve], palette: Palette) -> list[RiskRow]:
     labels = {curve.series.group: curve.series.label for curve in curves}
     rows = []
-    for series in series_of(rows_of(figure, "at_risk")):
+    for series in series_of(rows_of(figure, "at_risk"), palette.arms):
         label = labels.get(series.group, series.label)
         numbers = tuple(
             (time, n)

@@ -6,8 +6,8 @@ not covered (Chinese, say) is printed as a box, and the report says so; `report.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from bisect import bisect_right
 
 __all__ = ["BOX", "printable_in_pdf"]
 
@@ -28,19 +28,15 @@ _COVERED = (
     "2cf9-2cff fb00-fb06 fff9-fffd "
 )
 
-_RANGES = [(int(part.split("-")[0], 16), int(part.split("-")[-1], 16)) for part in _COVERED.split()]
-_STARTS = [first for first, _ in _RANGES]
+_RANGES = "".join(
+    f"{re.escape(chr(int(first, 16)))}-{re.escape(chr(int(last or first, 16)))}"
+    for first, _, last in (part.partition("-") for part in _COVERED.split())
+)
+_UNCOVERED = re.compile(f"[^\n\t{_RANGES}]")
 
 
 def printable_in_pdf(text: str) -> str:
     """`text` with every character that the PDF's fonts lack replaced by a box."""
     if text.isascii():
         return text
-    return "".join(
-        c if c in "\n\t" or _is_covered(ord(c)) else BOX for c in unicodedata.normalize("NFC", text)
-    )
-
-
-def _is_covered(code: int) -> bool:
-    first, last = _RANGES[bisect_right(_STARTS, code) - 1]
-    return first <= code <= last
+    return _UNCOVERED.sub(BOX, unicodedata.normalize("NFC", text))

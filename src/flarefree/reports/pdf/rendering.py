@@ -8,6 +8,8 @@ its content: the same document gives the same bytes.  It is tagged for screen re
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ __all__ = ["render_pdf"]
 
 TEMPLATE = Path(__file__).parent / "report.typ"
 ACCESSIBLE = "ua-1"
+
+MOST_PLACES = 8
+_LINE = re.compile(r" \(line \d+\)")
 
 BOXES_NOTE = (
     f"The fonts of this PDF lack some characters of the data; each is shown as {BOX}. "
@@ -65,7 +70,25 @@ def _fitted(document: Document) -> dict[str, Any]:
         for result, plain in zip(section.results, plain_section["results"], strict=True):
             for table, plain_table in zip(result.tables, plain["tables"], strict=True):
                 plain_table["paper"] = asdict(fit_table(table))
+    for listed in content["event_lists"]:
+        for line in (line for group in listed["groups"] for line in group["lines"]):
+            line["places"] = _run_in(line["places"])
+            line["explanation"] = ""  # only on the page
+        listed["unused_left_out"] += len(listed["unused"])
+        listed["unused"] = []
     return content
+
+
+def _run_in(places: Sequence[str]) -> list[str]:
+    """Places short enough for a line of print: a file named once, lines of CSV left to the reader."""
+    shown: list[str] = []
+    before = ""
+    for place in places[: MOST_PLACES - 1 if len(places) > MOST_PLACES else MOST_PLACES]:
+        file, row, rest = place.partition(" row ")
+        rest = _LINE.sub("", rest)
+        shown.append(f"row {rest}" if row and file == before else f"{file}{row}{rest}")
+        before = file
+    return [*shown, *([f"and {len(places) - len(shown)} more"] if len(places) > len(shown) else [])]
 
 
 def _printable(value: Any) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from flarefree.reports.formatting import ABSENT, NOT_ESTIMABLE, NumberStyle, format_cell
+from flarefree.reports.text import typeset
 from flarefree.results import Cell, Column, Row, Table
 
 __all__ = ["Note", "PrintedCell", "PrintedColumn", "PrintedRow", "PrintedTable", "lay_out_table"]
@@ -100,7 +101,7 @@ class _Marks:
         return self.given[text]
 
     def notes(self) -> tuple[Note, ...]:
-        return tuple(Note(mark, text) for text, mark in self.given.items())
+        return tuple(Note(mark, typeset(text)) for text, mark in self.given.items())
 
 
 def lay_out_table(
@@ -117,9 +118,9 @@ def lay_out_table(
     return PrintedTable(
         id=table.id,
         number=number,
-        title=table.title,
+        title=typeset(table.title),
         mark=title_mark,
-        stub=table.stub,
+        stub=typeset(table.stub),
         columns=tuple(
             _lay_out_column(column, [row.cells[i] for row in rows if not row.spans])
             for i, column in enumerate(table.columns)
@@ -139,7 +140,7 @@ def _lay_out_row(
     printed = tuple(
         _lay_out_cell(cell, column, style, marks, anchors) for cell, column in zip(cells, table.columns)
     )
-    return PrintedRow(row.label, printed, row.indent, row.is_header, spans, mark)
+    return PrintedRow(typeset(row.label), printed, row.indent, row.is_header, spans, mark)
 
 
 def _lay_out_cell(
@@ -168,7 +169,7 @@ def _lay_out_column(column: Column, cells: list[PrintedCell]) -> PrintedColumn:
     else:
         align = "left" if any(len(cell.text) > LONGEST_CENTERED_TEXT for cell in texts) else "center"
     n = "" if column.n is None else f"(N={column.n})"
-    return PrintedColumn(column.label, n, column.published, align)
+    return PrintedColumn(typeset(column.label), n, column.published, align)
 
 
 def _grouped(rows: list[PrintedRow]) -> tuple[tuple[PrintedRow, ...], ...]:
@@ -237,6 +238,7 @@ def _has_open_limit(table: Table) -> bool:
     return any(
         cell is not None
         and cell.display in {"estimate_ci", "percent_ci"}
+        and cell.stats.get("estimate" if cell.display == "estimate_ci" else "percent") is not None
         and (cell.stats.get("conf_low") is None) != (cell.stats.get("conf_high") is None)
         for row in table.rows
         for cell in _our_cells(row, table)
