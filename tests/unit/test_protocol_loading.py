@@ -12,7 +12,7 @@ from flarefree.protocol import LoadedProtocol, builtin_protocols, load_protocol,
 from flarefree.protocol.language.nodes import Node, Quantity
 from flarefree.protocol.language.printing import print_node
 from flarefree.protocol.loading import builtin_path
-from flarefree.protocol.sentences import _walk as walk
+from flarefree.protocol.sentences import walk
 
 BUILTIN = ("alms-maintenance", "cdisc-pilot", "multitarget-maintenance")
 

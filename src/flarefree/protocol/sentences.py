@@ -14,7 +14,7 @@ from flarefree.protocol.language.vocabulary import Vocabulary
 from flarefree.protocol.schema import Protocol
 from flarefree.protocol.yaml_source import YamlSource
 
-__all__ = ["ordered_endpoints", "read_sentences"]
+__all__ = ["ordered_endpoints", "read_sentences", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +131,18 @@ def _named_by(name: str, spec: Protocol, sentences: dict[str, Node]) -> tuple[st
     for part in ("when", "state", "value"):
         node = sentences.get(f"endpoints.{name}.{part}")
         if node is not None:
-            named += [inner.name for inner in _walk(node) if isinstance(inner, Holds | Measure)]
+            named += [inner.name for inner in walk(node) if isinstance(inner, Holds | Measure)]
     return tuple(dict.fromkeys(other for other in named if other in spec.endpoints))
 
 
-def _walk(node: Node) -> Iterator[Node]:
+def walk(node: Node) -> Iterator[Node]:
+    """A node and everything within it, outermost first."""
     yield node
     for field in fields(node):
         value = getattr(node, field.name)
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Node):
-                yield from _walk(part)
+                yield from walk(part)
 
 
 def _circle(circle: tuple[str, ...], source: YamlSource) -> ProtocolError:
