@@ -31,8 +31,9 @@ from flarefree.reports.figures.frames import (
     text_of,
 )
 from flarefree.reports.figures.palette import Palette
+from flarefree.reports.figures.risk_table import RiskRow, draw_risk_table, read_risk_rows
 from flarefree.reports.figures.type_widths import text_width, wrap_text
-from flarefree.reports.formatting import format_count, format_number, format_p_value
+from flarefree.reports.formatting import format_number, format_p_value
 from flarefree.results import Figure
 
 __all__ = ["draw_kaplan_meier"]
@@ -43,7 +44,6 @@ CURVE = 1.2
 CENSOR_TICK = 2.4  # half of its height
 BAND_OPACITY = 0.13
 NAME_GAP = 2.4
-RISK_LABEL = 96.0  # widest name of a row of numbers at risk; longer ones take a second line
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def draw_kaplan_meier(figure: Figure, palette: Palette) -> Drawing:
     rises = figure.options.get("curve_shows", "survival") == "cumulative"
     curves = [_read_curve(series, rises) for series in series_of(rows_of(figure, "main"), palette.arms)]
     drawing = Drawing(SINGLE_COLUMN if figure.options.get("width") == "single" else DOUBLE_COLUMN)
-    risk_rows = _risk_rows(figure, curves, palette)
+    labels = {curve.series.group: curve.series.label for curve in curves}
+    risk_rows = read_risk_rows(figure, labels, palette)
 
     named = _draw(figure, palette, drawing, curves, risk_rows, names_at_right=False)
     if not named and len(curves) > 1:
@@ -145,7 +146,7 @@ def _draw(
     else:
         boxes = _name_inside(drawing, plot, curves, taken, palette)
     _annotate(drawing, plot, annotations_of(figure), obstacles, boxes)
-    drawing.height = _draw_risk_table(drawing, plot, ticks, risk_rows, palette, baseline) + 4
+    drawing.height = draw_risk_table(drawing, plot, ticks, risk_rows, palette, baseline) + 4
     return names_at_right or len(boxes) == len(curves)
 
 
@@ -339,65 +340,6 @@ def _annotate(
 
     x, y, anchor = min(corners, key=crossings)
     drawing.lines(x, y, lines, anchor=anchor)
-
-
-# Numbers at risk ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RiskRow:
-    """The numbers at risk of one group; `lines` is its name as it is set."""
-
-    group: str
-    lines: tuple[str, ...]
-    numbers: tuple[tuple[float, float], ...]
-
-    @property
-    def room(self) -> float:
-        """What it needs left of the axis: its name, and half of its first number."""
-        first = format_count(self.numbers[0][1]) if self.numbers else ""
-        return max(text_width(line, TEXT) for line in self.lines) + text_width(first, TEXT) / 2 + 6
-
-
-def _risk_rows(figure: Figure, curves: list[Curve], palette: Palette) -> list[RiskRow]:
-    labels = {curve.series.group: curve.series.label for curve in curves}
-    rows = []
-    for series in series_of(rows_of(figure, "at_risk"), palette.arms):
-        label = labels.get(series.group, series.label)
-        numbers = tuple(
-            (time, n)
-            for row in series.rows
-            if (time := number_of(row, "time")) is not None and (n := number_of(row, "n")) is not None
-        )
-        rows.append(RiskRow(series.group, tuple(wrap_text(label, TEXT, RISK_LABEL)), numbers))
-    return rows
-
-
-def _draw_risk_table(
-    drawing: Drawing,
-    plot: Plot,
-    ticks: Sequence[float],
-    rows: list[RiskRow],
-    palette: Palette,
-    baseline: float,
-) -> float:
-    """Numbers under their ticks, names beside them, or above where a column is narrow."""
-    if not rows:
-        return baseline
-    y = baseline + 14
-    drawing.text(0, y, "No. at risk", bold=True)
-    shown = {round(tick, 6) for tick in ticks}
-    for row in rows:
-        y += LINE_HEIGHT + 1
-        color = palette.of_group(row.group)
-        after = drawing.lines(0, y, row.lines, color=color) - LINE_HEIGHT
-        if plot.left < row.room:
-            after += LINE_HEIGHT
-        for time, n in row.numbers:
-            if round(time, 6) in shown:
-                drawing.text(plot.x(time), after, format_count(n), anchor="middle")
-        y = after
-    return y
 
 
 def describe_kaplan_meier(figure: Figure) -> str:
