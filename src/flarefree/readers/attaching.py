@@ -69,37 +69,48 @@ def with_days(rows: pl.DataFrame, table: str, subjects: pl.DataFrame, findings: 
     present = [name for name in dates if name in rows.columns and rows[name].null_count() < rows.height]
     if not present:
         return rows
-    if table == "subjects":
-        day_one = rows["randomization_date"]
-    else:
-        ones = subjects.select("subject", _one="randomization_date")
-        day_one = rows.select("subject").join(ones, on="subject", how="left", maintain_order="left")["_one"]
+    origins = _origins(rows, table, subjects)
     for name in present:
-        rows = _with_day(rows, name, day_one, findings)
+        rows = _with_day(rows, name, origins, findings)
     return rows
 
 
-def _with_day(rows: pl.DataFrame, name: str, day_one: pl.Series, findings: Collector) -> pl.DataFrame:
+def _origins(rows: pl.DataFrame, table: str, subjects: pl.DataFrame) -> pl.DataFrame:
+    """Day 1 of each row's subject, and the first dose, which analysis datasets often count from."""
+    if table == "subjects":
+        return rows.select(day_one="randomization_date", first_dose="first_dose_date")
+    known = subjects.select("subject", day_one="randomization_date", first_dose="first_dose_date")
+    return rows.select("subject").join(known, on="subject", how="left", maintain_order="left").drop("subject")
+
+
+def _study_day(date: pl.Series, day_one: pl.Series) -> pl.Series:
+    since = (date - day_one).dt.total_days().cast(pl.Int32)
+    return since + (since >= 0).cast(pl.Int32)
+
+
+def _with_day(rows: pl.DataFrame, name: str, origins: pl.DataFrame, findings: Collector) -> pl.DataFrame:
     day = day_name(name)
-    since = (rows[name] - day_one).dt.total_days().cast(pl.Int32)
-    ours = since + (since >= 0).cast(pl.Int32)
+    ours = _study_day(rows[name], origins["day_one"])
     if day not in rows.columns:
         return rows.with_columns(ours.alias(day))
     theirs = rows[day]
     differs = (ours != theirs).fill_null(False)
     text = text_name(name)
     if text in rows.columns:
-        differs &= (rows[text].str.len_chars() >= 8).fill_null(
-            True
-        )  # of a partial date, the day may be known better
+        # Of a partial date, whoever wrote the day may have known more.
+        differs &= (rows[text].str.len_chars() >= 8).fill_null(True)
     if differs.any():
-        odd = (
-            rows.select("source", "row", "subject")
-            .with_columns(found=pl.Series(theirs), expected=pl.Series(ours))
-            .filter(differs)
+        from_dose = (_study_day(rows[name], origins["first_dose"]) == theirs).fill_null(False)
+        told = rows.select("source", "row", "subject").with_columns(found=theirs, expected=ours)
+        findings.count_rows(
+            told.filter(differs & from_dose),
+            "day-from-first-dose",
+            Severity.NOTE,
+            "the file counts study days from the first dose; here they count from randomization",
+            column=day,
         )
         findings.count_rows(
-            odd,
+            told.filter(differs & ~from_dose),
             "day-differs",
             Severity.WARNING,
             "the file's study day is not that of its date; the date's is taken",

@@ -107,7 +107,7 @@ class Expectations:
     def measure_numbers(self, test: str | None, *categories: str | None) -> tuple[int, ...]:
         """The measures that a test is read as.
 
-        One that asks for one of the row's categories (its category proper, its planned time point) goes
+        One that asks for one of the row's categories (category proper, time point, specimen) goes
         before one that asks for none.
         """
         if test is None:

@@ -132,7 +132,7 @@ def _beyond_measures(
     return kept
 
 
-_OF_MEASURE = ["test", "category", "timepoint"]
+_OF_MEASURE = ["test", "category", "timepoint", "specimen"]
 
 _REASONS = {
     "held": "rows not used: tabulations hold their measures",

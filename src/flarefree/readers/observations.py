@@ -62,7 +62,7 @@ def derive_observations(
 def _whole(shaped: pl.DataFrame) -> pl.DataFrame:
     """The columns that any file may lack, as nulls that take no room."""
     kinds = {
-        "test": pl.String, "category": pl.String, "timepoint": pl.String,
+        "test": pl.String, "category": pl.String, "timepoint": pl.String, "specimen": pl.String,
         "standard_value": pl.Float64, "standard_text": pl.String, "standard_unit": pl.String,
         "standard_lower": pl.Float64, "standard_upper": pl.Float64,
         "original_value": pl.String, "original_unit": pl.String,
@@ -96,7 +96,10 @@ def _unit_of_label(label: str) -> str | None:
 def _with_measures(rows: pl.DataFrame, expected: Expectations) -> pl.DataFrame:
     """`_measure`: the number of each row's measure; one past the last where the protocol knows none."""
     unknown = len(expected.names)
-    keys = ["test", *(name for name in ("category", "timepoint") if rows[name].null_count() < rows.height)]
+    keys = [
+        "test",
+        *(name for name in ("category", "timepoint", "specimen") if rows[name].null_count() < rows.height),
+    ]
     found = [
         (*key, number)
         for key in sorted(rows.select(keys).unique().iter_rows(), key=str)

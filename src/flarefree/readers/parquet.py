@@ -39,7 +39,8 @@ def read_parquet(
         columns = list(pl.read_parquet_schema(path))
         wanted = [name for name in columns if keep is None or keep(name)]
         frame = pl.DataFrame([_column(path, name) for name in wanted or columns])
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        # Polars panics, instead of raising, over some damaged footers.
         raise ReadError(
             "this is no Parquet file, or it was cut short",
             where=where,

@@ -100,10 +100,10 @@ def read_layout(content: bytes, where: str) -> Layout:
     member = 3 * RECORD
     if len(content) < member + 5 * RECORD:
         raise _cut_short(where, "the end of the file within its headers", "a description of the columns")
-    size = int(content[member + 74 : member + 78] or b"140")
+    size = _number(content[member + 74 : member + 78], where)
     name, label = _member_name(content, member)
     namestr = member + 4 * RECORD
-    n_variables = int(content[namestr + 54 : namestr + 58])
+    n_variables = _number(content[namestr + 54 : namestr + 58], where)
     start = namestr + RECORD
     end = start + -(-n_variables * size // RECORD) * RECORD
     if len(content) < end + RECORD:
@@ -113,6 +113,18 @@ def read_layout(content: bytes, where: str) -> Layout:
     _require_one_member(content, layout, where)
     _require_whole_rows(content, layout, where)
     return layout
+
+
+def _number(digits: bytes, where: str) -> int:
+    if not digits.isdigit():
+        raise ReadError(
+            "this transport file's headers are damaged",
+            where=where,
+            found=repr(digits),
+            expected="a number",
+            try_="copy it again from where it came, in binary mode",
+        )
+    return int(digits)
 
 
 def _member_name(content: bytes, member: int) -> tuple[str, str]:

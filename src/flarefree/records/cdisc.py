@@ -65,7 +65,7 @@ def _map(
 ) -> DatasetMap:
     """A dataset's map from lines of `ours: THEIRS THEIRS`."""
     made: dict[str, tuple[str, ...]] = {}
-    for line in columns.strip().splitlines():
+    for line in filter(str.strip, columns.splitlines()):
         ours, _, theirs = line.partition(":")
         made[ours.strip()] = tuple(theirs.replace("--", prefix or dataset).split())
     return DatasetMap(dataset, table, MappingProxyType(made), tuple(required.split()))
@@ -75,7 +75,7 @@ _SUBJECTS = """
     subject: USUBJID
     site: SITEID
     country: COUNTRY
-    region: REGION REGION1 REGION1N
+    region: REGION REGION1
     age_years: AGE
     sex: SEX
     race: RACE
@@ -128,7 +128,8 @@ _FINDINGS = """
     sequence: --SEQ
     test: --TESTCD
     test_label: --TEST
-    category: --CAT
+    category: --OBJ --CAT
+    specimen: --SPEC
     standard_value: --STRESN
     standard_text: --STRESC
     standard_unit: --STRESU

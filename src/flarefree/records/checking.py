@@ -178,7 +178,7 @@ def _first_words(told: pl.DataFrame, most: int = 6) -> pl.DataFrame:
 # Observations ----------------------------------------------------------------------------------------
 
 _IDENTITY = (
-    "subject", "measure", "test", "category", "date", "date_text", "day", "visit", "visit_number",
+    "subject", "measure", "test", "category", "specimen", "date", "date_text", "day", "visit", "visit_number",
     "timepoint", "analysis_visit", "derivation",
 )  # fmt: skip
 

@@ -54,6 +54,7 @@ OBSERVATIONS: dict[str, Any] = {
     "test": pl.String,  # the code as written
     "domain": pl.String,  # LB, VS, QS ...
     "category": pl.String,
+    "specimen": pl.String,  # serum, urine ...
     "value": pl.Float64,  # in `unit`; yes/no measures are 1 and 0
     "text": pl.String,  # a result that is no number
     "unit": pl.String,  # the measure's unit in the protocol
