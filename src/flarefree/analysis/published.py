@@ -76,9 +76,9 @@ def _row(row: Row, place: int, printed: Mapping[str, Mapping[int, PublishedCell]
     for key, column in printed.items():
         if place in column:
             text = column[place].text(row.cells[key].display)
-            cells[_key(key)] = Cell("text", {"text": _with_unit(text, column[place])})
+            cells[_key(key)] = Cell("text", {"text": _with_unit(text, column[place], row)})
     return replace(row, cells=cells)
 
 
-def _with_unit(text: str, cell: PublishedCell) -> str:
-    return f"{text} {cell.unit}" if cell.unit else text
+def _with_unit(text: str, cell: PublishedCell, row: Row) -> str:
+    return f"{text} {cell.unit}" if cell.unit not in ("", row.unit) else text

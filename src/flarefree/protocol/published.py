@@ -88,9 +88,9 @@ _PATTERNS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "n_percent_events": ((("n", "percent"), "{n} ({percent})"), (("n",), "{n}")),
     "n_of_total": ((("n", "total"), "{n}/{total}"), (("n",), "{n}")),
     "number": ((("value",), "{value}"), (("mean",), "{mean}")),
-    "mean_sd": ((("mean", "sd"), "{mean}±{sd}"), (("mean",), "{mean}")),
-    "mean_se": ((("mean", "std_error"), "{mean}±{std_error}"), (("mean",), "{mean}")),
-    "geometric_mean_sd": ((("geometric_mean", "sd"), "{geometric_mean}±{sd}"),),
+    "mean_sd": ((("mean", "sd"), "{mean} ± {sd}"), (("mean",), "{mean}")),
+    "mean_se": ((("mean", "std_error"), "{mean} ± {std_error}"), (("mean",), "{mean}")),
+    "geometric_mean_sd": ((("geometric_mean", "sd"), "{geometric_mean} ± {sd}"),),
     "median_iqr": ((("median", "q1", "q3"), "{median} ({q1}–{q3})"), (("median",), "{median}")),
     "median_range": ((("median", "min", "max"), "{median} ({min}–{max})"), (("median",), "{median}")),
     "estimate_ci": (
