@@ -5,6 +5,7 @@ otherwise a patient enters in complete remission with proteinuria 0.3 g/day, alb
 0.9 mg/dL (the laboratory's upper limit is 1.1), 2 red and 2 white cells per field and no casts.
 """
 
+# ruff: noqa: E501 - a case reads better as one table than folded
 from __future__ import annotations
 
 from endpoint_rules import Case
@@ -92,7 +93,8 @@ def _zhen(p: Patient) -> None:
 
 
 def _bing(p: Patient) -> None:
-    visit(visit(p, 1, 0), 92, 3, limit=None)
+    visit(visit(p, 1, 0), 92, 3, limit=None, creatinine=1.4)
+    visit(p, 184, 6, limit=None, creatinine=1.41)
 
 
 def _chun(p: Patient) -> None:
@@ -191,9 +193,10 @@ CASES = [
          "With the infection day 92 does not count; day 106 would, and nothing confirms it.", _zhen,
          {"relapse_of_creatinine": "no event; end of follow-up, day 549",
           "relapse_of_creatinine assessed": "known at 1, unknown at 1"}, COMPLETE),
-    Case("Bing", "Month 3: all quiet, but the laboratory gave no limit of normal for creatinine.",
-         "Whether creatinine is normal is not known, so neither is complete remission.", _bing,
-         {"complete_remission on day 1": "holds", "complete_remission on day 92": "unknown"}, COMPLETE),
+    Case("Bing", "All quiet, but a laboratory without limits of normal; creatinine 1.40 on day 92, 1.41 on day 184.",
+         "The protocol's own range, up to 1.40 mg/dL, stands in.", _bing,
+         {"complete_remission on day 1": "holds", "complete_remission on day 92": "holds",
+          "complete_remission on day 184": "does not hold"}, COMPLETE),
     Case("Chun", "1.0 g/day on day 92; withdraws on day 95; 1.0 again on day 106.",
          "The relapse is of day 92, before withdrawal; what bears it out may come later.", _chun,
          {"renal_relapse": "event on day 92 by relapse_of_proteinuria, borne out on day 106"},

@@ -250,8 +250,8 @@ def failure_table() -> Table:
         "Treatment Failure and Its Components",
         (*arms_columns(), comparison, p),
         (
-            row("Treatment failure", 3, 4, (0.4396, 0.25, 0.7702), 0.00312),
-            row("Proteinuric flare", 3, 3, (0.5, 0.26, 0.93), 0.0304, "proteinuric_flare"),
+            row("Treatment failure", 3, 3, (0.4396, 0.25, 0.7702), 0.00312),
+            row("Proteinuric flare", 3, 2, (0.5, 0.26, 0.93), 0.0304, "proteinuric_flare"),
             row("Death", 0, 1, (None, None, None), 0.31, "death"),
             row("Doubling of serum creatinine", 1, 5, (0.18, 0.02, None), 0.0703, "doubling"),
         ),
@@ -440,16 +440,24 @@ def events() -> tuple[pl.DataFrame, pl.DataFrame]:
     rows.append(
         ("009-001", "AZA", "death", 1, 5, None, None, "derived", True, None, ["dm.csv row 12 (line 13)"])
     )
-    times = [(s, a, "treatment_failure", d, True, "proteinuric_flare", "committee") for s, a, d, _ in used]
+    times = [
+        (s, a, "proteinuric_flare", d, True, "proteinuric_flare", "committee", i)
+        for i, (s, a, d, _) in enumerate(used)
+    ]
+    times += [(s, a, "treatment_failure", *rest) for s, a, _, *rest in times]
     times += [
-        ("009-001", "AZA", "treatment_failure", 5, True, "death", "derived"),
-        ("001-001", "AZA", "treatment_failure", 1096, False, None, "derived"),
+        ("009-001", "AZA", "death", 5, True, "death", "derived", 7),
+        ("009-001", "AZA", "treatment_failure", 5, True, "death", "derived", 7),
+        ("001-001", "AZA", "treatment_failure", 1096, False, None, "derived", None),
     ]
     return (
         pl.DataFrame(rows, schema=REPORT_EVENTS_SCHEMA, orient="row"),
         pl.DataFrame(times, schema=REPORT_TIMES_SCHEMA, orient="row"),
     )
 
+
+ITT = frozenset({"017-004", "003-001", "021-002", "017-009", "005-003", "009-001"})
+"""All but one of those who had an event."""
 
 EXPLANATION = """proteinuric_flare on day 274: true
 ├─ upcr >= 2 * baseline(upcr): true

@@ -22,6 +22,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _METHODS = {
     "exact": "exact (Garwood) limits",
     "byar": "Byar's limits",
+    "breslow-day": "Byar's limits after Breslow and Day",
     "normal": "normal limits",
     "log-normal": "normal limits on the log scale",
 }
@@ -95,8 +96,9 @@ def incidence_rate(
         Time at risk, in the unit that `per` counts; zero or more.
     per : float
         100 for a rate per 100 person-years, where `person_time` is in years.
-    method : {"exact", "byar", "normal", "log-normal"}
-        Garwood's exact Poisson limits; Byar's approximation to them; rate -+ z sqrt(events); the same on
+    method : {"exact", "byar", "breslow-day", "normal", "log-normal"}
+        Garwood's exact Poisson limits; Byar's approximation at d + 1/2, as R's epitools and tern; the same
+        at d below and d + 1 above; rate -+ z sqrt(events), whose lower limit may be negative; the same on
         the log scale (none for 0 events).
     level : float
         Level of the limits.
@@ -108,7 +110,7 @@ def incidence_rate(
 
     References
     ----------
-    [garwood1936]; [breslow1987] eq. 2.10 and p. 69 (Byar).
+    [garwood1936]; [rothman2002]; [breslow1987] p. 69.
     """
     level = require_level(level)
     _require_method(method)
@@ -137,13 +139,17 @@ def _count_limits(d: Floats, method: str, level: float) -> tuple[Floats, Floats]
 
             low = np.where(d > 0, gammaincinv(np.where(d > 0, d, 1.0), tail), 0.0)
             return low, gammaincinv(d + 1.0, 1.0 - tail)
-        case "byar":
-            safe = np.where(d > 0, d, 1.0)
-            low = np.where(d > 0, safe * (1 - 1 / (9 * safe) - z / (3 * np.sqrt(safe))) ** 3, 0.0)
-            more = d + 1.0
-            return np.maximum(low, 0.0), more * (1 - 1 / (9 * more) + z / (3 * np.sqrt(more))) ** 3
+        case "byar":  # one formula at d + 1/2 [rothman2002], as in R's epitools and tern
+            more = d + 0.5
+            low = more * (1 - 1 / (9 * more) - z / (3 * np.sqrt(more))) ** 3
+            return np.where(d > 0, low, 0.0), more * (1 - 1 / (9 * more) + z / (3 * np.sqrt(more))) ** 3
+        case "breslow-day":  # d below, d + 1 above, which stays close to the exact limits
+            safe, more = np.where(d > 0, d, 1.0), d + 1.0
+            low = safe * (1 - 1 / (9 * safe) - z / (3 * np.sqrt(safe))) ** 3
+            high = more * (1 - 1 / (9 * more) + z / (3 * np.sqrt(more))) ** 3
+            return np.where(d > 0, low, 0.0), high
         case "normal":
-            return np.maximum(d - z * np.sqrt(d), 0.0), d + z * np.sqrt(d)
+            return d - z * np.sqrt(d), d + z * np.sqrt(d)
         case _:
             factor = np.exp(z / np.sqrt(d))
             return np.where(d > 0, d / factor, np.nan), np.where(d > 0, d * factor, np.nan)
