@@ -94,15 +94,8 @@ def with_covariates(
         spec = expected.protocol.covariates[name]
         found = next(_candidates(subjects, providers, name, spec), None)
         if found is None:
-            findings.add(
-                Finding(
-                    "missing-covariate",
-                    Severity.WARNING,
-                    f"no file holds the covariate {name}",
-                    column=spec.column or name,
-                    expected=f"a column {spec.column or name}",
-                )
-            )
+            if not spec.default:  # deriving says that the default is taken
+                findings.add(_missing(name, spec))
             kind = pl.Float64 if spec.type == "number" else pl.String
             subjects = subjects.with_columns(pl.lit(None, kind).alias(name))
             continue
@@ -110,6 +103,17 @@ def with_covariates(
         joined = subjects.select("subject").join(values, on="subject", how="left", maintain_order="left")
         subjects = subjects.with_columns(joined["value"].alias(name))
     return subjects
+
+
+def _missing(name: str, spec: Covariate) -> Finding:
+    column = spec.column or name
+    return Finding(
+        "missing-covariate",
+        Severity.WARNING,
+        f"no file holds the covariate {name}",
+        column=column,
+        expected=f"a column {column}",
+    )
 
 
 def _candidates(

@@ -53,8 +53,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "file-not-read": _note("A file holds nothing that an analysis needs, or the same as another file."),
         "not-used": _note(
-            "Rows of an analysis dataset were not read: tabulations hold their measures or records, or the protocol "
-            "has no use for them.",
+            "Rows of an analysis dataset were not read: tabulations hold their measures or records, "
+            "or the protocol has no use for them.",
             "`sources` in the protocol, if they should go first.",
         ),
         "only-in-analysis-data": _note("Records that only the analysis dataset has were taken from there."),
@@ -64,7 +64,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "shifted-dates": Code(
             (Severity.WARNING, Severity.NOTE),
-            "The first doses in an analysis dataset are not those of the subjects: its maker moved its dates.  A note "
+            "The first doses in an analysis dataset are not those of the subjects: its maker moved its "
+            "dates.  A note "
             "where none of its rows are used.",
             "Use the dataset with the original dates.",
         ),
@@ -81,12 +82,14 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "unknown-subject": Code(
             (Severity.ERROR, Severity.WARNING),
-            "Rows of a subject that the subjects' table does not know are left out.  A warning where it is ADSL that "
+            "Rows of a subject that the subjects' table does not know are left out.  A warning where it is "
+            "ADSL that "
             "knows subjects whom DM does not.",
             "Add the subject, or mend the identifier.",
         ),
         "subject-spelling": _warning(
-            "A subject's identifier is written with other blanks or in another case; it is read as the same subject.",
+            "A subject's identifier is written with other blanks or in another case; it is read as the "
+            "same subject.",
             "Write identifiers alike.",
         ),
         "unknown-arm": _error(
@@ -96,11 +99,16 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "no-arm": _warning("A subject has no arm, and is no screen failure.", "Fill in the arm."),
         "empty-arm": _warning("An arm of the protocol has no subjects.", "Check the arm's `codes`."),
         "day-one": _note(
-            "The data hold no date of randomization; the reference start date (RFSTDTC, or the first dose) is day 1.",
+            "The data hold no date of randomization; the reference start date (RFSTDTC, or the first dose) "
+            "is day 1.",
             "RANDDT, or a disposition record RANDOMIZED.",
         ),
         "no-day-one": _warning(
             "A subject has an arm and no day 1; dates have no study days.", "Fill in the date."
+        ),
+        "default-taken": _note(
+            "The data tell of no patient's covariate; every patient takes the protocol's default.",
+            "`column` of the covariate, or `columns` of the map.",
         ),
         "missing-covariate": _warning(
             "No file holds a covariate that the protocol names.",
@@ -117,7 +125,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
         # Results
         "unknown-test": Code(
             (Severity.NOTE, Severity.WARNING),
-            "The protocol has no measure of a test; its rows are kept, and not analyzed.  A warning in plain tables, "
+            "The protocol has no measure of a test; its rows are kept, and not analyzed.  A warning in "
+            "plain tables, "
             "where somebody wrote the map.",
             "`tests` of the measure in the protocol.",
         ),
@@ -135,7 +144,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Mend it; `grades`, `yes` and `no` of the measure name further words.",
         ),
         "censored-result": _note(
-            "Results beyond a limit (`<0.1`, `>1000`): the number next to the limit is taken.  See the rule in "
+            "Results beyond a limit (`<0.1`, `>1000`): the number next to the limit is taken.  See the "
+            "rule in "
             "[file formats](file-formats.md#results)."
         ),
         "range-result": _note("Results that are ranges (`0-2`): the middle is taken."),
