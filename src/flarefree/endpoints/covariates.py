@@ -25,7 +25,7 @@ from flarefree.records.findings import Finding, Severity
 if TYPE_CHECKING:
     from flarefree.protocol.loaded import LoadedProtocol
 
-__all__ = ["baseline_panel", "derive_covariates", "is_black", "subject_covariates"]
+__all__ = ["baseline_panel", "default_findings", "derive_covariates", "is_black", "subject_covariates"]
 
 Array = npt.NDArray[np.float64] | npt.NDArray[np.object_]
 
@@ -36,15 +36,48 @@ _ALWAYS = ("age_years", "sex", "race", "ethnicity", "region", "country", "site")
 def subject_covariates(subjects: pl.DataFrame, spec: Protocol) -> dict[str, Array]:
     """What the subjects' table says of each patient: (n_subjects,) float64, or object of text and None."""
     found: dict[str, Array] = {name: _array(subjects.get_column(name)) for name in _ALWAYS}
-    for name, covariate in spec.covariates.items():
-        if covariate.from_measure or covariate.of or covariate.when:
-            continue
-        column = next((c for c in (name, covariate.column) if c and c in subjects.columns), None)
-        if column is None:
+    for name, covariate in _read_from_subjects(spec).items():
+        column = _column(subjects, name, covariate)
+        if _takes_default(subjects, name, covariate):
+            found[name] = _leveled(pl.Series([covariate.default] * subjects.height), covariate)
+        elif column is None:
             found[name] = _nothing(subjects.height, covariate)
         else:
             found[name] = _leveled(subjects.get_column(column), covariate)
     return found
+
+
+def default_findings(subjects: pl.DataFrame, spec: Protocol) -> tuple[Finding, ...]:
+    """A note for each covariate that the data tell of no patient, and that the protocol's default stands for."""
+    return tuple(
+        Finding(
+            "default-taken",
+            Severity.NOTE,
+            f"no patient has a {name}; every patient takes the protocol's default",
+            column=covariate.column or name,
+            found="",
+            expected=covariate.default,
+            count=subjects.height,
+        )
+        for name, covariate in _read_from_subjects(spec).items()
+        if _takes_default(subjects, name, covariate)
+    )
+
+
+def _read_from_subjects(spec: Protocol) -> dict[str, Covariate]:
+    return {n: c for n, c in spec.covariates.items() if not (c.from_measure or c.of or c.when)}
+
+
+def _column(subjects: pl.DataFrame, name: str, covariate: Covariate) -> str | None:
+    return next((c for c in (name, covariate.column) if c and c in subjects.columns), None)
+
+
+def _takes_default(subjects: pl.DataFrame, name: str, covariate: Covariate) -> bool:
+    """One patient with a value is enough for the others to stay unknown: then the data do tell it."""
+    column = _column(subjects, name, covariate)
+    return bool(covariate.default) and (
+        column is None or subjects.get_column(column).null_count() == subjects.height
+    )
 
 
 def is_black(race: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from flarefree.endpoints import frames
 from flarefree.endpoints.context import Context
-from flarefree.endpoints.covariates import derive_covariates
+from flarefree.endpoints.covariates import default_findings, derive_covariates
 from flarefree.endpoints.derivation import Derivation
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.facts import PatientSentences
@@ -77,7 +77,12 @@ def derive(study: Study, protocol: LoadedProtocol | str | None = None) -> Deriva
         values=frames.values_frame(loaded, evaluator, here, labels),
         assessability=frames.assessability_frame(loaded, evaluator, here, labels),
         agreement=frames.agreement_frame(found, loaded, panel, here, labels),
-        findings=(*findings, *found.findings, *_odd_decisions(study, loaded)),
+        findings=(
+            *default_findings(study["subjects"], spec),
+            *findings,
+            *found.findings,
+            *_odd_decisions(study, loaded),
+        ),
     )
 
 

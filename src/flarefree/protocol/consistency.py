@@ -172,6 +172,24 @@ def _check_covariate(name: str, covariate: Covariate, names: Names) -> None:
         if list(covariate.cut) != sorted(set(covariate.cut)):
             raise names.error("cut points are not in order", f"{path}.cut")
     _require_unit(covariate.unit, f"{path}.unit", names)
+    if covariate.default:
+        _check_default(covariate, path, names)
+
+
+def _check_default(covariate: Covariate, path: str, names: Names) -> None:
+    """A default is for what is read from the subjects' file, and is one of the covariate's own values."""
+    found = covariate.default
+    if covariate.from_measure or covariate.of or covariate.when:
+        raise names.error("only a covariate that is read from a column has a default", f"{path}.default")
+    if covariate.type == "number" or covariate.cut:
+        try:
+            float(found)
+        except ValueError:
+            raise names.error(
+                "the covariate is a number", f"{path}.default", found=found, expected="a number"
+            ) from None
+    elif covariate.levels:
+        names.require("level", found, covariate.levels, f"{path}.default")
 
 
 def _check_endpoint(name: str, endpoint: EndpointSpec, names: Names) -> None:

@@ -217,6 +217,9 @@ class Covariate(Part):
     cut_labels: tuple[str, ...] = ()
     of: Name | Literal[""] = Field("", description="The covariate that is cut or grouped.")
     when: str = Field("", description="Or a sentence at baseline: its levels are `yes` and `no`.")
+    default: str = Field(
+        "", description="What every patient has where the data tell it of none: all were of one kind, say."
+    )
 
 
 # What is asked -------------------------------------------------------------------------------------
