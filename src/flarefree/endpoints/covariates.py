@@ -48,7 +48,7 @@ def subject_covariates(subjects: pl.DataFrame, spec: Protocol) -> dict[str, Arra
 
 
 def default_findings(subjects: pl.DataFrame, spec: Protocol) -> tuple[Finding, ...]:
-    """A note for each covariate that the data tell of no patient, and that the protocol's default stands for."""
+    """A note for each covariate that the data tell of no patient, so that the default is taken."""
     return tuple(
         Finding(
             "default-taken",
