@@ -545,6 +545,7 @@ def sample_content(*, is_virtual: bool = True) -> ReportContent:
         datasets=datasets(),
         events=listed,
         times=times,
+        populations={"itt": ITT},
         sources=(
             Source("lb.csv", "csv", 60120, "cd" * 32, "LB"),
             Source("dm.csv", "csv", 227, "ef" * 32, "DM"),

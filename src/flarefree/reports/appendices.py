@@ -1,23 +1,16 @@
-"""The report's appendices: events with their rows, findings, choices, methods, conventions."""
+"""The report's appendices: findings, choices, sentences, methods, conventions (events: `event_lists.py`)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-import polars as pl
 from pydantic import BaseModel
 
-from flarefree.lineage import event_anchor, events_anchor
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.records.findings import Finding, Severity
-from flarefree.reports.content import ReportContent
 from flarefree.reports.document import (
     Choice,
-    EventGroup,
-    EventLine,
-    EventList,
     FindingGroup,
     FindingLine,
     Method,
@@ -25,12 +18,8 @@ from flarefree.reports.document import (
 )
 from flarefree.results import AnalysisResult, Sentence
 
-__all__ = ["CONVENTIONS", "event_lists", "group_findings", "list_choices", "list_methods", "list_sentences"]
+__all__ = ["CONVENTIONS", "group_findings", "list_choices", "list_methods", "list_sentences"]
 
-MOST_EVENTS = 1_000
-"""Events of one arm that are listed; `adam/ADEVENT` has them all."""
-
-MOST_UNUSED = 200
 MOST_NAMED = 4
 """Analyses that a method or sentence names as its users."""
 
@@ -52,142 +41,6 @@ CONVENTIONS = (
     "A dash (—) stands for a statistic that does not exist; NE for a confidence limit that could not be "
     "estimated.",
 )
-
-
-# Events ------------------------------------------------------------------------------------------
-
-
-def event_lists(content: ReportContent) -> tuple[EventList, ...]:
-    """A list an endpoint, in the protocol's order: composites by their components' events."""
-    events = content.events.partition_by("endpoint", as_dict=True)
-    times = content.times.filter("is_event").partition_by("endpoint", as_dict=True)
-    known = [*content.protocol.spec.endpoints, *sorted({key[0] for key in events if key[0]})]
-    episodes = _used_episodes(content.events)
-    made = []
-    for endpoint in dict.fromkeys(known):
-        spec = content.protocol.spec.endpoints.get(endpoint)
-        is_composite = bool(spec and spec.first_of)
-        if is_composite and (endpoint,) in times:
-            made.append(_composite(content, endpoint, times[endpoint,], episodes))
-        elif (endpoint,) in events:
-            made.append(_component(content, endpoint, events[endpoint,]))
-    return tuple(made)
-
-
-def _used_episodes(events: pl.DataFrame) -> dict[tuple[str, str], int]:
-    """The episode that counts, of each patient and component."""
-    used = events.filter("is_used").select("subject", "endpoint", "episode")
-    return {(subject, endpoint): episode for subject, endpoint, episode in used.iter_rows()}
-
-
-def _component(content: ReportContent, endpoint: str, events: pl.DataFrame) -> EventList:
-    used = events.filter(pl.col("is_used")).sort("day", "subject", maintain_order=True)
-    unused = events.filter(~pl.col("is_used")).sort("day", "subject", maintain_order=True)
-    listed = set(used.get_column("subject").to_list())
-    return EventList(
-        anchor=events_anchor(endpoint),
-        title=_label(content.protocol, endpoint),
-        sentence=endpoint_sentence(content.protocol, endpoint),
-        is_composite=False,
-        groups=_groups(content, endpoint, used, lambda row: _event_line(content, row)),
-        unused=tuple(_event_line(content, row) for row in unused.head(MOST_UNUSED).iter_rows(named=True)),
-        unused_left_out=max(unused.height - MOST_UNUSED, 0),
-        without=_without(content, endpoint, listed),
-    )
-
-
-def _composite(
-    content: ReportContent, endpoint: str, times: pl.DataFrame, episodes: Mapping[tuple[str, str], int]
-) -> EventList:
-    def line(row: Mapping[str, Any]) -> EventLine:
-        subject, component = row["subject"], row["component"] or endpoint
-        episode = episodes.get((subject, component))
-        return EventLine(
-            anchor=event_anchor(endpoint, subject),
-            subject=subject,
-            day=_text(row["stop_day"]),
-            confirmed="",
-            visit="",
-            origin=_text(row["origin"]),
-            component=_label(content.protocol, component),
-            component_href=event_anchor(component, subject, episode) if episode is not None else "",
-            explanation=content.explanations.get((subject, endpoint), ""),
-        )
-
-    ordered = times.sort("stop_day", "subject", maintain_order=True)
-    listed = set(ordered.get_column("subject").to_list())
-    return EventList(
-        anchor=events_anchor(endpoint),
-        title=_label(content.protocol, endpoint),
-        sentence=endpoint_sentence(content.protocol, endpoint),
-        is_composite=True,
-        groups=_groups(content, endpoint, ordered, line),
-        without=_without(content, endpoint, listed),
-    )
-
-
-def _groups(content: ReportContent, endpoint: str, frame: pl.DataFrame, line: Any) -> tuple[EventGroup, ...]:
-    """Lines by arm, in the protocol's order; one group of all where arms are masked."""
-    by_arm = {key[0]: part for key, part in frame.partition_by("arm", as_dict=True).items()}
-    labels: dict[str | None, str] = {key: arm.label for key, arm in content.protocol.spec.arms.items()}
-    order = [*(arm for arm in labels if arm in by_arm), *(arm for arm in by_arm if arm not in labels)]
-    return tuple(
-        EventGroup(
-            anchor=events_anchor(endpoint, arm or "all"),
-            label=labels.get(arm, arm or "All patients"),
-            lines=tuple(line(row) for row in by_arm[arm].head(MOST_EVENTS).iter_rows(named=True)),
-            left_out=max(by_arm[arm].height - MOST_EVENTS, 0),
-        )
-        for arm in order
-    )
-
-
-def _event_line(content: ReportContent, row: Mapping[str, Any]) -> EventLine:
-    return EventLine(
-        anchor=event_anchor(row["endpoint"], row["subject"], row["episode"]),
-        subject=row["subject"],
-        day=_text(row["day"]),
-        confirmed=_text(row["confirmed_day"]),
-        visit=_text(row["visit"]),
-        origin=_text(row["origin"]),
-        places=tuple(row["places"] or ()),
-        explanation=content.explanations.get((row["subject"], row["endpoint"]), "") if row["is_used"] else "",
-        reason=_text(row["reason"]),
-    )
-
-
-def _without(content: ReportContent, endpoint: str, listed: set[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (subject, text)
-        for (subject, of), text in content.explanations.items()
-        if of == endpoint and subject not in listed
-    )
-
-
-def endpoint_sentence(protocol: LoadedProtocol, endpoint: str) -> Sentence | None:
-    """What the protocol says the endpoint is, as it prints it."""
-    spec = protocol.spec.endpoints.get(endpoint)
-    if spec is None:
-        return None
-    if spec.first_of:
-        text = "first of " + ", ".join(spec.first_of)
-        if spec.censor_at:
-            text += "; censored at " + ", ".join(spec.censor_at)
-        return Sentence(text, protocol.place(f"endpoints.{endpoint}"))
-    kind = "when" if spec.when else "state" if spec.state else "value"
-    path = f"endpoints.{endpoint}.{kind}"
-    if path in protocol.sentences:
-        return protocol.sentence(path)
-    return Sentence(" ".join(str(getattr(spec, kind)).split()), protocol.place(path))
-
-
-def _label(protocol: LoadedProtocol, endpoint: str) -> str:
-    spec = protocol.spec.endpoints.get(endpoint)
-    return spec.label if spec else endpoint
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value).replace("-", "−") if isinstance(value, int) else str(value)
 
 
 # Findings ----------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from hashlib import sha256
 
 from flarefree.reports.appendices import (
     CONVENTIONS,
-    event_lists,
     group_findings,
     list_choices,
     list_methods,
@@ -27,6 +26,7 @@ from flarefree.reports.document import (
     Section,
     SourceLine,
 )
+from flarefree.reports.event_lists import event_lists
 from flarefree.reports.figures import Palette, describe_figure, render_figure
 from flarefree.reports.formatting import NumberStyle, format_count
 from flarefree.reports.tables import PrintedTable, lay_out_table

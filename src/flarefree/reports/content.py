@@ -44,8 +44,9 @@ REPORT_TIMES_SCHEMA: dict[str, Any] = {
     "is_event": pl.Boolean,
     "component": pl.String,
     "origin": pl.String,
+    "event_index": pl.UInt32,  # row of the events; null if censored
 }
-"""Time to event as the report lists it for composites, one row a patient and endpoint."""
+"""Time to event as the report lists it, one row a patient and endpoint."""
 
 _WORDS = {
     "observations": ("test", "original_value", "original_unit"),
@@ -110,6 +111,9 @@ class ReportContent:
         By name (`ADTTE`): written under `adam/` in four formats.
     events, times : DataFrame
         As `REPORT_EVENTS_SCHEMA` and `REPORT_TIMES_SCHEMA` say.
+    populations : mapping of str to set of str
+        The subjects of each population, by its name in the protocol, where they are known: a list of
+        events then says who of it a table did not count.
     sources : tuple of Source
         The data files, with their digests.
     row_counts : mapping of str to int
@@ -128,6 +132,7 @@ class ReportContent:
     datasets: Mapping[str, DatasetLike] = field(default_factory=dict)
     events: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REPORT_EVENTS_SCHEMA))
     times: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REPORT_TIMES_SCHEMA))
+    populations: Mapping[str, frozenset[str]] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     row_counts: Mapping[str, int] = field(default_factory=dict)
     explanations: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -142,6 +147,7 @@ class ReportContent:
         *,
         events: pl.DataFrame | None = None,
         time_to_event: pl.DataFrame | None = None,
+        subjects: pl.DataFrame | None = None,
         findings: tuple[Finding, ...] = (),
         datasets: Mapping[str, DatasetLike] = MappingProxyType({}),
         explanations: Mapping[tuple[str, str], str] = MappingProxyType({}),
@@ -150,7 +156,8 @@ class ReportContent:
     ) -> ReportContent:
         """The content for a study's results.
 
-        `events` and `time_to_event` are those of `Derivation`; `findings` come after the study's own.
+        `events`, `time_to_event` and `subjects` are those of `Derivation`; `findings` come after the
+        study's own.
         With `masked`, no event tells its patient's arm.
         """
         arms = study["subjects"].select("subject", pl.lit(None, pl.String).alias("arm") if masked else "arm")
@@ -165,11 +172,22 @@ class ReportContent:
                 None if events is None else with_places(events, study), arms, REPORT_EVENTS_SCHEMA
             ),
             times=_in_schema(time_to_event, arms, REPORT_TIMES_SCHEMA),
+            populations={} if subjects is None else _members(subjects),
             sources=study.sources,
             row_counts={name: frame.height for name, frame in study.tables.items() if frame.height},
             explanations=explanations,
             notes=notes,
         )
+
+
+def _members(subjects: pl.DataFrame) -> dict[str, frozenset[str]]:
+    """Who is in each population: the columns `in_NAME`."""
+    flags = [column for column in subjects.columns if column.startswith("in_")]
+    return {
+        flag.removeprefix("in_"): frozenset(subjects.filter(pl.col(flag)).get_column("subject").to_list())
+        for flag in flags
+        if subjects.schema[flag] == pl.Boolean
+    }
 
 
 def _in_schema(frame: pl.DataFrame | None, arms: pl.DataFrame, schema: dict[str, Any]) -> pl.DataFrame:

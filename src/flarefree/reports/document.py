@@ -84,7 +84,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class EventLine:
-    """One patient's event with the rows it rests on."""
+    """One patient's event: the rows it rests on, or the component's event that has them."""
 
     anchor: str
     subject: str
@@ -94,9 +94,13 @@ class EventLine:
     origin: str
     component: str = ""
     component_href: str = ""
+    component_list: str = ""
+    """The list that shows the event's rows, where it is not this one."""
     places: tuple[str, ...] = ()
     explanation: str = ""
     reason: str = ""
+    outside: str = ""
+    """Populations of the tables that count from here, in which the patient is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,8 @@ class EventGroup:
     label: str
     lines: tuple[EventLine, ...]
     left_out: int = 0
+    counted: str = ""
+    """How many a table counts, where that is not all: `63 of them in the safety population`."""
 
 
 @dataclass(frozen=True, slots=True)
