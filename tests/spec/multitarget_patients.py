@@ -9,6 +9,7 @@ otherwise a patient enters in complete remission with proteinuria 0.3 g/day, alb
 from __future__ import annotations
 
 from endpoint_rules import Case
+
 from patients_on_paper import Patient
 
 SEDIMENT = {"red_cells": 2, "white_cells": 2, "red_cell_casts": False, "white_cell_casts": False}

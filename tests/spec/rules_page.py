@@ -1,8 +1,12 @@
 """Prints `docs/reference/endpoint-rules.md` from the cases: `python tests/spec/rules_page.py` writes it."""
 
+
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import alms_patients
 import multitarget_patients
