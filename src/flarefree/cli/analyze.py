@@ -25,10 +25,10 @@ _EXPLAINED_EVENTS = 400
 
 
 def analyze(
-    study: Annotated[Path, typer.Argument(help="Study folder, or one file.")],
+    study: Annotated[Path, typer.Argument(help="A study folder, its study.yaml, or one data file.")],
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "-p", help="A built-in protocol's name, or a protocol file."),
+        typer.Option("--protocol", "-p", help="A protocol's name or file; else what study.yaml names."),
     ] = None,
     out: Out = Path("flarefree-report"),
     masked: Annotated[
@@ -37,6 +37,12 @@ def analyze(
     as_json: Json = False,
 ) -> None:
     """Analyze a study and write its report.
+
+    Reads the study, derives its endpoints, runs every analysis of the
+    protocol, and writes report.html, report.pdf, results, figures, datasets
+    and a manifest into one folder. What the data do not allow keeps its place
+    in the report, with the reason. An earlier report in the folder is replaced
+    as a whole.
 
     Example: flarefree analyze my-study --protocol alms-maintenance --out report
     """
@@ -56,10 +62,11 @@ def demo(
 ) -> None:
     """Run the whole job on one virtual ALMS-sized trial.
 
-    Virtual patients are drawn, written as a study folder, read, judged by the protocol's sentences,
-    analyzed and reported, exactly as a real trial would be.
+    Virtual patients are drawn, written as a study folder, read, judged by the
+    protocol's sentences, analyzed and reported, exactly as a real trial would
+    be. Every page says that they are virtual.
 
-    Example: flarefree demo --out demo, then open demo/report.html
+    Example: flarefree demo --out demo --study trial
     """
     from flarefree.cli.demo_folder import virtual_study
 

@@ -39,7 +39,7 @@ def check_command(
     study: Annotated[Path, typer.Argument(help="A study folder, its study.yaml, or one data file.")],
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "-p", help="A protocol's name or file, if study.yaml names none."),
+        typer.Option("--protocol", "-p", help="A protocol's name or file; else what study.yaml names."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="A folder for findings.csv and findings.html.")
@@ -48,10 +48,10 @@ def check_command(
 ) -> None:
     """Report everything that is odd in a study's data: file, row, column, found, expected.
 
-    Ends with 0 if there is nothing to mend (notes only), 1 if there are findings, 2 if the study cannot
-    be read.
+    Ends with 0 if there is nothing to mend (notes only), 1 if there are
+    findings, 2 if the study cannot be read.
 
-    Example: `flarefree check trial --protocol alms-maintenance --out findings`
+    Example: flarefree check my-study --protocol alms-maintenance --out findings
     """
     from flarefree.readers.study_folder import read_study
 

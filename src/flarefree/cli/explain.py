@@ -12,19 +12,20 @@ __all__ = ["explain_command"]
 
 
 def explain_command(
-    study: Annotated[Path, typer.Argument(help="Study folder, or one file.")],
+    study: Annotated[Path, typer.Argument(help="A study folder, its study.yaml, or one data file.")],
     subject: Annotated[str, typer.Argument(help="The patient's study-wide identifier.")],
     endpoint: Annotated[str, typer.Argument(help="The endpoint's name in the protocol.")],
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "-p", help="A built-in protocol's name, or a protocol file."),
+        typer.Option("--protocol", "-p", help="A protocol's name or file; else what study.yaml names."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole tree as JSON, for a program.")] = False,
 ) -> None:
     """Say why a patient had an endpoint, or had not.
 
-    Prints the protocol's sentence as a tree of clauses, each with its value, its verdict and the rows of
-    the files it was read from; for an event that did not happen, what stood in the way at each visit.
+    Prints the protocol's sentence as a tree of clauses, each with its value,
+    its verdict and the rows of the files it was read from; for an event that
+    did not happen, what stood in the way at each visit.
 
     Example: flarefree explain my-study 017-004 proteinuric_flare
     """
