@@ -84,7 +84,7 @@ def test_findings_in_words_with_their_rows(folder: Path, command: Command) -> No
     assert "row 1, Ana: found 80.0 mg/dL (written 80 mg/dL); expected 0.1 to 25 mg/dL" in text
     assert "      and 3 more\n" in text
     assert text.index("unknown-unit") < text.index("out-of-range")  # errors before warnings
-    assert text.endswith("Found: 1 row with errors, 8 rows with warnings.\n")
+    assert text.endswith("Found: 1 error, 8 warnings.\n")
 
 
 def test_findings_for_programs_and_for_the_browser(folder: Path, command: Command) -> None:

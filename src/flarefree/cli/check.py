@@ -117,7 +117,8 @@ def _group_lines(group: list[Finding]) -> list[str]:
     first = group[0]
     count = sum(finding.count for finding in group)
     place = " in ".join(part for part in (first.column, first.file) if part)
-    lines = [f"  {first.code}: {first.message}", f"    {place or 'the study'}, {_rows(count)}"]
+    extent = f"{place}, {_rows(count)}" if place else "the study as a whole"
+    lines = [f"  {first.code}: {first.message}", f"    {extent}"]
     told = [line for finding in group[:_SHOWN] if (line := _finding_line(finding, is_alone=len(group) == 1))]
     lines += [f"      {line}" for line in told]
     if len(group) > _SHOWN:
@@ -143,16 +144,12 @@ def _rows(count: int) -> str:
 
 def _verdict(findings: Sequence[Finding]) -> str:
     """How many rows have errors and warnings, and of how many kinds the notes are."""
-    rows = {s: sum(f.count for f in findings if f.severity == s) for s in ("error", "warning")}
-    words = [f"{_rows(count)} with {severity}s" for severity, count in rows.items() if count]
+    counts = {s: sum(f.count for f in findings if f.severity == s) for s in ("error", "warning")}
     notes = len({(f.code, f.file, f.column) for f in findings if f.severity == "note"})
-    if notes:
-        words.append("1 note" if notes == 1 else f"{notes} notes")
-    return (
-        f"Found: {', '.join(words)}."
-        if any(rows.values())
-        else "Nothing to mend" + (f"; {words[0]}." if words else ".")
-    )
+    words = [f"{n:,} {word}{'' if n == 1 else 's'}" for word, n in {**counts, "note": notes}.items() if n]
+    if any(counts.values()):
+        return f"Found: {', '.join(words)}."
+    return f"Nothing to mend; {words[0]}." if words else "Nothing to mend."
 
 
 # Data ------------------------------------------------------------------------------------------------

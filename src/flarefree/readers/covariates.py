@@ -90,42 +90,43 @@ def with_covariates(
     """
     if expected.protocol is None:
         return subjects
+    missing: list[str] = []
     for name in covariate_names(expected):
         spec = expected.protocol.covariates[name]
         found = next(_candidates(subjects, providers, name, spec), None)
         if found is None:
             if not spec.default:  # deriving says that the default is taken
-                findings.add(_missing(name, spec))
+                missing.append(spec.column or name)
             kind = pl.Float64 if spec.type == "number" else pl.String
             subjects = subjects.with_columns(pl.lit(None, kind).alias(name))
             continue
         values = _read(found, spec, name, findings)
         joined = subjects.select("subject").join(values, on="subject", how="left", maintain_order="left")
         subjects = subjects.with_columns(joined["value"].alias(name))
+    if missing:
+        message = "no file holds these covariates of the protocol"
+        columns = "a column " if len(missing) == 1 else "columns "
+        findings.add(
+            Finding(
+                "missing-covariate",
+                Severity.WARNING,
+                message,
+                expected=columns + ", ".join(missing),
+            )
+        )
     return subjects
-
-
-def _missing(name: str, spec: Covariate) -> Finding:
-    column = spec.column or name
-    return Finding(
-        "missing-covariate",
-        Severity.WARNING,
-        f"no file holds the covariate {name}",
-        column=column,
-        expected=f"a column {column}",
-    )
 
 
 def _candidates(
     subjects: pl.DataFrame, providers: Sequence[Provider], name: str, spec: Covariate
 ) -> Iterator[pl.DataFrame]:
     wanted = spec.column or name
+    if wanted in SUBJECTS and subjects[wanted].null_count() < subjects.height:
+        yield subjects.select("subject", "source", "row", found=wanted)
     for provider in providers:
         rows = provider.column(wanted)
         if rows is not None:
             yield rows
-    if wanted in SUBJECTS:
-        yield subjects.select("subject", "source", "row", found=wanted)
 
 
 def _read(rows: pl.DataFrame, spec: Covariate, name: str, findings: Collector) -> pl.DataFrame:

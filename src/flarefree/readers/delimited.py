@@ -8,6 +8,7 @@ that never closes.  What the text means is decided by the column map, not here.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,15 @@ from flarefree.records.findings import Finding, Severity, list_findings
 __all__ = ["read_delimited"]
 
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
 _QUOTE, _NEWLINE, _RETURN = (ord(c) for c in '"\n\r')
+_LINE_FEED = b"\n"
 _TOO_RAGGED = 0.2  # more than this share of ragged rows, and it is the file that is wrong
 
 
@@ -98,7 +106,35 @@ def _decoded(content: bytes, encoding: str | None, where: str) -> tuple[bytes, t
                 notes = (_encoding_note(content, error.start, where),)
     if not text.strip():
         raise ReadError("this file holds no text", where=where, expected="a header line and rows")
+    _require_no_zero_bytes(text, where)
+    text = _with_line_feeds(text)
     return (text if text.endswith(b"\n") else text + b"\n"), notes
+
+
+def _require_no_zero_bytes(text: bytes, where: str) -> None:
+    """A zero byte would stay within a value unseen, and make another value of it."""
+    place = text.find(b"\x00")
+    if place < 0:
+        return
+    raise ReadError(
+        "this file holds a zero byte, which no text has",
+        where=f"{where} line {text.count(_LINE_FEED, 0, place) + 1}",
+        found=f"byte 0x00 at place {place}",
+        expected="a table as text (CSV)",
+        try_="export it again, or copy it again from where it came: it may be damaged",
+    )
+
+
+def _with_line_feeds(text: bytes) -> bytes:
+    """Carriage returns that alone end a line, as old spreadsheets on a Mac write them, as line feeds."""
+    if b"\r" not in text:
+        return text
+    data = np.frombuffer(text, dtype=np.uint8)
+    alone = (data == _RETURN) & (np.append(data[1:], 0) != _NEWLINE)
+    if not alone.any():
+        return text
+    alone &= ~np.logical_xor.accumulate(data == _QUOTE)  # within quotes it is part of the text
+    return np.where(alone, np.uint8(_NEWLINE), data).tobytes()
 
 
 def _decode(content: bytes, encoding: str, where: str) -> bytes:
@@ -196,6 +232,7 @@ class _Shape:
             within = np.logical_xor.accumulate(quotes)
             inner = bool((newline & within).any())
             _require_closed(text, within, newline, where)
+            _require_around_fields(data, within, quotes, delimiter | newline, where)
             newline &= ~within
             delimiter &= ~within
         ends = np.flatnonzero(newline) + 1
@@ -270,6 +307,34 @@ def _require_closed(
     )
 
 
+def _require_around_fields(
+    data: npt.NDArray[np.uint8],
+    within: npt.NDArray[np.bool_],
+    quotes: npt.NDArray[np.bool_],
+    between: npt.NDArray[np.bool_],
+    where: str,
+) -> None:
+    """A quotation mark opens at a field's beginning and closes at its end; a stray one would swallow rows.
+
+    `between` is true where a delimiter or a newline stands.
+    """
+    may_open = np.append(True, (between | quotes)[:-1])
+    may_close = np.append((between | quotes | (data == _RETURN))[1:], True)
+    stray = quotes & np.where(within, ~may_open, ~may_close)
+    if not stray.any():
+        return
+    place = int(np.flatnonzero(stray)[0])
+    line = int((data[:place] == _NEWLINE).sum()) + 1
+    start = data[:place].tobytes().rfind(_LINE_FEED) + 1
+    raise ReadError(
+        "a quotation mark stands within a text that is not in quotation marks, or follows one that is",
+        where=f"{where} line {line}",
+        found=_shortened(data[start : place + 20].tobytes().decode("utf-8", "replace").split("\n")[0][-60:]),
+        expected='quotation marks around the whole text, and those within it written twice: "5"" long"',
+        try_="export the file again with texts in quotation marks, or write the mark twice",
+    )
+
+
 def _runs(
     starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], good: npt.NDArray[np.bool_]
 ) -> list[tuple[int, int]]:
@@ -294,7 +359,7 @@ def _parsed(text: bytes, separator: str, where: str) -> pl.DataFrame:
         ) from None
     header = [str(name or "").strip() for name in frame.row(0)]
     names = [name or f"column_{place}" for place, name in enumerate(header, start=1)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise ReadError(
             "two columns have the same name",

@@ -111,7 +111,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "`column` of the covariate, or `columns` of the map.",
         ),
         "missing-covariate": _warning(
-            "No file holds a covariate that the protocol names.",
+            "No file holds some covariates that the protocol names.",
             "`column` of the covariate, or `columns` of the map.",
         ),
         "unknown-level": _warning(

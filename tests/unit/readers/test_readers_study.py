@@ -400,7 +400,8 @@ def test_covariates_from_supplements_and_characteristics(protocol: LoadedProtoco
 
 def test_a_covariate_that_no_file_holds_is_told(protocol: LoadedProtocol) -> None:
     study = from_frames({"dm": DM}, protocol)
-    assert [f.column for f in found(study, "missing-covariate")] == ["WEIGHTBL", "induction"]
+    (finding,) = found(study, "missing-covariate")
+    assert finding.expected == "columns WEIGHTBL, induction"
     assert study["subjects"]["induction"].null_count() == 3
 
 
