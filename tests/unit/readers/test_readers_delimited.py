@@ -171,3 +171,54 @@ def test_missing_and_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_header_without_rows_is_an_empty_table(tmp_path: Path) -> None:
     table = read_delimited(write(tmp_path, "a,b\n"))
     assert table.frame.columns == ["a", "b"] and table.frame.is_empty()
+
+
+def test_a_column_named_twice(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="two columns have the same name") as caught:
+        read_delimited(write(tmp_path, "id,value,value\n1,2,3\n"))
+    assert caught.value.found == "value"
+
+
+@pytest.mark.parametrize(
+    "content", ["id,value\r1,10\r2,20\r", "id,value\r\n1,10\r2,20\n", "id,value\n1,10\r2,20"]
+)
+def test_carriage_returns_alone_end_lines(tmp_path: Path, content: str) -> None:
+    """Old spreadsheets on a Mac wrote them so; the whole file would else be one header."""
+    table = read_delimited(write(tmp_path, content))
+    assert table.frame.columns == ["id", "value"]
+    assert table.frame.rows() == [("1", "10"), ("2", "20")]
+
+
+def test_a_carriage_return_within_quotes_is_text(tmp_path: Path) -> None:
+    assert read_delimited(write(tmp_path, 'id,term\n1,"two\rlines"\n')).frame["term"].to_list() == [
+        "two\rlines"
+    ]
+
+
+def test_utf_32_is_not_taken_for_utf_16(tmp_path: Path) -> None:
+    assert read_delimited(write(tmp_path, "id,name\n1,Müller\n".encode("utf-32"))).frame.rows() == [
+        ("1", "Müller")
+    ]
+
+
+def test_zero_bytes_far_into_a_file_are_found(tmp_path: Path) -> None:
+    """Beyond the first 64 KiB as well, where a value would else keep one unseen."""
+    content = b"id,value\n" + b"1,2\n" * 20_000 + b"2,3\x004\n"
+    with pytest.raises(ReadError, match="zero byte") as caught:
+        read_delimited(write(tmp_path, content))
+    assert caught.value.where == "labs.csv line 20002"
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ('1,5" nail,p\n2,x,q\n3,6" nail,r\n', 2),  # the row between would vanish within one long text
+        ('1,x,5"\n2,y,q\n3,6",r\n', 2),
+        ('1,x,p\n2,"y" z,q\n', 3),
+        ('1,x,p\n2, "y, z",q\n', 3),
+    ],
+)
+def test_stray_quotation_marks_are_an_error_and_swallow_no_row(tmp_path: Path, rows: str, line: int) -> None:
+    with pytest.raises(ReadError, match="a quotation mark stands within a text") as caught:
+        read_delimited(write(tmp_path, "id,term,other\n" + rows))
+    assert caught.value.where == f"labs.csv line {line}"
