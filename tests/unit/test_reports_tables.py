@@ -151,3 +151,10 @@ def test_labels_are_set_as_a_journal_sets_them(written, printed):
 def test_an_estimate_that_does_not_exist_is_no_open_limit():
     none = Cell("estimate_ci", {"estimate": None, "conf_low": 12.0, "conf_high": None})
     assert lay_out(one_row(none)).notes == ()
+
+
+def test_a_published_column_beside_ours_does_not_repeat_its_label():
+    ours, theirs = Column("MMF", "Mycophenolate"), Column("MMF_p", "Mycophenolate", published=True)
+    apart = Table("t", "T", (ours, Column("AZA", "Azathioprine"), theirs), ())
+    assert [c.repeats for c in lay_out(Table("t", "T", (ours, theirs), ())).columns] == [False, True]
+    assert [c.repeats for c in lay_out(apart).columns] == [False, False, False]

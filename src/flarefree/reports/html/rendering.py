@@ -34,6 +34,7 @@ class HtmlColumn:
     n: str
     published: bool
     align: str
+    repeats: bool
     before: float
     after: float
 
@@ -80,7 +81,9 @@ def columns_of(table: PrintedTable) -> list[HtmlColumn]:
         cells = [row.cells[i] for row in table.rows if not row.spans and row.cells[i].is_number]
         before = max((_room(cell.before) for cell in cells), default=0.0)
         after = max((_room(cell.after) for cell in cells), default=0.0)
-        columns.append(HtmlColumn(column.label, column.n, column.published, column.align, before, after))
+        columns.append(
+            HtmlColumn(column.label, column.n, column.published, column.align, column.repeats, before, after)
+        )
     return columns
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flarefree.reports.figures.type_widths import tabular_width, text_width
-from flarefree.reports.tables.layout import PrintedTable
+from flarefree.reports.tables.layout import PrintedColumn, PrintedTable
 
 __all__ = ["ColumnOnPaper", "TableOnPaper", "fit_table"]
 
@@ -71,9 +71,13 @@ def _columns(table: PrintedTable, size: float) -> tuple[ColumnOnPaper, ...]:
         after += MARK_ROOM if any(cell.mark for cell in numbers) else 0.0
         words = [cell for cell in cells if not (cell.is_number and column.align == "decimal")]
         texts = max((min(tabular_width(cell.text, size), WIDEST_TEXT) for cell in words), default=0.0)
-        width = max(before + after, texts, _heading_width(column.label, column.n, size)) + 2 * INSET + 1
+        width = max(before + after, texts, _heading_width(_heading(column), column.n, size)) + 2 * INSET + 1
         fitted.append(ColumnOnPaper(round(width, 2), round(before + 0.3, 2), round(after + 0.3, 2)))
     return tuple(fitted)
+
+
+def _heading(column: PrintedColumn) -> str:
+    return "as published" if column.repeats else column.label
 
 
 def _heading_width(label: str, n: str, size: float) -> float:

@@ -52,6 +52,8 @@ class PrintedColumn:
     published: bool = False
     align: str = "center"
     """`decimal`, `center` or `left`."""
+    repeats: bool = False
+    """Published, right of our column of the same label, which need not be said twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,9 @@ def lay_out_table(
         mark=title_mark,
         stub=typeset(table.stub),
         columns=tuple(
-            _lay_out_column(column, [row.cells[i] for row in rows if not row.spans])
+            _lay_out_column(
+                column, table.columns[i - 1] if i else None, [row.cells[i] for row in rows if not row.spans]
+            )
             for i, column in enumerate(table.columns)
         ),
         groups=_grouped(rows),
@@ -161,7 +165,7 @@ def _lay_out_cell(
     )
 
 
-def _lay_out_column(column: Column, cells: list[PrintedCell]) -> PrintedColumn:
+def _lay_out_column(column: Column, before: Column | None, cells: list[PrintedCell]) -> PrintedColumn:
     texts = [cell for cell in cells if cell.text and cell.text != ABSENT]
     numbers = sum(cell.is_number for cell in texts)
     if numbers and numbers * 2 >= len(texts):
@@ -169,7 +173,8 @@ def _lay_out_column(column: Column, cells: list[PrintedCell]) -> PrintedColumn:
     else:
         align = "left" if any(len(cell.text) > LONGEST_CENTERED_TEXT for cell in texts) else "center"
     n = "" if column.n is None else f"(N={column.n})"
-    return PrintedColumn(typeset(column.label), n, column.published, align)
+    repeats = column.published and before is not None and before.label == column.label
+    return PrintedColumn(typeset(column.label), n, column.published, align, repeats)
 
 
 def _grouped(rows: list[PrintedRow]) -> tuple[tuple[PrintedRow, ...], ...]:
