@@ -66,7 +66,7 @@ def with_labs(folder: Path, *lines: str) -> Path:
 def test_nothing_to_mend(folder: Path, command: Command) -> None:
     code, text, errors = command(folder)
     assert (code, errors) == (0, "")
-    assert "protocol checked-trial" in text
+    assert "protocol trial.yaml" in text
     assert text.endswith("Nothing to mend.\n")
 
 

@@ -95,7 +95,7 @@ def _what_was_read(study: Study) -> list[str]:
     rows = [
         f"{name.replace('_', ' ')} {frame.height:,}" for name, frame in study.tables.items() if frame.height
     ]
-    protocol = f", protocol {study.protocol}" if study.protocol else ", no protocol"
+    protocol = f", protocol {Path(study.protocol).name}" if study.protocol else ", no protocol"
     return [f"{study.name}{label}{protocol}", f"{len(study.sources)} files: {', '.join(rows)}"]
 
 
@@ -161,7 +161,7 @@ def _as_json(study: Study) -> str:
     counts = {s: sum(f.count for f in study.findings if f.severity == s) for s in _HEADINGS}
     content = {
         "study": study.name,
-        "protocol": study.protocol,
+        "protocol": Path(study.protocol).name,
         "is_virtual": study.is_virtual,
         "rows": {name: frame.height for name, frame in study.tables.items()},
         "sources": [
@@ -210,6 +210,7 @@ def render_findings_page(study: Study) -> str:
     ]
     return environment.from_string(page).render(
         study=study,
+        protocol=Path(study.protocol).name,
         verdict=_verdict(study.findings),
         sections=[(heading, here) for heading, here in sections if here],
     )

@@ -20,8 +20,8 @@ __all__ = ["Expectations", "fold", "protocol_of"]
 
 def protocol_of(
     given: LoadedProtocol | Protocol | str | Path | None, folder: Path | None = None
-) -> Protocol | None:
-    """The protocol itself, from whatever names it.
+) -> tuple[Protocol | None, str]:
+    """The protocol itself, from whatever names it, and the name or path that it can be loaded by again.
 
     Parameters
     ----------
@@ -30,17 +30,20 @@ def protocol_of(
     folder : path, optional
         The study folder, which a path in `study.yaml` is relative to.
     """
-    if given is None or given == "":
-        return None
-    if isinstance(given, (str, Path)):
-        from flarefree.protocol.loading import load_protocol
+    from flarefree.protocol.loaded import LoadedProtocol
+    from flarefree.protocol.loading import builtin_protocols, load_protocol
+    from flarefree.protocol.schema import Protocol
 
+    if given is None or given == "":
+        return None, ""
+    if isinstance(given, (str, Path)):
         beside = folder / given if folder is not None else Path(given)
-        return load_protocol(beside if beside.is_file() else given).spec
-    if hasattr(given, "spec"):
-        return given.spec
-    if hasattr(given, "measures"):
-        return given
+        reference = str(beside) if beside.is_file() else str(given)
+        return load_protocol(reference).spec, reference
+    if isinstance(given, LoadedProtocol):
+        return given.spec, given.spec.name if given.spec.name in builtin_protocols() else given.path
+    if isinstance(given, Protocol):
+        return given, given.name
     raise ProtocolError(
         "this is no protocol", found=type(given).__name__, expected="a name, a path, or a loaded one"
     )

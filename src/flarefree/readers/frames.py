@@ -54,12 +54,10 @@ def from_frames(
     StudyError
         A frame is no dataset that flarefree knows, or lacks what it cannot do without.
     """
-    spec = protocol_of(protocol)
+    spec, reference = protocol_of(protocol)
     expected = Expectations.of(spec)
     readings = [_reading(key, _polars(frame, key), expected) for key, frame in frames.items()]
-    return assemble(
-        readings, expected, name=name, protocol=spec.name if spec is not None else "", is_virtual=is_virtual
-    )
+    return assemble(readings, expected, name=name, protocol=reference, is_virtual=is_virtual)
 
 
 def _polars(frame: Any, key: str) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flarefree.errors import FlarefreeError, ProtocolError, ReadError, StudyError
+from flarefree.errors import ProtocolError, ReadError, StudyError
 from flarefree.readers.assembling import Reading, assemble
 from flarefree.readers.covariates import covariate_names
 from flarefree.readers.expectations import Expectations, protocol_of
@@ -63,8 +63,11 @@ def read_study(path: Path | str, protocol: LoadedProtocol | Protocol | str | Pat
         raise ReadError("there is no such file or folder", where=str(path), expected="a folder of data files")
     folder, file = (path, None) if path.is_dir() else (path.parent, path)
     described = _study_yaml(folder) if file is None or file.name in _STUDY_FILES else None
-    said = _said(described, protocol, folder)
-    spec = protocol_of(protocol, folder) if protocol is not None else _protocol_said(said, described, folder)
+    said = read_study_yaml(described) if described is not None else StudyFile()
+    if protocol is not None:
+        spec, reference = protocol_of(protocol, folder)
+    else:
+        spec, reference = _protocol_said(said, described, folder)
     expected = Expectations.of(spec)
     if described is not None:  # again, now that the covariates' names are known
         said = read_study_yaml(described, covariate_names(expected))
@@ -81,7 +84,7 @@ def read_study(path: Path | str, protocol: LoadedProtocol | Protocol | str | Pat
         readings,
         expected,
         name=name,
-        protocol=spec.name if spec is not None else said.protocol,
+        protocol=reference,
         is_virtual=said.is_virtual,
         notes=[*notes, *_several_studies(readings)],
     )
@@ -91,24 +94,8 @@ def _study_yaml(folder: Path) -> Path | None:
     return next((folder / name for name in _STUDY_FILES if (folder / name).is_file()), None)
 
 
-def _said(described: Path | None, protocol: object, folder: Path) -> StudyFile:
-    """What `study.yaml` says, as far as it can be read before the protocol is known."""
-    if described is None:
-        return StudyFile()
-    from flarefree.protocol.yaml_source import read_yaml
-
-    if protocol is None:
-        text = described.read_text(encoding="utf-8", errors="replace")
-        try:
-            values = read_yaml(text, described.name).values
-        except FlarefreeError:  # read_study_yaml says what is wrong
-            return read_study_yaml(described)
-        return StudyFile(protocol=str(values.get("protocol") or ""))
-    return StudyFile()
-
-
-def _protocol_said(said: StudyFile, described: Path | None, folder: Path) -> Protocol | None:
-    """The protocol that `study.yaml` names."""
+def _protocol_said(said: StudyFile, described: Path | None, folder: Path) -> tuple[Protocol | None, str]:
+    """The protocol that `study.yaml` names, and what it is found by."""
     try:
         return protocol_of(said.protocol, folder)
     except ProtocolError as error:

@@ -61,15 +61,16 @@ class StudyFile:
     files: tuple[FileEntry, ...] | None = None
 
 
-def read_study_yaml(path: Path, covariates: Iterable[str] = ()) -> StudyFile:
+def read_study_yaml(path: Path, covariates: Iterable[str] | None = None) -> StudyFile:
     """Read a `study.yaml`.
 
     Parameters
     ----------
     path : path
         The file; its folder is the study folder.
-    covariates : iterable of str
-        The protocol's covariates, which a subjects' map may name beside our columns.
+    covariates : iterable of str, optional
+        The protocol's covariates, which a subjects' map may name beside our columns; while the protocol
+        is not known, it may name anything.
 
     Raises
     ------
@@ -92,13 +93,13 @@ def read_study_yaml(path: Path, covariates: Iterable[str] = ()) -> StudyFile:
         raise ReadError("this file is not written in UTF-8", where=path.name) from None
     except OSError as error:
         raise ReadError("this file cannot be read", where=path.name, found=str(error)) from None
-    return _Reading(source, path.parent, tuple(covariates)).study()
+    return _Reading(source, path.parent, None if covariates is None else tuple(covariates)).study()
 
 
 class _Reading:
     """A `study.yaml` on its way to a `StudyFile`."""
 
-    def __init__(self, source: YamlSource, folder: Path, covariates: tuple[str, ...]) -> None:
+    def __init__(self, source: YamlSource, folder: Path, covariates: tuple[str, ...] | None) -> None:
         self._source, self._folder, self._covariates = source, folder, covariates
         self._defaults: dict[str, Any] = {}
 
@@ -203,7 +204,9 @@ class _Reading:
     # Checks ------------------------------------------------------------------------------------------
 
     def _names(self, names: Iterable[str], path: str, table: str) -> None:
-        known = (*known_names(table), *(self._covariates if table == "subjects" else ()))
+        if table == "subjects" and self._covariates is None:
+            return
+        known = (*known_names(table), *((self._covariates or ()) if table == "subjects" else ()))
         for name in names:
             if name not in known:
                 raise self._error(

@@ -12,6 +12,7 @@ import pytest
 
 from flarefree.errors import FlarefreeError, ReadError, StudyError
 from flarefree.protocol.loaded import LoadedProtocol
+from flarefree.protocol.loading import load_protocol
 from flarefree.readers import from_frames, read_study, write_dataset_json, write_xport
 from flarefree.records.findings import Finding
 from flarefree.records.study import Study
@@ -31,7 +32,8 @@ def found(study: Study, code: str) -> list[Finding]:
 def test_subjects_of_a_plain_table(study_folder: Make) -> None:
     study = read_study(study_folder(LAB))
     subjects = study["subjects"]
-    assert (study.name, study.protocol, study.is_virtual) == ("readers", "reading-trial", False)
+    assert (study.name, study.is_virtual) == ("readers", False)
+    assert load_protocol(study.protocol).spec.name == "reading-trial"
     assert subjects["arm"].to_list() == ["MMF", "AZA", "MMF", "AZA", "MMF", "AZA"]
     assert subjects["arm_written"].to_list()[0] == "ARM A"
     assert subjects["sex"].unique().to_list() == ["F"]
@@ -191,7 +193,9 @@ def test_a_protocol_given_goes_before_that_of_study_yaml(
     described.write_text(
         described.read_text().replace("protocol: reading-trial.yaml", "protocol: no-such-trial")
     )
-    assert read_study(folder, protocol).protocol == "reading-trial"
+    assert read_study(folder, protocol).protocol == "reading-trial.yaml"
+    beside = str(folder / "reading-trial.yaml")
+    assert read_study(folder, beside).protocol == beside
     assert read_study(described, protocol.spec)["observations"]["measure"].to_list() == ["creatinine"]
 
 
