@@ -23,10 +23,10 @@ __all__ = ["exact_p", "simulated_p"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_MOST_PARTIAL_TABLES = 3_000_000
+_MOST_PARTIAL_TABLES = 4_000_000
 _MOST_WAYS = 300_000
-_MOST_STEPS = 200_000_000  # some ten seconds
-_WAY_COST = 4  # laying out a way costs as much as adding it to so many partial tables
+_MOST_STEPS = 1_000_000_000  # some ten seconds; a step adds one way to one partial table
+_WAY_COST, _MERGE_COST = 8, 15  # in steps: laying out a way, sorting a partial table
 _CHUNK = 500_000
 _GRAIN = 1e9  # log probabilities that agree to 1e-9 belong to tables of one probability
 
@@ -38,7 +38,7 @@ def exact_p(table: Ints) -> float:
         return 1.0
     if counts.shape[0] > counts.shape[1]:
         counts = counts.T
-    columns = np.sort(counts.sum(axis=0))[::-1]
+    columns = np.sort(counts.sum(axis=0))
     return _Network(counts.sum(axis=1), columns, _log_probability(counts)).p_value()
 
 
@@ -65,7 +65,7 @@ class _Network:
         self.past: list[Floats] = [np.zeros(1)]
         self.multiplicity: list[Floats] = [np.ones(1)]
         self.p = 0.0
-        self.steps = 0
+        self.budget = _Budget()
 
     def p_value(self) -> float:
         for stage in range(len(self.columns) - 2):
@@ -93,11 +93,10 @@ class _Network:
     def _advance(self, stage: int) -> None:
         """Fill one column in every way; settle or keep what comes of it."""
         rest = self.columns[stage + 1 :]
-        kept = _Partial(self.radix)
+        kept = _Partial(self.radix, self.budget)
         for node, past, many in zip(self.nodes, self.past, self.multiplicity, strict=True):
             ways = _ways_to_fill(node, int(self.columns[stage]))
-            self.steps += (past.size + _WAY_COST) * len(ways)
-            _require_feasible(self.steps, _MOST_STEPS)
+            self.budget.spend((past.size + _WAY_COST) * len(ways))
             after = -np.sort(-(node - ways), axis=1)
             gain = -self.lf[ways].sum(axis=1)
             key = after @ self.radix
@@ -114,6 +113,7 @@ class _Network:
     def _last_two_columns(self, node: Ints, past: Floats, many: Floats) -> float:
         """With two columns left, one way to fill the first is one table: sort them, and look up each past."""
         ways = _ways_to_fill(node, int(self.columns[-2]))
+        self.budget.spend(_WAY_COST * len(ways))
         log_rest = np.sort(-(self.lf[ways] + self.lf[node - ways]).sum(axis=1))
         below = np.concatenate([[0.0], np.cumsum(np.exp(log_rest - log_rest[-1]))])
         place = np.searchsorted(log_rest, self.threshold - past, side="right")
@@ -128,7 +128,8 @@ def _chunks(rows: int, width: int) -> Iterator[slice]:
 
 def _ways_to_fill(node: Ints, total: int) -> Ints:
     """All ways (ways, rows) to put `total` into the rows, none getting more than it has left."""
-    _require_feasible(_number_of_ways(node, total), _MOST_WAYS)
+    if math.prod(min(room, total) + 1 for room in node[:-1].tolist()) > _MOST_WAYS:
+        _require_feasible(_number_of_ways(node, total), _MOST_WAYS)
     ways = np.zeros((1, 0), dtype=np.int64)
     left = np.array([total])
     behind = int(node.sum())
@@ -163,11 +164,23 @@ def _radix(rows: Ints) -> Ints:
     return base ** np.arange(len(rows) - 1, -1, -1, dtype=np.int64)
 
 
+class _Budget:
+    """How much has been computed: a table that is too large must say so in seconds."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def spend(self, steps: int) -> None:
+        self.steps += steps
+        _require_feasible(self.steps, _MOST_STEPS)
+
+
 class _Partial:
     """Partial tables; those with the same node and the same probability are one, with their number."""
 
-    def __init__(self, radix: Ints) -> None:
+    def __init__(self, radix: Ints, budget: _Budget) -> None:
         self.radix = radix
+        self.budget = budget
         self.parts: list[tuple[Ints, Floats, Floats]] = []
         self.size = 0
         self.merge_at = _CHUNK
@@ -182,6 +195,7 @@ class _Partial:
     def _merge(self) -> None:
         if not self.size:
             return
+        self.budget.spend(_MERGE_COST * self.size)
         key, past, many = (np.concatenate(column) for column in zip(*self.parts, strict=True))
         grain = np.rint(past * _GRAIN).astype(np.int64)
         order = np.lexsort((grain, key))
@@ -211,7 +225,7 @@ def _require_feasible(size: float, most: int) -> None:
         raise StatsError(
             "the table is too large to enumerate",
             where="table",
-            found=f"more than {most} partial tables to look at",
+            found=f"more than {most:,} partial tables to look at".replace(",", " "),
             try_="simulate=100000 for a p-value from random tables, or chi_square(table)",
         )
 
