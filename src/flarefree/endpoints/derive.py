@@ -17,7 +17,7 @@ from flarefree.endpoints.facts import PatientSentences
 from flarefree.endpoints.follow_up import derive_follow_up, is_allocated
 from flarefree.endpoints.panel import Panel, build_panel
 from flarefree.endpoints.record_sentences import RecordReader
-from flarefree.endpoints.standing import derive_events
+from flarefree.endpoints.standing import EndpointEvents, derive_events
 from flarefree.errors import StudyError
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.records.findings import Finding, Severity
@@ -25,7 +25,7 @@ from flarefree.records.findings import Finding, Severity
 if TYPE_CHECKING:
     from flarefree.records.study import Study
 
-__all__ = ["derive", "evaluator_of", "record_reader"]
+__all__ = ["derive", "evaluator_of", "events_again", "record_reader"]
 
 
 def derive(study: Study, protocol: LoadedProtocol | str | None = None) -> Derivation:
@@ -87,22 +87,20 @@ def derive(study: Study, protocol: LoadedProtocol | str | None = None) -> Deriva
 
 
 def evaluator_of(derivation: Derivation) -> Evaluator:
-    """An evaluator on a derivation's panel, which knows the first days of its events.
+    """An evaluator on a derivation's panel, which knows its events.
 
-    For sentences beside the endpoints' own: tables of a state at a visit, a designer's question.
+    For sentences beside the endpoints' own: a designer's question, an explanation.
     """
     evaluator = Evaluator(derivation.panel, Context.of(derivation.protocol))
-    index = {subject: i for i, subject in enumerate(derivation.panel.subjects.tolist())}
-    seen = derivation.time_to_event.filter("is_event")
-    for name, spec in derivation.protocol.spec.endpoints.items():
-        if spec.kind in ("event", "composite"):
-            days = np.full(derivation.panel.n_subjects, np.int32(-(2**31)), dtype=np.int32)
-            for subject, day in (
-                seen.filter(pl.col("endpoint") == name).select("subject", "stop_day").iter_rows()
-            ):
-                days[index[subject]] = day
-            evaluator.begun[name] = days
+    events_again(derivation, evaluator)
     return evaluator
+
+
+def events_again(derivation: Derivation, evaluator: Evaluator) -> EndpointEvents:
+    """The events of a derivation as arrays, found again on an evaluator of its panel."""
+    in_trial = derivation.subjects.with_columns(is_in_trial=is_allocated().fill_null(False))
+    decisions = derivation.study["decisions"]
+    return derive_events(derivation.protocol, evaluator, record_reader(derivation), in_trial, decisions)
 
 
 def record_reader(derivation: Derivation) -> RecordReader:

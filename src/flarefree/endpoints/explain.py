@@ -14,14 +14,12 @@ import polars as pl
 from flarefree.endpoints.clauses import ClauseBuilder
 from flarefree.endpoints.context import Context
 from flarefree.endpoints.derivation import Derivation
-from flarefree.endpoints.derive import record_reader
+from flarefree.endpoints.derive import events_again
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.events import split_sentence
 from flarefree.endpoints.explain_text import render_text
 from flarefree.endpoints.explanation import Clause, EventLine, Explanation, Reading, SourceRow
-from flarefree.endpoints.follow_up import is_allocated
 from flarefree.endpoints.source_rows import SourceRows
-from flarefree.endpoints.standing import EndpointEvents, derive_events
 from flarefree.errors import ProtocolError, StudyError
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.language.nodes import Node
@@ -75,16 +73,11 @@ class Explainer:
         self._rows = SourceRows(derivation.study, self._spec, derivation.panel)
         self._clauses = ClauseBuilder(self._evaluator, self._spec, self._rows)
         self._index = {subject: i for i, subject in enumerate(derivation.panel.subjects.tolist())}
-        self._found = self._derive()
+        self._found = events_again(derivation, self._evaluator)
         self._events = _by_subject(derivation.events)
         self._times = _by_subject(derivation.time_to_event)
         kinds = self._spec.endpoints.items()
         self._dated = frozenset(name for name, e in kinds if e.kind in ("event", "composite"))
-
-    def _derive(self) -> EndpointEvents:
-        d = self.derivation
-        in_trial = d.subjects.with_columns(is_in_trial=is_allocated().fill_null(False))
-        return derive_events(d.protocol, self._evaluator, record_reader(d), in_trial, d.study["decisions"])
 
     def explain(self, subject: str, endpoint: str) -> Explanation:
         """See `flarefree.endpoints.explain.explain`."""
