@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from flarefree.errors import FlarefreeError
 
 __all__ = ["COMMANDS", "HELP", "run"]
+
+_TRACE = "FLAREFREE_TRACEBACK"  # environment variable: show the whole trace of an unforeseen error
+_LONGEST = 300
 
 # Name of the command -> (module, attribute, one line for --help).  `--help` must answer at once, so
 # the modules, and what they import, wait until their command is called.
@@ -62,7 +68,28 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get(_TRACE):
+            raise
+        _complain(_unexpected(error))
+        sys.exit(2)  # 1 would say that there are findings
     sys.exit(0)
+
+
+def _unexpected(error: Exception) -> str:
+    """An error that nobody foresaw, in the four parts of those that were."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "flarefree" in Path(f.filename).parts]
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    if len(said) > _LONGEST:
+        said = said[: _LONGEST - 3] + "..."
+    if isinstance(error, OSError):  # a file or disk of the user's, most likely
+        what, where = "a file cannot be read or written", str(error.filename or "")
+        found, try_ = error.strerror or said, ""
+    else:
+        what = "flarefree met something that it does not expect, and cannot go on"
+        where = f"{Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+        found, try_ = said, f"set {_TRACE}=1 to see where; it is an error of flarefree: please report it"
+    return f"{type(error).__name__}: {FlarefreeError(what, where=where[:_LONGEST], found=found, try_=try_)}"
 
 
 def help_text() -> str:
