@@ -107,6 +107,7 @@ def _content(analysis: Analysis) -> ReportContent:
         analysis.results,
         events=d.events,
         time_to_event=d.time_to_event,
+        subjects=d.subjects,
         findings=d.findings,
         datasets={name: Dataset(s.frame, s.labels, s.title) for name, s in analysis.datasets.items()},
         explanations=_explanations(analysis),
