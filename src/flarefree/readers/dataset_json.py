@@ -357,18 +357,20 @@ def _column(
 
 
 def _json_rows(frame: pl.DataFrame) -> list[list[Any]]:
-    text = [name for name, kind in frame.schema.items() if kind == pl.String]
-    filled = frame.with_columns(pl.col(text).fill_null("")) if text else frame
-    return [[_plain(value) for value in row] for row in filled.iter_rows()]
+    columns = [_json_values(column) for column in frame.iter_columns()]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _plain(value: Any) -> Any:
-    """Dates as ISO 8601; a whole number as SAS prints it, without decimals."""
-    if isinstance(value, (date, datetime, time)):
-        return value.isoformat()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
+def _json_values(column: pl.Series) -> list[Any]:
+    """A column's values as JSON has them: dates in ISO 8601, whole numbers without decimals."""
+    values = column.to_list()
+    if column.dtype == pl.String:
+        return ["" if value is None else value for value in values]
+    if column.dtype.is_float():
+        return [int(v) if v is not None and v.is_integer() and abs(v) < 2**53 else v for v in values]
+    if column.dtype.is_temporal():
+        return [None if value is None else value.isoformat() for value in values]
+    return values
 
 
 def _packed(suffix: str, meta: dict[str, Any], rows: list[list[Any]]) -> bytes:

@@ -67,16 +67,12 @@ def _from_text(text: pl.Series, form: str | None) -> Dates:
     if not left.any():
         return Dates(whole, text, left, left)
     rest = text.filter(left)
-    earliest = _partial(rest) if form is None else _whole(rest, None)
-    if form is not None:
-        earliest = earliest.fill_null(_partial(rest))
     positions = left.arg_true()
-    date = whole.scatter(positions, earliest)
-    is_partial = left & date.is_not_null()
-    if form is None:
-        other = _other_forms(rest)
-        is_partial = is_partial.scatter(positions, earliest.is_not_null() & other.is_null())
-        date = date.scatter(positions, other.fill_null(earliest))
+    in_full = _other_forms(rest) if form is None else _whole(rest, None)
+    partial = _partial(rest).zip_with(in_full.is_null(), pl.Series([None], dtype=pl.Date))
+    date = whole.scatter(positions, in_full.fill_null(partial))
+    never = pl.repeat(False, len(text), dtype=pl.Boolean, eager=True)
+    is_partial = never.scatter(positions, partial.is_not_null())
     return Dates(date, text, is_partial, text.is_not_null() & date.is_null())
 
 

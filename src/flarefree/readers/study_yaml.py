@@ -6,6 +6,7 @@ Stops at the first thing that is wrong, with its line.  How the file is written 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +27,8 @@ _FILE_KEYS = (
     "file", "table", "columns", "measures", "values", "constants", "units", "missing", "dates", "decimal",
     "delimiter", "encoding", "note",
 )  # fmt: skip
+
+_A_DELIMITER = 'delimiter: ";", or another single character; "\\t" is the tab'
 
 _REQUIRED = {
     "observations": ("subject", "test", "value"),
@@ -138,7 +141,12 @@ class _Reading:
                 found=str(item["file"]),
                 try_=_near(str(item["file"]), names),
             )
-        return FileEntry(file, self._map(item, path), item.get("delimiter"), item.get("encoding"))
+        return FileEntry(
+            file,
+            self._map(item, path),
+            self._delimiter(item, path),
+            self._word(item, "encoding", path, "encoding: utf-8, latin-1 ..."),
+        )
 
     def _map(self, item: Mapping[str, Any], path: str) -> ColumnMap | None:
         if "table" not in item:
@@ -156,6 +164,7 @@ class _Reading:
         self._names(constants, f"{path}.constants", table)
         required = _REQUIRED.get(table, ("subject",)) if not wide else ("subject",)
         settings = {**self._defaults, **item}
+        self._date_format(item, f"{path}.dates" if "dates" in item else "dates", settings)
         return ColumnMap(
             table,
             {inside_name(table, ours): (theirs,) for ours, theirs in columns.items()},
@@ -165,8 +174,8 @@ class _Reading:
             constants={inside_name(table, ours): text for ours, text in constants.items()},
             units=self._texts(item, "units", path),
             missing=frozenset(str(code) for code in _as_list(settings.get("missing", ()))),
-            date_format=settings.get("dates"),
-            decimal=str(settings.get("decimal", ".")),
+            date_format=self._word(settings, "dates", path, 'dates: "%d/%m/%Y"'),
+            decimal=self._decimal(settings, path),
         )
 
     def _columns(self, item: Mapping[str, Any], path: str, table: str) -> dict[str, str]:
@@ -238,6 +247,19 @@ class _Reading:
             )
         return value
 
+    def _date_format(self, item: Mapping[str, Any], path: str, settings: Mapping[str, Any]) -> None:
+        form = settings.get("dates")
+        if form is None:
+            return
+        parts = set(re.findall(r"%(.)", str(form)))
+        if not parts or not parts <= set("dmyYbBHMSjeT"):
+            raise self._error(
+                path,
+                "this is no format of dates",
+                found=str(form),
+                expected="such as %d/%m/%Y (day, month, year)",
+            )
+
     def _mapping(self, item: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
         value = item.get(key, {})
         if not isinstance(value, dict):
@@ -254,6 +276,28 @@ class _Reading:
         if isinstance(value, (dict, list)):
             raise self._error(f"{path}.{key}".lstrip("."), "this is no text", found=str(value))
         return "" if value is None else str(value)
+
+    def _word(self, item: Mapping[str, Any], key: str, path: str, expected: str) -> str | None:
+        value = item.get(key)
+        if value is None or (isinstance(value, str) and value):
+            return value
+        raise self._error(f"{path}.{key}", f"{key} is a text", found=str(value), expected=expected)
+
+    def _delimiter(self, item: Mapping[str, Any], path: str) -> str | None:
+        delimiter = self._word(item, "delimiter", path, _A_DELIMITER)
+        if delimiter is None or (len(delimiter) == 1 and delimiter.isascii() and delimiter not in '"\r\n'):
+            return delimiter
+        raise self._error(
+            f"{path}.delimiter", "a delimiter is one character", found=repr(delimiter), expected=_A_DELIMITER
+        )
+
+    def _decimal(self, settings: Mapping[str, Any], path: str) -> str:
+        decimal = settings.get("decimal", ".")
+        if decimal in (".", ","):
+            return str(decimal)
+        raise self._error(
+            f"{path}.decimal", "this is no decimal sign", found=str(decimal), expected='decimal: "." or ","'
+        )
 
     def _flag(self, item: Mapping[str, Any], key: str) -> bool:
         value = item.get(key, False)

@@ -59,8 +59,7 @@ def read_numbers(text: pl.Series, *, decimal: str = ".") -> pl.DataFrame:
     trimmed = text.str.strip_chars()
     if decimal == ",":
         trimmed = trimmed.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
-    number = trimmed.cast(pl.Float64, strict=False)
-    number = number.zip_with(number.is_finite().fill_null(True), pl.Series([None], dtype=pl.Float64))
+    number = _float(trimmed)
     form = pl.Series("form", ["plain"]).new_from_index(0, len(text))
     form = form.zip_with(number.is_not_null(), pl.Series([None], dtype=pl.String))
     unit = pl.Series("unit", [None], dtype=pl.String).new_from_index(0, len(text))
@@ -98,7 +97,9 @@ _SIGNS = {"<": "below", ">": "above"}
 
 
 def _float(text: pl.Series) -> pl.Series:
-    return text.cast(pl.Float64, strict=False)
+    """Finite numbers: `inf`, `nan` and 1e400 are none that a laboratory would mean."""
+    number = text.cast(pl.Float64, strict=False)
+    return number.zip_with(number.is_finite().fill_null(True), pl.Series([None], dtype=pl.Float64))
 
 
 def beyond_limits(values: pl.Series, form: pl.Series) -> pl.Series:

@@ -83,6 +83,7 @@ def check_events(tables: Mapping[str, pl.DataFrame], findings: Collector) -> Non
             _check_ends(table, findings)
         start = "start_date" if name in _EVENT_TABLES else _DATED.get(name)
         if start is not None:
+            _check_far(table, start, findings)
             _check_lifetime(name, table, start, subjects, findings)
     _check_before_treatment(tables["adverse_events"], subjects, findings)
 
@@ -343,43 +344,50 @@ def _is_whole(text: str) -> pl.Expr:
     return (pl.col(text).str.len_chars() >= 8).fill_null(True)
 
 
+_FAR = 36525  # days; a hundred years from day 1 is a slip of the pen, 3014 for 2014
+
+
+def _check_far(table: pl.DataFrame, start: str, findings: Collector) -> None:
+    day = f"{start.removesuffix('date')}day"
+    findings.list_rows(
+        table.filter(pl.col(day).abs() > _FAR),
+        "far-date",
+        Severity.WARNING,
+        "dated more than a hundred years from day 1",
+        column=start,
+        found=pl.col(start).cast(pl.String),
+    )
+
+
 def _check_lifetime(
     name: str, table: pl.DataFrame, start: str, subjects: pl.DataFrame, findings: Collector
 ) -> None:
-    limits = subjects.filter(
-        pl.any_horizontal(pl.col(c).is_not_null() for c in ("birth_date", "consent_date", "death_date"))
-    )
-    if limits.is_empty() or table[start].null_count() == table.height:
+    """Records after the patient's death, before birth, or before consent."""
+    checks = {
+        "after-death": (pl.col(start) > pl.col("death_date"), "death_date", "the death of the patient"),
+        "before-birth": (pl.col(start) < pl.col("birth_date"), "birth_date", "the birth of the patient"),
+        "before-consent": (pl.col(start) < pl.col("consent_date"), "consent_date", "consent"),
+    }
+    if name not in ("observations", "exposures", "visits"):  # histories and events may well be older
+        del checks["before-consent"]
+    known = [limit for _, limit, _ in checks.values() if subjects[limit].null_count() < subjects.height]
+    if not known or table[start].null_count() == table.height:
         return
+    limits = subjects.filter(pl.any_horizontal(pl.col(limit).is_not_null() for limit in known))
     text = "date_text" if start == "date" else "start_text"
-    rows = table.select(*_ORIGIN, start, text).join(limits, on="subject", maintain_order="left")
-    checks = [
-        (
-            "after-death",
-            pl.col(start) > pl.col("death_date"),
-            "dated after the death of the patient",
-            "death_date",
-        ),
-        (
-            "before-birth",
-            pl.col(start) < pl.col("birth_date"),
-            "dated before the birth of the patient",
-            "birth_date",
-        ),
-    ]
-    if name in ("observations", "exposures", "visits"):
-        checks.append(
-            ("before-consent", pl.col(start) < pl.col("consent_date"), "dated before consent", "consent_date")
-        )
-    for code, is_odd, message, limit in checks:
-        odd = rows.filter(is_odd & _is_whole(text))
-        side = "or earlier" if code == "after-death" else "or later"
-        told = odd.select(
-            *_ORIGIN,
-            found=pl.col(start).cast(pl.String),
-            expected=pl.format("{} " + side, pl.col(limit).cast(pl.String)),
-        )
-        findings.list_rows(told, code, Severity.WARNING, message, column=start)
+    for piece in _pieces(table):
+        rows = piece.select(*_ORIGIN, start, text).join(limits, on="subject", maintain_order="left")
+        for code, (is_odd, limit, what) in checks.items():
+            when, side = code.split("-")[0], "or earlier" if code == "after-death" else "or later"
+            findings.list_rows(
+                rows.filter(is_odd & _is_whole(text)),
+                code,
+                Severity.WARNING,
+                f"dated {when} {what}",
+                column=start,
+                found=pl.col(start).cast(pl.String),
+                expected=pl.format("{} " + side, pl.col(limit).cast(pl.String)),
+            )
 
 
 def _check_before_treatment(events: pl.DataFrame, subjects: pl.DataFrame, findings: Collector) -> None:

@@ -180,6 +180,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "unscheduled-visit": _note(
             "Visits that the protocol's schedule does not have.", "`codes` of the visit."
         ),
+        "far-date": _warning("A record is dated more than a hundred years from day 1.", "Mend the date."),
         "after-death": _warning("A record is dated after the patient's death.", "Mend one of the dates."),
         "before-birth": _warning("A record is dated before the patient's birth.", "Mend one of the dates."),
         "before-consent": _warning("A record is dated before consent.", "Mend one of the dates."),

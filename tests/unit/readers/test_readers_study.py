@@ -169,6 +169,7 @@ files:
         (("files:", "fils:"), "fils is not a key here"),
         (("    table: observations\n", ""), "but not the table"),
         (("files:", "virtual: maybe\nfiles:"), "virtual is true or false"),
+        (("files:", "dates: '%Q'\nfiles:"), "no format of dates"),
         (("protocol: reading-trial.yaml", "protocol: no-such-trial"), "no-such-trial"),
         (("files:", "files: ["), ""),
     ],

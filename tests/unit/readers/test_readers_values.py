@@ -31,6 +31,7 @@ from flarefree.readers.values import beyond_limits, code_texts, read_numbers
         ("n.d.", None, None, None),
         ("inf", None, None, None),
         ("NaN", None, None, None),
+        ("1e400", None, None, None),
         ("1,5", None, None, None),
         ("2+", None, None, None),
         ("", None, None, None),

@@ -228,3 +228,13 @@ def test_empty_tables_have_no_findings() -> None:
     check_visits(table("visits"), WINDOWS, collector)
     check_subjects(table("subjects"), collector)
     assert collector.findings() == ()
+
+
+def test_a_year_that_was_mistyped() -> None:
+    observations = table(
+        "observations", {"subject": "Ana", "day": 40_000}, {"subject": "Ana", "day": -36_525}
+    )
+    events = table("adverse_events", {"subject": "Ana", "term": "a", "start_day": -365_000})
+    collector = Collector(["f"])
+    check_events(tables(subjects=SUBJECTS, observations=observations, adverse_events=events), collector)
+    assert codes(collector) == [("far-date", 1), ("far-date", 1)]
