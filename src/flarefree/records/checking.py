@@ -6,11 +6,11 @@ million rows are looked at in seconds.  Their codes are explained in `docs/refer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-import numpy as np
 import polars as pl
 
+from flarefree.records.checking_observations import check_observations, in_pieces, says_something
 from flarefree.records.findings import Collector, Severity
 
 __all__ = ["check_events", "check_observations", "check_subjects", "check_visits"]
@@ -18,35 +18,6 @@ __all__ = ["check_events", "check_observations", "check_subjects", "check_visits
 _EVENT_TABLES = ("exposures", "adverse_events", "medications", "procedures", "clinical_events")
 _DATED = {"observations": "date", "dispositions": "date", "visits": "date", "medical_history": "date"}
 _ORIGIN = ("source", "row", "subject")
-
-
-def check_observations(
-    observations: pl.DataFrame,
-    plausible: Mapping[str, tuple[float | None, float | None]],
-    findings: Collector,
-) -> None:
-    """Results twice, results that contradict each other, results beyond what is plausible, without a time.
-
-    Parameters
-    ----------
-    observations : DataFrame
-        The table.
-    plausible : mapping of str to (low, high)
-        Of each measure, in its unit; None where there is no such limit.
-    findings : Collector
-    """
-    if observations.is_empty():
-        return
-    _check_repeats(observations, findings)
-    for piece in _pieces(observations):
-        _check_plausible(piece, plausible, findings)
-        _check_times(piece, findings)
-
-
-def _pieces(rows: pl.DataFrame, size: int = 500_000) -> Iterator[pl.DataFrame]:
-    """A long table in pieces, so that what is computed on the way stays small."""
-    for start in range(0, max(rows.height, 1), size):
-        yield rows[start : start + size]
 
 
 def check_subjects(subjects: pl.DataFrame, findings: Collector) -> None:
@@ -102,7 +73,7 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
     """
     if rows.is_empty() or windows.is_empty():
         return
-    pieces = [_oddly_placed(piece, windows) for piece in _pieces(rows.select(*_ORIGIN, *_VISIT))]
+    pieces = [_oddly_placed(piece, windows) for piece in in_pieces(rows.select(*_ORIGIN, *_VISIT))]
     outside = pl.concat([outside for outside, _ in pieces])
     findings.list_rows(
         outside.unique(["subject", *_VISIT], keep="first", maintain_order=True),
@@ -176,134 +147,15 @@ def _first_words(told: pl.DataFrame, most: int = 6) -> pl.DataFrame:
     return told.drop("found").join(words, on="source", how="left", maintain_order="left")
 
 
-# Observations ----------------------------------------------------------------------------------------
-
-_IDENTITY = (
-    "subject", "measure", "test", "category", "specimen", "date", "date_text", "day", "visit", "visit_number",
-    "timepoint", "analysis_visit", "derivation",
-)  # fmt: skip
-
-
-def _check_repeats(observations: pl.DataFrame, findings: Collector) -> None:
-    """Several results of one test at one time: the same again, or contradicting each other."""
-    identity = [name for name in _IDENTITY if _tells(observations, name)]
-    if "day" in identity and "date_text" in identity:
-        identity.remove("day")
-    key = pl.concat(
-        [piece.select(pl.struct(identity).hash(seed=17)) for piece in _pieces(observations)]
-    ).to_series()
-    repeated = _occurs_again(key) & (observations["value"].is_not_null() | observations["text"].is_not_null())
-    if not repeated.any():
-        return
-    needed = observations.select(*_ORIGIN, "measure", "test", "value", "text", "original_value", "unit")
-    rows = needed.filter(repeated).with_columns(key=key.filter(repeated)).sort("key", "source", "row")
-    rows = rows.with_columns(
-        pl.col(name).shift(1).over("key").alias(f"_{name}")
-        for name in ("source", "row", "subject", "value", "text", "original_value")
-    ).filter(pl.col("subject") == pl.col("_subject"))
-    is_same = pl.col("value").eq_missing(pl.col("_value")) & (
-        pl.col("value").is_not_null() | pl.col("text").eq_missing(pl.col("_text"))
-    )
-    where = findings.place(pl.col("_source"), pl.col("_row"))
-    result = pl.format("{} {} {}", pl.coalesce("measure", "test"), _result(""), pl.col("unit").fill_null(""))
-    findings.list_rows(
-        rows.filter(is_same),
-        "duplicate-row",
-        Severity.WARNING,
-        "this result stands in the file twice",
-        found=result.str.strip_chars(),
-        expected=pl.format("one; {} is the same", where),
-    )
-    findings.list_rows(
-        rows.filter(~is_same),
-        "contradictory-rows",
-        Severity.WARNING,
-        "another result of the same test at the same time; the later row counts",
-        column="value",
-        found=result.str.strip_chars(),
-        expected=pl.format("{}, as in {}", _result("_"), where),
-    )
-
-
-def _result(prefix: str) -> pl.Expr:
-    """A result in words, of this row or (with a prefix) of the one before it."""
-    value = pl.col(f"{prefix}value").cast(pl.String)
-    return pl.coalesce(value, f"{prefix}text", f"{prefix}original_value", pl.lit("none"))
-
-
-def _occurs_again(key: pl.Series) -> pl.Series:
-    """Which keys occur more than once; to sort them is much faster than to hash them again."""
-    ordered = np.sort(key.to_numpy())
-    again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if not again.size:
-        return pl.repeat(False, len(key), dtype=pl.Boolean, eager=True)
-    return key.is_in(pl.Series(again, dtype=key.dtype).implode())
-
-
-def _tells(observations: pl.DataFrame, name: str) -> bool:
-    """Whether a column says anything of any row."""
-    return name in observations.columns and observations[name].null_count() < observations.height
-
-
-def _check_plausible(
-    observations: pl.DataFrame,
-    plausible: Mapping[str, tuple[float | None, float | None]],
-    findings: Collector,
-) -> None:
-    ends = observations.group_by("measure").agg(
-        pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
-    )
-    for measure, lowest, highest in ends.drop_nulls().sort("measure").iter_rows():
-        low, high = plausible.get(measure, (None, None))
-        if (low is None or lowest >= low) and (high is None or highest <= high):
-            continue
-        inside = pl.col("value").is_between(-np.inf if low is None else low, np.inf if high is None else high)
-        odd = observations.filter((pl.col("measure") == measure) & ~inside)
-        unit = odd["unit"][0] or ""
-        findings.list_rows(
-            odd,
-            "out-of-range",
-            Severity.WARNING,
-            f"{measure} is hardly possible so",
-            column="value",
-            found=_written(unit),
-            expected=f"{_plain(low)} to {_plain(high)} {unit}".strip(),
-        )
-
-
-def _written(unit: str) -> pl.Expr:
-    value = pl.format(f"{{}} {unit}", pl.col("value").cast(pl.String))
-    as_written = pl.format(" (written {} {})", "original_value", pl.col("original_unit").fill_null(""))
-    return pl.concat_str(
-        value.str.strip_chars(), as_written.str.replace(" )", ")", literal=True), ignore_nulls=True
-    )
-
-
-def _plain(limit: float | None) -> str:
-    return "any" if limit is None else f"{limit:g}"
-
-
-def _check_times(observations: pl.DataFrame, findings: Collector) -> None:
-    """A result that has neither day nor visit cannot be placed in time."""
-    lost = pl.col("day").is_null() & pl.col("visit").is_null() & pl.col("visit_number").is_null()
-    measured = pl.col("value").is_not_null() & pl.col("measure").is_not_null()
-    odd = observations.filter(lost & measured & pl.col("analysis_visit").is_null())
-    findings.list_rows(
-        odd.select(*_ORIGIN, found="test"),
-        "no-date",
-        Severity.ERROR,
-        "this result has no date and no visit; not used",
-        column="date",
-    )
-
-
 # Dates -----------------------------------------------------------------------------------------------
 
 
 def _check_same_records(table: pl.DataFrame, findings: Collector) -> None:
     """Records that are the same in everything but their sequence."""
     said = [
-        name for name in table.columns if name not in ("source", "row", "sequence") and _tells(table, name)
+        name
+        for name in table.columns
+        if name not in ("source", "row", "sequence") and says_something(table, name)
     ]
     key = table.select(pl.struct(said).hash(seed=17)).to_series()
     again = key.is_duplicated() & ~key.is_first_distinct()
@@ -375,7 +227,7 @@ def _check_lifetime(
         return
     limits = subjects.filter(pl.any_horizontal(pl.col(limit).is_not_null() for limit in known))
     text = "date_text" if start == "date" else "start_text"
-    for piece in _pieces(table):
+    for piece in in_pieces(table):
         rows = piece.select(*_ORIGIN, start, text).join(limits, on="subject", maintain_order="left")
         for code, (is_odd, limit, what) in checks.items():
             when, side = code.split("-")[0], "or earlier" if code == "after-death" else "or later"
