@@ -184,6 +184,22 @@ def test_two_datasets_in_one_transport_file(tmp_path: Path) -> None:
         read_xport(one)
 
 
+@pytest.mark.parametrize("version", [5, 8])
+def test_transport_files_of_another_writer(tmp_path: Path, version: int) -> None:
+    """pyreadstat writes both versions; a name of more than 8 letters is possible in version 8."""
+    import pandas as pd
+    import pyreadstat
+
+    name = "ANALYSISVALUE" if version == 8 else "AVAL"
+    frame = pd.DataFrame({"USUBJID": ["Ana", "Bea"], name: [1.5, None]})
+    path = tmp_path / "x.xpt"
+    pyreadstat.write_xport(frame, str(path), table_name="ADLB", column_labels=["Subject", "Value"],
+                           file_format_version=version)  # fmt: skip
+    back = read_xport(path)
+    assert back.frame.rows() == [("Ana", 1.5), ("Bea", None)]
+    assert (back.name, back.labels[name]) == ("ADLB", "Value")
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage" * 200, bytes(range(256)) * 20])
 @pytest.mark.parametrize(
     "name", ["x.xpt", "x.sas7bdat", "x.parquet", "x.json", "x.ndjson", "x.dsjc", "x.csv"]
