@@ -374,9 +374,7 @@ def _json_values(column: pl.Series) -> list[Any]:
 
 
 def _packed(suffix: str, meta: dict[str, Any], rows: list[list[Any]]) -> bytes:
-    def written(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
+    written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
     if suffix == ".json":
         head = written(meta)[:-1]
         body = ",\n".join(map(written, rows))

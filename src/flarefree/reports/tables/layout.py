@@ -116,7 +116,8 @@ def lay_out_table(
     """
     marks = _Marks()
     title_mark = marks.of(" ".join(_general_notes(table)))
-    rows = [_lay_out_row(row, table, style, marks, anchors) for row in table.rows]
+    displays = _all_displays(table)
+    rows = [_lay_out_row(row, table, displays, style, marks, anchors) for row in table.rows]
     return PrintedTable(
         id=table.id,
         number=number,
@@ -136,11 +137,11 @@ def lay_out_table(
 
 
 def _lay_out_row(
-    row: Row, table: Table, style: NumberStyle, marks: _Marks, anchors: Collection[str]
+    row: Row, table: Table, displays: set[str], style: NumberStyle, marks: _Marks, anchors: Collection[str]
 ) -> PrintedRow:
     cells = [row.cells.get(column.key) for column in table.columns]
     spans = all(cell is None or cell.display == "blank" for cell in cells)
-    mark = marks.of(_row_note(cells, table))
+    mark = marks.of(_row_note(cells, displays))
     printed = tuple(
         _lay_out_cell(cell, column, style, marks, anchors) for cell, column in zip(cells, table.columns)
     )
@@ -227,9 +228,9 @@ def _plus_minus_note(displays: set[str]) -> list[str]:
     return ["Plus–minus values are geometric means ± SD."] if "geometric_mean_sd" in displays else []
 
 
-def _row_note(cells: list[Cell | None], table: Table) -> str:
+def _row_note(cells: list[Cell | None], of_table: set[str]) -> str:
     """Where a table mixes kinds of ±, each row that is not mean ± SD says what it is."""
-    of_row, of_table = _displays(cells), _all_displays(table)
+    of_row = _displays(cells)
     if "mean_sd" not in of_table and not {"mean_se", "geometric_mean_sd"} <= of_table:
         return ""
     if "geometric_mean_sd" in of_row and "mean_sd" not in of_row:
