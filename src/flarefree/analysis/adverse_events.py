@@ -20,7 +20,7 @@ from flarefree.analysis.trial import Cohort, Trial
 from flarefree.protocol.schema import AdverseEvents
 from flarefree.results import AnalysisResult, Cell, Column, Row, Table
 
-__all__ = ["ANY", "analyze_adverse_events", "fisher_rows"]
+__all__ = ["ANY", "NOT_CODED", "analyze_adverse_events", "fisher_rows"]
 
 ANY = "any"
 """The term of a row that counts any event: of the whole table, or of a body system."""

@@ -18,7 +18,14 @@ from flarefree.errors import StatsError
 if TYPE_CHECKING:
     from flarefree.stats.frames import TestResult
 
-__all__ = ["Compared", "compare_categories", "compare_numbers", "fisher_many", "fisher_of_counts"]
+__all__ = [
+    "Compared",
+    "association_in_strata",
+    "compare_categories",
+    "compare_numbers",
+    "fisher_many",
+    "fisher_of_counts",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,6 +37,7 @@ class Compared:
     p_value: float | None
     statistic: float | None = None
     method: str = ""
+    df: float | None = None
 
 
 def fisher_of_counts(counts: Sequence[int], totals: Sequence[int]) -> Compared:
@@ -77,6 +85,34 @@ def compare_categories(test: str, counts: Sequence[Sequence[int]]) -> Compared:
     except StatsError as trouble:
         return Compared(None, method=f"{test}: {trouble.what}")
     return Compared(found.p_value, found.statistic, found.method)
+
+
+def association_in_strata(strata: Sequence[Sequence[Sequence[int]]]) -> Compared:
+    """Cochran, Mantel and Haenszel's test of general association of groups and levels within strata.
+
+    Parameters
+    ----------
+    strata : (k, groups, levels) counts
+        Groups and levels that nobody has in any stratum are left out.  No continuity correction.
+
+    Returns
+    -------
+    Compared
+        Without a P value where no stratum says anything: one group, or one level.
+    """
+    from flarefree.stats.stratified import cochran_mantel_haenszel
+
+    method = "Cochran-Mantel-Haenszel test of general association"
+    tables = np.asarray(strata, dtype=np.int64)
+    if tables.size:
+        tables = tables[:, tables.any(axis=(0, 2))][:, :, tables.any(axis=(0, 1))]
+    if tables.ndim != 3 or min(tables.shape[1:]) < 2:
+        return Compared(None, method=method)
+    try:
+        found = cochran_mantel_haenszel(tables, correct=False)
+    except StatsError as trouble:
+        return Compared(None, method=f"{method}: {trouble.what}")
+    return Compared(found.p_value, found.statistic, method, found.df)
 
 
 def compare_numbers(test: str, groups: Sequence[Floats]) -> Compared:

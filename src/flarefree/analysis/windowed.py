@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import polars as pl
 
 from flarefree.analysis.outcome import NotComputableError
 from flarefree.analysis.trial import Cohort, Trial
 from flarefree.analysis.visits import at_visits, chosen_visits
-from flarefree.protocol.schema import ChangeFromBaseline, Visit
+from flarefree.protocol.schema import Visit
 
-__all__ = ["baselines", "values_at", "windowed_values"]
+__all__ = ["AtVisit", "baselines", "values_at", "windowed_values"]
 
 
-def values_at(trial: Trial, cohort: Cohort, spec: ChangeFromBaseline) -> pl.DataFrame:
+class AtVisit(Protocol):
+    """Which value of which measure is asked for; `ChangeFromBaseline` is one."""
+
+    @property
+    def measure(self) -> str: ...
+    @property
+    def visit(self) -> str: ...
+    @property
+    def baseline_visit(self) -> str: ...
+    @property
+    def imputation(self) -> str: ...
+
+
+def values_at(trial: Trial, cohort: Cohort, spec: AtVisit) -> pl.DataFrame:
     """One row a patient of the cohort, in its order: subject, group, baseline, value, derivation.
 
     `value` is null where there is none; `derivation` is LOCF where it was carried forward.

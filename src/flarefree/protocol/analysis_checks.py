@@ -11,6 +11,7 @@ from flarefree.protocol.schema import (
     Agreement,
     Analysis,
     BaselineTable,
+    CategoriesByVisit,
     ChangeFromBaseline,
     Components,
     Course,
@@ -22,7 +23,9 @@ from flarefree.protocol.schema import (
     Model,
     PopulationsTable,
     ResponseByVisit,
+    Shifts,
     Subgroups,
+    SubjectsBySite,
     TimeToEvent,
     WithdrawalsTable,
 )
@@ -64,6 +67,15 @@ def check_analysis(path: str, analysis: Analysis, names: Names) -> None:
             _each("reason", analysis.test_reasons, reasons, f"{path}.test_reasons", names)
         case Course(measures=measures) | LaboratoryAbnormalities(measures=measures):
             _each("measure", measures, _measurable(names), f"{path}.measures", names)
+        case Shifts():
+            _check_shifts(path, analysis, names)
+        case CategoriesByVisit():
+            _check_categories(path, analysis, names)
+        case SubjectsBySite(of=populations, site=site, pooled=pooled):
+            _each("population", populations, spec.populations, f"{path}.of", names)
+            names.require_characteristic(site, f"{path}.site")
+            if pooled:
+                names.require_characteristic(pooled, f"{path}.pooled")
         case MixedModel(measures=measures, formula=formula):
             _each("measure", measures, _measurable(names), f"{path}.measures", names)
             _check_formula(formula, f"{path}.formula", names)
@@ -102,6 +114,22 @@ def _check_model(path: str, model: Model, names: Names) -> None:
         raise names.error("a frailty is shared within what?", path, expected="cluster: site, say")
     if model.type == "cox_stratified" and not model.strata:
         raise names.error("a stratified model needs its strata", path, expected="strata: [...]")
+
+
+def _check_shifts(path: str, analysis: Shifts, names: Names) -> None:
+    if not analysis.measures and not analysis.endpoints:
+        raise names.error("shifts of what?", path, expected="measures: [...] or endpoints: [...]")
+    _each("measure", analysis.measures, names.spec.measures, f"{path}.measures", names)
+    for i, endpoint in enumerate(analysis.endpoints):
+        _require_state(endpoint, f"{path}.endpoints.{i}", names)
+
+
+def _check_categories(path: str, analysis: CategoriesByVisit, names: Names) -> None:
+    names.require("measure", analysis.measure, names.spec.measures, f"{path}.measure")
+    for i, stratum in enumerate(analysis.strata):
+        names.require_characteristic(stratum, f"{path}.strata.{i}")
+    if len(set(analysis.categories.values())) < len(analysis.categories):
+        raise names.error("two categories mean the same value", f"{path}.categories")
 
 
 def _check_change(path: str, analysis: ChangeFromBaseline, names: Names) -> None:

@@ -267,7 +267,23 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
     },
     "LaboratoryAbnormalities": {
         "measures": "All with normal ranges if empty.",
-        "visits": "All after baseline if empty.",
+    },
+    "CategoriesByVisit": {
+        "measure": "A measure.",
+        "visits": "In print order.",
+        "imputation": "Last observation carried forward, or observed values only.",
+        "strata": "Covariates within which the arms are compared.",
+    },
+    "SubjectsBySite": {
+        "of": "Populations.",
+        "site": "The covariate, or column of the subjects, that is the site.",
+    },
+    "Medications": {
+        "by": "Rows by class, by drug, or both.",
+        "any_label": "Label of the first line.",
+        "test": "Each arm against the reference.",
+        "show_total": "A column of all arms together.",
+        "order": "Order of the rows; equally frequent ones alphabetically.",
     },
     "Agreement": {"endpoints": "Adjudicated endpoints."},
     "MixedModel": {
@@ -289,7 +305,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
 KINDS = (
     "ParticipantFlow", "PopulationsTable", "BaselineTable", "Exposure", "TimeToEvent", "Components",
     "Subgroups", "WithdrawalsTable", "AdverseEvents", "Course", "ResponseByVisit", "ChangeFromBaseline",
-    "DoseByVisit", "LaboratoryAbnormalities", "Agreement", "MixedModel", "LogisticMixedModel",
+    "DoseByVisit", "LaboratoryAbnormalities", "Shifts", "CategoriesByVisit", "SubjectsBySite", "Medications",
+    "Agreement", "MixedModel", "LogisticMixedModel",
 )
 # fmt: on
 """Analyses, in the order of the reference page."""

@@ -495,12 +495,84 @@ class DoseByVisit(AnalysisBase):
     visits: tuple[str, ...] = ()
 
 
+TIMES_LOWER = "A value is low if it is below this many times the lower limit of normal."
+TIMES_UPPER = "A value is high if it is above this many times the upper limit of normal."
+
+
 class LaboratoryAbnormalities(AnalysisBase):
-    """Patients with at least one value beyond normal during treatment, by test, with Fisher's P."""
+    """Patients with at least one abnormal value during treatment, by test, with Fisher's P.
+
+    Abnormal is beyond the limits of normal, or a large change since the previous scheduled visit.
+    """
 
     kind: Literal["laboratory_abnormalities"]
     measures: tuple[Name, ...] = ()
     visits: tuple[str, ...] = Field((), description="Only values of these visits; all after day 1 if empty.")
+    abnormal: Literal["range", "change"] = Field(
+        "range", description="Beyond the limits, or changed by much since the previous scheduled visit."
+    )
+    times_lower: float = Field(1.0, ge=0, description=TIMES_LOWER)
+    times_upper: float = Field(1.0, gt=0, description=TIMES_UPPER)
+    share_of_range: float = Field(
+        0.5,
+        ge=0,
+        description="A change is large if it is more than this share of upper limit less lower limit.",
+    )
+
+
+class Shifts(AnalysisBase):
+    """Patients by status at baseline and on treatment: low, normal, high; or in a state or not.
+
+    On treatment is the most extreme value of the visits, or each visit by itself.
+    """
+
+    kind: Literal["shifts"]
+    measures: tuple[Name, ...] = Field((), description="Tests, by the limits of normal.")
+    endpoints: tuple[Name, ...] = Field((), description="States: who is in one at any of the visits.")
+    visits: tuple[str, ...] = Field((), description="All after day 1 if empty.")
+    by_visit: bool = Field(False, description="Each visit by itself; else the most extreme value of all.")
+    times_lower: float = Field(1.0, ge=0, description=TIMES_LOWER)
+    times_upper: float = Field(1.0, gt=0, description=TIMES_UPPER)
+    test: Literal["", "cmh"] = Field(
+        "cmh", description="Cochran-Mantel-Haenszel test of the arms, stratified by status at baseline."
+    )
+
+
+class CategoriesByVisit(AnalysisBase):
+    """A measure with few values, as categories by visit: patients in each, compared within strata."""
+
+    kind: Literal["categories_by_visit"]
+    measure: Name
+    visits: tuple[str, ...]
+    categories: dict[str, float] = Field(description="Labels in print order, and the value that each means.")
+    imputation: Literal["locf", "observed"] = "observed"
+    strata: tuple[Name, ...] = ()
+    test: Literal["", "cmh"] = Field(
+        "cmh", description="Cochran-Mantel-Haenszel test of general association."
+    )
+
+
+class SubjectsBySite(AnalysisBase):
+    """How many patients of each population each site has, by arm; pooled sites with their members."""
+
+    kind: Literal["subjects_by_site"]
+    of: tuple[Name, ...]
+    site: Name = "site"
+    pooled: Name | Literal[""] = Field(
+        "", description="The covariate that says with which sites one is pooled."
+    )
+
+
+class Medications(AnalysisBase):
+    """Patients who took each drug, each patient once a row: by class and drug, most frequent first."""
+
+    kind: Literal["medications"]
+    where: str = Field("", description="Which records count, as a record sentence; all if empty.")
+    by: tuple[Literal["drug_class", "drug"], ...] = ("drug_class", "drug")
+    any_label: str = "Any medication"
+    test: Literal["", "fisher"] = ""
+    show_total: bool = False
+    order: Literal["alphabetical", "frequency"] = "frequency"
 
 
 class Agreement(AnalysisBase):
@@ -545,6 +617,10 @@ Analysis = Annotated[
     | ChangeFromBaseline
     | DoseByVisit
     | LaboratoryAbnormalities
+    | Shifts
+    | CategoriesByVisit
+    | SubjectsBySite
+    | Medications
     | Agreement
     | MixedModel
     | LogisticMixedModel,

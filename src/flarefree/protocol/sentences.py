@@ -75,6 +75,8 @@ def _all_sentences(spec: Protocol) -> Iterator[_Written]:
             for i, group in enumerate(analysis.groups):
                 if group.where:
                     yield _Written(f"{path}.groups.{i}.where", group.where, _of_adverse_events)
+        if analysis.kind == "medications" and analysis.where:
+            yield _Written(f"{path}.where", analysis.where, _of_medications)
         if analysis.kind == "change_from_baseline" and analysis.only:
             yield _Written(f"{path}.only", analysis.only, _of_subjects)
 
@@ -89,6 +91,10 @@ def _of_subjects(text: str, names: Vocabulary) -> Node:
 
 def _of_adverse_events(text: str, names: Vocabulary) -> Node:
     return check_records(parse_record_condition(text), text, RecordTable.ADVERSE_EVENT)
+
+
+def _of_medications(text: str, names: Vocabulary) -> Node:
+    return check_records(parse_record_condition(text), text, RecordTable.MEDICATION)
 
 
 def _value_in(unit: str) -> Callable[[str, Vocabulary], Node]:

@@ -20,6 +20,8 @@ from flarefree.protocol.language.words import KEYWORDS, TABLES
 
 __all__ = ["parse_condition", "parse_record_condition", "parse_value"]
 
+_DEEPEST = 150
+
 
 def parse_condition(text: str) -> Node:
     """Read a sentence that is true, false or unknown (`when`, `state`, populations).
@@ -66,7 +68,23 @@ def _tree(text: str) -> Tree[Token] | Token:
     except UnexpectedInput as error:
         _explain(error, text)
     (tree,) = sentence.children
+    _require_shallow(tree, text)
     return tree
+
+
+def _require_shallow(tree: Tree[Token] | Token, text: str) -> None:
+    """Every later step walks down the sentence; one nested without end would exhaust it."""
+    level: list[Tree[Token] | Token] = [tree]
+    for _ in range(_DEEPEST):
+        level = [part for parent in level if isinstance(parent, Tree) for part in parent.children]
+        if not level:
+            return
+    raise SentenceError(
+        f"the sentence is nested more than {_DEEPEST} levels deep",
+        Span(0, 1),
+        text,
+        try_="name parts of it as endpoints of their own, and put these together",
+    )
 
 
 # What to say of a sentence that cannot be read ----------------------------------------------------
