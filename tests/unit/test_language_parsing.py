@@ -286,3 +286,32 @@ def test_a_long_sentence_is_cut_around_the_place() -> None:
 def test_nothing_else_gets_through(sentence: str) -> None:
     with pytest.raises(LanguageError):
         parse_condition(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "not " * 10_000 + "death",
+        "(" * 10_000 + "death" + ")" * 10_000,
+        "creatinine > creatinine" + " + creatinine" * 3_000,
+    ],
+    ids=["not not ...", "(( ...", "a + a + ..."],
+)
+def test_a_sentence_nested_without_end_is_refused(sentence: str) -> None:
+    with pytest.raises(LanguageError, match="nested more than 150 levels deep"):
+        parse_condition(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        " and ".join(["death"] * 10_000),
+        "creatinine > creatinine" + " + creatinine" * 140,
+        "not " * 140 + "death",
+        "(" * 140 + "death" + ")" * 140,
+    ],
+    ids=["a and a ...", "a + a + ...", "not not ...", "(( ..."],
+)
+def test_a_long_sentence_is_read_and_prints_back(sentence: str) -> None:
+    node = parse_condition(sentence)
+    assert parse_condition(print_node(node)) == node
