@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,30 +60,35 @@ class ClauseBuilder:
         parts, note, rows = self._parts(node, at)
         return Clause(print_node(node), verdict, None, "", day, note, rows, parts)
 
-    def why(self, node: Node, at: int) -> tuple[str, ...]:
-        """The clauses that made a condition false or unknown at `at`, with their values."""
+    def why(self, node: Node, at: int) -> tuple[tuple[str, ...], tuple[SourceRow, ...]]:
+        """The clauses that made a condition false or unknown at `at`, with their values and rows."""
+        blamed = list(self._blamed(node, at))
+        texts = dict.fromkeys(text for text, _ in blamed)
+        rows = dict.fromkeys(row for _, rows in blamed for row in rows)
+        return tuple(texts), tuple(rows)
+
+    def _blamed(self, node: Node, at: int) -> Iterator[tuple[str, tuple[SourceRow, ...]]]:
         verdict = int(self.evaluator.condition(node).verdicts[at])
         match node:
             case And(operands=operands) | Or(operands=operands):
-                blamed = [op for op in operands if int(self.evaluator.condition(op).verdicts[at]) == verdict]
-                return tuple(dict.fromkeys(text for op in blamed for text in self.why(op, at)))
+                for operand in operands:
+                    if int(self.evaluator.condition(operand).verdicts[at]) == verdict:
+                        yield from self._blamed(operand, at)
             case Holds(name=name) if name in self.evaluator.context.states:
-                inner = self.why(self.evaluator.context.states[name], at)
-                return tuple(f"{name}: {text}" for text in inner)
+                for text, rows in self._blamed(self.evaluator.context.states[name], at):
+                    yield f"{name}: {text}", rows
             case Comparison(left=left, right=right) if not isinstance(left, CountOf):
-                return (f"{print_node(node)} ({self._against(left, right, at)})",)
-            case Confirmed(operand=operand) | Sustained(operand=operand):
-                if int(self.evaluator.condition(operand).verdicts[at]) == verdict:
-                    return self.why(operand, at)
-                return (f"{print_node(node)} ({self._time_note(node, at)})",)
-        note = self._parts(node, at)[1]
-        return (f"{print_node(node)} ({note})" if note else print_node(node),)
-
-    def _against(self, left: Node, right: Node, at: int) -> str:
-        a, b = self.value(left, at), self.value(right, at)
-        if isinstance(right, Quantity | Text):
-            return a.shown or "not known"
-        return f"{a.shown or 'not known'} against {b.shown or 'not known'}"
+                sides = (self.value(left, at), self.value(right, at))
+                rows = tuple(row for side in sides for row in _rows_within(side))
+                yield f"{print_node(node)} ({_against(*sides, right)})", rows
+            case Confirmed(operand=operand) | Sustained(operand=operand) if (
+                int(self.evaluator.condition(operand).verdicts[at]) == verdict
+            ):
+                yield from self._blamed(operand, at)
+            case _:
+                clause = self.condition(node, at)
+                note = f" ({clause.note})" if clause.note else ""
+                yield f"{clause.text}{note}", tuple(_rows_within(clause))
 
     # Conditions -----------------------------------------------------------------------------------
 
@@ -299,6 +305,18 @@ class ClauseBuilder:
                 return f'"{names[0]}"'
         written_unit = spec.unit if unit is None else unit
         return f"{value:.6g}" + (f" {written_unit}" if written_unit else "")
+
+
+def _against(left: Clause, right: Clause, node: Node) -> str:
+    if isinstance(node, Quantity | Text):
+        return left.shown or "not known"
+    return f"{left.shown or 'not known'} against {right.shown or 'not known'}"
+
+
+def _rows_within(clause: Clause) -> Iterator[SourceRow]:
+    yield from clause.rows
+    for part in clause.parts:
+        yield from _rows_within(part)
 
 
 def _day(day: int) -> int | None:

@@ -14,11 +14,20 @@ import polars as pl
 from flarefree.endpoints.clauses import ClauseBuilder
 from flarefree.endpoints.context import Context
 from flarefree.endpoints.derivation import Derivation
-from flarefree.endpoints.derive import events_again
+from flarefree.endpoints.derive import events_again, record_reader
 from flarefree.endpoints.evaluate import Evaluator
+from flarefree.endpoints.event_history import EventHistory, RecordHistory
 from flarefree.endpoints.events import split_sentence
 from flarefree.endpoints.explain_text import render_text
-from flarefree.endpoints.explanation import Clause, EventLine, Explanation, Reading, SourceRow
+from flarefree.endpoints.explanation import (
+    Clause,
+    EventLine,
+    Explanation,
+    Reading,
+    RecordReading,
+    SourceRow,
+)
+from flarefree.endpoints.kernels import NO_DAY
 from flarefree.endpoints.source_rows import SourceRows
 from flarefree.errors import ProtocolError, StudyError
 from flarefree.protocol.language.messages import suggest
@@ -74,8 +83,8 @@ class Explainer:
         self._clauses = ClauseBuilder(self._evaluator, self._spec, self._rows)
         self._index = {subject: i for i, subject in enumerate(derivation.panel.subjects.tolist())}
         self._found = events_again(derivation, self._evaluator)
-        self._events = _by_subject(derivation.events)
-        self._times = _by_subject(derivation.time_to_event)
+        self._history = EventHistory(derivation, self._found, self._rows)
+        self._records = RecordHistory(record_reader(derivation), self._evaluator.context, self._rows)
         kinds = self._spec.endpoints.items()
         self._dated = frozenset(name for name, e in kinds if e.kind in ("event", "composite"))
 
@@ -116,31 +125,32 @@ class Explainer:
 
     def _event(self, subject: str, endpoint: str) -> Explanation:
         node = self._protocol.sentences[f"endpoints.{endpoint}.when"]
-        lines = self._lines(subject, (endpoint,))
+        lines = self._history.lines(subject, self._index[subject], endpoint)
         time = self._time(subject, endpoint)
-        read = split_sentence(node, self._dated)[1]
+        dated, read = split_sentence(node, self._dated)
+        event = None if time is None else time["event"]
         reading: Reading | None = None
         readings: tuple[Reading, ...] = ()
-        if time is not None and time["is_event"]:
-            at = self._event_row(time)["assessment"]
+        if event is not None:
+            at = event["assessment"]
             reading = self._reading(read, at) if read is not None and at is not None else None
         elif read is not None:
             readings = tuple(self._readings(subject, read, after_day_1=True))
         return self._explanation(
-            subject, endpoint, "when", self._event_conclusion(subject, endpoint, time),
-            day=time["stop_day"] if time is not None and time["is_event"] else None,
-            reading=reading, readings=readings, events=lines,
+            subject, endpoint, "when", self._event_conclusion(endpoint, time, lines),
+            day=None if event is None else event["day"], reading=reading, readings=readings,
+            records=tuple(r for part in dated for r in self._records.read(subject, part)), events=lines,
         )  # fmt: skip
 
     def _composite(self, subject: str, endpoint: str) -> Explanation:
         spec = self._spec.endpoints[endpoint]
         time = self._time(subject, endpoint)
-        leaves = tuple(self._leaves(endpoint))
-        lines = self._pre_empted(subject, endpoint, self._lines(subject, leaves), time)
+        lines = self._history.lines(subject, self._index[subject], endpoint)
+        event = None if time is None else time["event"]
         return self._explanation(
-            subject, endpoint, "first_of", self._event_conclusion(subject, endpoint, time),
-            day=time["stop_day"] if time is not None and time["is_event"] else None,
-            events=lines, components=tuple(self._explain(subject, part) for part in spec.first_of),
+            subject, endpoint, "first_of", self._event_conclusion(endpoint, time, lines),
+            day=None if event is None else event["day"], events=lines,
+            components=tuple(self._explain(subject, part) for part in spec.first_of),
         )  # fmt: skip
 
     def _state(self, subject: str, endpoint: str) -> Explanation:
@@ -158,7 +168,8 @@ class Explainer:
         for at in self._assessments(subject):
             clause = self._clauses.value(node, at)
             verdict = "unknown" if clause.value is None else "true"
-            readings.append(self._labeled(at, verdict, (clause.shown,) if clause.shown else (), clause))
+            why = (clause.shown,) if clause.shown else ()
+            readings.append(self._labeled(at, verdict, why, clause.rows, clause))
         known = sum(reading.verdict == "true" for reading in readings)
         conclusion = f"Known at {known} of {len(readings)} assessments."
         return self._explanation(subject, endpoint, "value", conclusion, readings=tuple(readings))
@@ -173,6 +184,7 @@ class Explainer:
         day: int | None = None,
         reading: Reading | None = None,
         readings: tuple[Reading, ...] = (),
+        records: tuple[RecordReading, ...] = (),
         events: tuple[EventLine, ...] = (),
         components: tuple[Explanation, ...] = (),
     ) -> Explanation:
@@ -182,7 +194,7 @@ class Explainer:
         sentence = print_node(node) if node is not None else "first of " + ", ".join(spec.first_of)
         return Explanation(
             subject, endpoint, spec.label, spec.kind, sentence, self._protocol.place(path), conclusion,
-            " ".join(spec.note.split()), day, reading, readings, events,
+            " ".join(spec.note.split()), day, reading, readings, records, events,
             self._decisions(subject, endpoint), components,
         )  # fmt: skip
 
@@ -195,95 +207,34 @@ class Explainer:
     # Events ---------------------------------------------------------------------------------------
 
     def _time(self, subject: str, endpoint: str) -> Row | None:
-        rows = (row for row in self._times.get(subject, ()) if row["endpoint"] == endpoint)
-        return next(rows, None)
+        """The patient's line of time to event, with the event that it rests on; None if there is none."""
+        outcome, i = self._found.outcomes[endpoint], self._index[subject]
+        if outcome.follow_up.start_days[i] == NO_DAY:
+            return None
+        spec, times = self._spec.endpoints[endpoint], outcome.times
+        is_event = bool(times.is_event[i])
+        component, by = int(times.components[i]), int(outcome.follow_up.censored_by[i])
+        return {
+            "stop_day": int(times.stop_days[i]),
+            "event": self._history.event(subject, int(times.events[i])) if is_event else None,
+            "component": spec.first_of[component] if spec.first_of and component >= 0 else endpoint,
+            "censored_by": spec.censor_at[by] if by >= 0 else "",
+        }
 
-    def _event_row(self, time: Row) -> Row:
-        return self.derivation.events.row(time["event_index"], named=True)
-
-    def _event_conclusion(self, subject: str, endpoint: str, time: Row | None) -> str:
+    def _event_conclusion(self, endpoint: str, time: Row | None, lines: tuple[EventLine, ...]) -> str:
         if time is None:
             return "Not in the analysis: the patient has no day of origin."
-        if not time["is_event"]:
-            by = time["censored_by"]
-            end = "follow-up ended" if by == "end of follow-up" else f"censored by {by}"
-            aside = [line for line in self._lines(subject, tuple(self._leaves(endpoint))) if line.reason]
-            but = "; candidates were found and not used" if aside else ""
+        row = time["event"]
+        if row is None:
+            end = f"censored by {time['censored_by']}" if time["censored_by"] else "follow-up ended"
+            but = "; candidates were found and not used" if lines else ""
             return f"No event: {end} on day {time['stop_day']}{but}."
-        row = self._event_row(time)
         first = "" if time["component"] == endpoint else f", by {time['component']}"
         if row["endpoint"] not in (endpoint, time["component"]):
             first += f" ({row['endpoint']})"
         confirmed = "" if row["confirmed_day"] is None else f", borne out on day {row['confirmed_day']}"
         origin = {"derived": "as the rule finds it"}.get(row["origin"], f"as the {row['origin']} decided")
         return f"Event on day {row['day']} ({row['date']}){first}{confirmed}, {origin}."
-
-    def _lines(self, subject: str, endpoints: tuple[str, ...]) -> tuple[EventLine, ...]:
-        rows = [row for row in self._events.get(subject, ()) if row["endpoint"] in endpoints]
-        rows.sort(key=lambda row: (row["day"], endpoints.index(row["endpoint"])))
-        return tuple(
-            EventLine(
-                row["endpoint"], row["day"], str(row["date"] or ""), row["origin"], row["is_used"],
-                row["reason"] or "", row["confirmed_day"],
-                self._rows.of_rows((r["table"], r["index"]) for r in row["rows"]),
-            )
-            for row in rows
-        )  # fmt: skip
-
-    def _leaves(self, endpoint: str) -> Iterator[str]:
-        """An endpoint and the components, of components too, that its events may come from."""
-        yield endpoint
-        for component in self._spec.endpoints[endpoint].first_of:
-            yield from self._leaves(component)
-
-    def _pre_empted(
-        self, subject: str, endpoint: str, lines: tuple[EventLine, ...], time: Row | None
-    ) -> tuple[EventLine, ...]:
-        """Candidates as this composite sees them: the one it rests on, and why not the others."""
-        if time is None:
-            return lines
-        outcome = self._found.outcomes[endpoint]
-        i = self._index[subject]
-        standing = {int(e) for e in outcome.events.ids[outcome.events.subjects == i]}
-        row = self._event_row(time) if time["is_event"] else None
-        seen = []
-        for line in lines:
-            is_it = row is not None and (row["endpoint"], row["day"], row["origin"]) == (
-                line.endpoint, line.day, line.origin,
-            )  # fmt: skip
-            reason = "" if is_it else self._why_not(line, time, standing, i)
-            seen.append(
-                EventLine(
-                    line.endpoint,
-                    line.day,
-                    line.date,
-                    line.origin,
-                    is_it,
-                    reason,
-                    line.confirmed_day,
-                    line.rows,
-                )
-            )
-        return tuple(seen)
-
-    def _why_not(self, line: EventLine, time: Row, standing: set[int], subject: int) -> str:
-        if line.reason and line.reason != "later than the first":
-            return line.reason
-        stop = time["stop_day"]
-        if time["is_event"] and line.day >= stop:
-            return f"pre-empted by {time['component']} on day {stop}"
-        if line.day > stop:
-            return f"after {time['censored_by']}"
-        if not self._stands(line, standing, subject):
-            return "refuted, or dated otherwise, by adjudication"
-        return "later than the first" if line.reason else "not used here"
-
-    def _stands(self, line: EventLine, standing: set[int], subject: int) -> bool:
-        for event in standing:
-            block, at = self._found.find(event)
-            if block.endpoint == line.endpoint and int(block.candidates.days[at]) == line.day:
-                return True
-        return False
 
     # Readings -------------------------------------------------------------------------------------
 
@@ -298,21 +249,16 @@ class Explainer:
 
     def _reading(self, node: Node, at: int) -> Reading:
         clause = self._clauses.condition(node, at)
-        why = () if clause.verdict == "true" else self._clauses.why(node, at)
-        return self._labeled(at, clause.verdict or "unknown", why, clause)
+        why, rows = ((), ()) if clause.verdict == "true" else self._clauses.why(node, at)
+        return self._labeled(at, clause.verdict or "unknown", why, rows, clause)
 
-    def _labeled(self, at: int, verdict: str, why: tuple[str, ...], clause: Clause) -> Reading:
+    def _labeled(
+        self, at: int, verdict: str, why: tuple[str, ...], rows: tuple[SourceRow, ...], clause: Clause
+    ) -> Reading:
         panel = self.derivation.panel
         visit = int(panel.visits[at])
         name = self._spec.schedule.visits[visit].name if visit >= 0 else "unscheduled"
-        return Reading(int(panel.days[at]), name, verdict, why, clause)  # type: ignore[arg-type]
-
-
-def _by_subject(frame: pl.DataFrame) -> dict[str, tuple[Row, ...]]:
-    rows: dict[str, list[Row]] = {}
-    for row in frame.iter_rows(named=True):
-        rows.setdefault(row["subject"], []).append(row)
-    return {subject: tuple(mine) for subject, mine in rows.items()}
+        return Reading(int(panel.days[at]), name, verdict, why, clause, rows)  # type: ignore[arg-type]
 
 
 _LAST: list[Explainer] = []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from flarefree.endpoints.explanation import Clause, EventLine, Explanation, Reading, SourceRow
+from flarefree.endpoints.explanation import Clause, EventLine, Explanation, Reading, RecordReading, SourceRow
 
 __all__ = ["render_text"]
+
+_MOST_RECORDS = 20
 
 _MARKS = {"true": "true   ", "false": "false  ", "unknown": "unknown"}
 
@@ -46,6 +48,12 @@ def _lines(e: Explanation, width: int) -> Iterator[str]:
         yield _title(e)
         for reading in e.readings:
             yield from _reading(reading, width)
+            for row in reading.rows:
+                yield f"             {_row(row)}"
+    if e.records and e.day is None:
+        yield ""
+        yield "Records that it was read of:"
+        yield from _records(e.records)
     yield from _events(e)
     if e.decisions:
         yield ""
@@ -72,6 +80,8 @@ def _component(e: Explanation, width: int) -> Iterator[str]:
         yield from _tree(e.reading.clause, width, "     ", "     ")
     for reading in e.readings:
         yield from (f"   {line}" for line in _reading(reading, width))
+    if e.day is None:
+        yield from (f"   {line}" for line in _records(e.records))
     for component in e.components:
         yield f"   ── {component.endpoint}: {component.conclusion}"
         yield from (f"   {line}" for line in _component(component, width))
@@ -84,6 +94,14 @@ def _reading(reading: Reading, width: int) -> Iterator[str]:
     yield head + lines[0]
     for line in lines[1:]:
         yield " " * len(head) + line
+
+
+def _records(records: tuple[RecordReading, ...]) -> Iterator[str]:
+    for record in records[:_MOST_RECORDS]:
+        why = f": {'; '.join(record.why)}" if record.why else ""
+        yield f"  {_MARKS[record.verdict]}  {_row(record.row)}{why}"
+    if len(records) > _MOST_RECORDS:
+        yield f"  and {len(records) - _MOST_RECORDS} more"
 
 
 def _events(e: Explanation) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Clause", "EventLine", "Explanation", "Reading", "SourceRow", "Verdict"]
+__all__ = ["Clause", "EventLine", "Explanation", "Reading", "RecordReading", "SourceRow", "Verdict"]
 
 Verdict = Literal["true", "false", "unknown"]
 
@@ -84,7 +84,8 @@ class Clause:
 class Reading:
     """The sentence as it was read at one assessment.
 
-    `why` names the clauses that decided: those that failed or were unknown, with their values.
+    `why` names the clauses that decided: those that failed or were unknown, with their values; `rows`
+    are the rows that these values were read from.
     """
 
     day: int
@@ -92,6 +93,19 @@ class Reading:
     verdict: Verdict
     why: tuple[str, ...]
     clause: Clause
+    rows: tuple[SourceRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReading:
+    """A record (a procedure, a medication ...) as the sentence was read of it.
+
+    `why` names the tests that it failed, or that are unknown of it, with what it says.
+    """
+
+    row: SourceRow
+    verdict: Verdict
+    why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +140,8 @@ class Explanation:
         The sentence at the assessment that made the event.
     readings : tuple of Reading
         At every assessment: of states, and of events that did not happen.
+    records : tuple of RecordReading
+        The patient's records that a sentence about records was read of.
     events : tuple of EventLine
         All candidates, those that were not used too, with the reason.
     decisions : tuple of SourceRow
@@ -145,6 +161,7 @@ class Explanation:
     day: int | None = None
     reading: Reading | None = None
     readings: tuple[Reading, ...] = ()
+    records: tuple[RecordReading, ...] = ()
     events: tuple[EventLine, ...] = ()
     decisions: tuple[SourceRow, ...] = ()
     components: tuple[Explanation, ...] = field(default=())

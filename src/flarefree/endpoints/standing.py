@@ -89,7 +89,9 @@ class EndpointEvents:
     blocks : list of Block
         Every candidate.
     reasons : dict of int to str
-        Why adjudication put an event aside, by number.
+        Why adjudication of its own endpoint put an event aside, by number.
+    put_aside : dict of (str, int) to str
+        The same by endpoint and number: a composite may put aside what stands for its component.
     outcomes : dict of str to Outcome
         By endpoint, in order of dependence.
     states : dict of str to Truth
@@ -102,6 +104,7 @@ class EndpointEvents:
 
     blocks: list[Block] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
+    put_aside: dict[tuple[str, int], str] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     states: dict[str, Truth] = field(default_factory=dict)
     derived_days: dict[str, Ints32] = field(default_factory=dict)
@@ -264,6 +267,7 @@ class _Deriver:
 
     def _put_aside(self, endpoint: str, event: int, reason: str) -> None:
         """Note why an event does not stand; a component of an adjudicated composite stands for itself."""
+        self.found.put_aside[endpoint, event] = reason
         block, _ = self.found.find(event)
         if block.endpoint == endpoint:
             self.found.reasons[event] = reason
