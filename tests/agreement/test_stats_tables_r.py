@@ -127,6 +127,18 @@ def test_wald_limits_of_a_difference(case, table):
     same([result.conf_low, result.conf_high], [r["wald_low"], r["wald_high"]], absolute=1e-15)
 
 
+@pytest.mark.parametrize(("case", "table"), [*enumerate(TWO_BY_TWO)])
+def test_sample_odds_ratio_is_that_of_a_logistic_regression(case, table):
+    (a, b), (c, d) = table
+    result, r = stats.odds_ratio(a, a + b, c, c + d), R[f"two_by_two/{case}"]
+    if "or" not in r:
+        assert (result.std_error, result.conf_low) == (None, None)
+        return
+    # glm's errors are those of the iteration before its last.
+    ours = [result.estimate, result.std_error, result.conf_low, result.p_value]
+    assert ours == pytest.approx([r["or"], r["or_se"], r["or_low"], r["or_p"]], rel=1e-6)
+
+
 @pytest.mark.parametrize(("case", "table"), [*enumerate(LARGER)])
 def test_larger_tables(case, table):
     r = R[f"larger/{case}"]

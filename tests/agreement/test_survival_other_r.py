@@ -40,7 +40,9 @@ def test_exact_limits_of_rates(r):
     np.testing.assert_allclose(found.conf_low, known["exact_low"], rtol=1e-8)
     np.testing.assert_allclose(found.conf_high, known["exact_high"], rtol=1e-8)
     ninety = incidence_rate(known["events"], known["time"], per=1, level=0.9)
-    np.testing.assert_allclose(np.column_stack((ninety.conf_low, ninety.conf_high)), known["exact90"], rtol=1e-8)
+    np.testing.assert_allclose(
+        np.column_stack((ninety.conf_low, ninety.conf_high)), known["exact90"], rtol=1e-8
+    )
 
 
 def test_byars_limits(r):

@@ -190,7 +190,7 @@ def test_martingale_and_schoenfeld_residuals_at_zero():
 
 def test_batched_trials_are_the_same():
     trials = batch_trials([DAY, DAY], [[bool(x) for x in FLARE]] * 2, ARM)
-    assert trials.logrank().z**2 == pytest.approx([1 / 1553] * 2, rel=1e-12)
+    assert trials.logrank().z ** 2 == pytest.approx([1 / 1553] * 2, rel=1e-12)
     assert trials.cox().coef == pytest.approx([fit_cox(DAY, FLARE, ARM).coef[0]] * 2, rel=1e-9)
     assert trials.kaplan_meier([3]).estimate[0] == pytest.approx(np.array([[3 / 4], [1 / 3]]))
 
@@ -231,7 +231,8 @@ def test_wins():
     assert found.win_ratio == exactly(F(4, 5))
     assert found.win_odds == exactly(F(11, 13))
     assert found.net_benefit == exactly(F(-1, 12))
-    # Wins (losses) of Bea, Dora, Gill: 0 (3), 1 (2), 3 (0); against Ada, Cleo, Eva, Fay: 2 (0), 0 (1), 1 (2), 1 (2)
+    # Wins (losses) of Bea, Dora, Gill: 0 (3), 1 (2), 3 (0)
+    # and against Ada, Cleo, Eva, Fay: 2 (0), 0 (1), 1 (2), 1 (2)
     difference_1 = [F(-3), F(-1), F(3)]
     difference_0 = [F(2), F(-1), F(-1), F(-1)]
 

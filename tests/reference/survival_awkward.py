@@ -31,10 +31,11 @@ for i in (1, 2, 3):
 cause[center == 11] = 0
 whole = rng.integers(1, 4, n)
 fractional = np.round(rng.uniform(0.3, 2.5, n), 3)
+more = ["marker", "whole", "fractional", "offset"]
 offset = np.round(rng.normal(0, 0.3, n), 4)
 with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
     out = csv.writer(file, lineterminator="\n")
-    out.writerow("id entry day month cause event arm center stratum age marker whole fractional offset".split())
+    out.writerow(["id", "entry", "day", "month", "cause", "event", "arm", "center", "stratum", "age", *more])
     for i in range(n):
         row = [i + 1, entry[i], day[i], day[i] / 30.4375, cause[i], int(cause[i] == 1), arm[i], center[i]]
         out.writerow([*row, stratum[i], age[i], marker[i], whole[i], fractional[i], offset[i]])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from patients_on_paper import Paper
 
 from flarefree.endpoints.derivation import Derivation
 from flarefree.endpoints.derive import derive
 from flarefree.errors import ProtocolError
 from flarefree.protocol.loading import parse_protocol
+from patients_on_paper import Paper
 
 TRIAL = """\
 flarefree: 1

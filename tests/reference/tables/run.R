@@ -48,8 +48,13 @@ for (i in seq_along(tables)) {
     names(v) <- paste0(c("cp_low", "cp_high", "wilson_low", "wilson_high", "wilsoncc_low", "wilsoncc_high", "binom_p"), row)
     put(case, v)
   }
+  if (all(t > 0)) {
+    g <- glm(t ~ factor(1:2, levels = 2:1), family = binomial, control = list(epsilon = 1e-15, maxit = 100))
+    b <- summary(g)$coefficients[2, ]
+    put(case, or = exp(b[[1]]), or_se = b[[2]], or_low = exp(b[[1]] - qnorm(.975) * b[[2]]), or_p = b[[4]])
+  }
   d <- suppressWarnings(prop.test(t, correct = FALSE)); dc <- suppressWarnings(prop.test(t, correct = TRUE))
-  put(case, wald_low = d$conf.int[1], wald_high = d$conf.int[2])
+  put(case, wald_low = d$conf.int[1], wald_high = d$conf.int[2], waldcc_low = dc$conf.int[1])
 }
 
 # -- larger

@@ -62,7 +62,7 @@ class BatchCox:
 
     Attributes
     ----------
-    coef, std_error : (trials,) or (trials, p) float
+    coef, std_error : (trials,) float
         Infinite where the likelihood is monotone, NaN where nothing can be estimated.
     loglik_null, loglik : (trials,) float
     converged : (trials,) bool
@@ -73,6 +73,12 @@ class BatchCox:
     loglik_null: Floats
     loglik: Floats
     converged: np.ndarray[Any, np.dtype[np.bool_]]
+
+    @property
+    def z(self) -> Floats:
+        """Wald's statistic; zero where the coefficient is infinite, for so is its error."""
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isinf(self.std_error), 0.0, self.coef / self.std_error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
