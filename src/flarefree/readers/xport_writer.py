@@ -171,7 +171,7 @@ def _encoded(column: pl.Series, where: str) -> tuple[npt.NDArray[np.void], bool,
 
 
 def _texts(column: pl.Series, where: str) -> npt.NDArray[np.void]:
-    width = max([1, *column.str.len_bytes().drop_nulls().to_list()])
+    width = max([1, *column.str.len_bytes().drop_nulls().unique().to_list()])
     if width > _LONGEST_TEXT:
         longest = column.filter(column.str.len_bytes() == width)[0]
         raise OutputError(
@@ -181,8 +181,9 @@ def _texts(column: pl.Series, where: str) -> npt.NDArray[np.void]:
             expected=f"at most {_LONGEST_TEXT} bytes",
             try_="write Parquet or Dataset-JSON",
         )
-    encoded = [text.encode().ljust(width) for text in column.fill_null("").to_list()]
-    return np.frombuffer(b"".join(encoded), dtype=f"V{width}")
+    texts = column.fill_null("")
+    encoded = {text: text.encode().ljust(width) for text in texts.unique().to_list()}
+    return np.frombuffer(b"".join(map(encoded.__getitem__, texts.to_list())), dtype=f"V{width}")
 
 
 def _numbers(column: pl.Series, where: str) -> npt.NDArray[np.void]:
