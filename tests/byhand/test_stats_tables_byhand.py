@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from itertools import product
-from math import comb, factorial, isinf, log, prod
+from math import asin, comb, cos, factorial, isinf, log, pi, prod, sin, sqrt
 
 import pytest
 
@@ -300,6 +300,37 @@ def test_wilson_limits_solve_their_quadratic():
     z = 1.959963984540054
     for p in (result.conf_low, result.conf_high):
         assert (p - 0.3) ** 2 == pytest.approx(z**2 * p * (1 - p) / 10, rel=EXACT)
+
+
+def test_jeffreys_limits_leave_out_one_in_forty_by_integration():
+    """With p = sin^2 u, Beta(3.5, 7.5) has density sin^6 u cos^14 u du: Simpson's rule over u."""
+    result = stats.jeffreys(3, 10)
+
+    def integral(top, steps=2000):
+        h = top / steps
+        values = [sin(i * h) ** 6 * cos(i * h) ** 14 for i in range(steps + 1)]
+        return h / 3 * (values[0] + values[-1] + 4 * sum(values[1:-1:2]) + 2 * sum(values[2:-1:2]))
+
+    total = integral(pi / 2)
+    assert integral(asin(sqrt(result.conf_low))) / total == pytest.approx(1 / 40, rel=1e-9)
+    assert integral(asin(sqrt(result.conf_high))) / total == pytest.approx(39 / 40, rel=1e-9)
+
+
+def test_plain_limits_of_a_proportion():
+    """3 of 10: Wald 0.3 +- z sqrt(0.021), corrected by 1/20; Agresti-Coull about (3 + z^2/2) / (10 + z^2)."""
+    z = 1.959963984540054
+    wald, corrected = (
+        stats.proportion(3, 10, method="wald"),
+        stats.proportion(3, 10, method="wald-continuity"),
+    )
+    assert wald.conf_high == pytest.approx(0.3 + z * sqrt(0.021), rel=EXACT)
+    assert corrected.conf_high == pytest.approx(0.35 + z * sqrt(0.021), rel=EXACT)
+    assert corrected.conf_low == 0.0
+    n = 10 + z**2
+    center = (3 + z**2 / 2) / n
+    coull = stats.proportion(3, 10, method="agresti-coull")
+    assert coull.conf_low == pytest.approx(center - z * sqrt(center * (1 - center) / n), rel=EXACT)
+    assert coull.conf_high == pytest.approx(center + z * sqrt(center * (1 - center) / n), rel=EXACT)
 
 
 @pytest.mark.parametrize("counts", [(7, 12, 3, 15), (0, 8, 2, 9), (5, 5, 1, 6)])

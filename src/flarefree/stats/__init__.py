@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         agresti_caffo,
         miettinen_nurminen,
         newcombe,
+        odds_ratio,
         proportion_difference,
         risk_ratio,
     )
@@ -115,6 +116,7 @@ __all__ = [
     "miettinen_nurminen",
     "mmrm",
     "newcombe",
+    "odds_ratio",
     "one_way_anova",
     "paired_t_test",
     "parse_formula",
@@ -181,6 +183,7 @@ _HOME = {
     "miettinen_nurminen": "proportion_differences",
     "mmrm": "mixed",
     "newcombe": "proportion_differences",
+    "odds_ratio": "proportion_differences",
     "one_way_anova": "continuous",
     "paired_t_test": "continuous",
     "parse_formula": "formula",

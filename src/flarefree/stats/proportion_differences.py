@@ -1,7 +1,8 @@
-"""Two proportions: their difference and ratio, with limits.
+"""Two proportions: their difference, ratio and odds ratio, with limits.
 
 Differences: Newcombe's hybrid score limits, Miettinen and Nurminen's score limits, Agresti-Caffo, Wald.
-Ratios: Miettinen and Nurminen's score limits, Katz's log limits.  Formulas: docs/methods/tables.md.
+Ratios: Miettinen and Nurminen's score limits, Katz's log limits; Woolf's of the odds ratio.  Formulas:
+docs/methods/tables.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "agresti_caffo",
     "miettinen_nurminen",
     "newcombe",
+    "odds_ratio",
     "proportion_difference",
     "risk_ratio",
 ]
@@ -267,3 +269,49 @@ def _ratio_score(x: int, n: int, y: int, m: int, ratio: float) -> float:
     if variance <= 0:
         return 0.0 if distance == 0 else math.copysign(math.inf, distance)
     return distance / math.sqrt(variance)
+
+
+def odds_ratio(a: Any, n1: Any, b: Any, n2: Any, *, level: float = 0.95) -> TestResult:
+    """The sample odds ratio with Woolf's limits, as a logistic regression on the group gives them.
+
+    The conditional odds ratio with exact limits is that of `fisher_exact`.
+
+    Returns
+    -------
+    TestResult
+        `std_error` is of the log, 1/a + 1/(n1 - a) + 1/b + 1/(n2 - b) under the root; with an empty cell
+        it and the limits do not exist.
+
+    References
+    ----------
+    [woolf1955]
+    """
+    x, n = require_share(a, n1, where="a")
+    y, m = require_share(b, n2, where="b")
+    z = normal_quantile(1 - (1 - require_level(level)) / 2)
+    cells = (x, n - x, y, m - y)
+    above, below = x * (m - y), y * (n - x)
+    estimate = above / below if below else math.inf if above else None
+    if 0 in cells:
+        warnings = ("a cell is empty: limits do not exist, use fisher_exact",)
+        return TestResult(
+            "Odds ratio", "odds ratio", estimate=estimate, level=level, n=n + m, warnings=warnings
+        )
+    assert estimate is not None
+    log_se = math.sqrt(sum(1 / cell for cell in cells))
+    statistic = math.log(estimate) / log_se
+    return TestResult(
+        "Odds ratio",
+        "odds ratio",
+        estimate=estimate,
+        std_error=log_se,
+        statistic=statistic,
+        p_value=normal_p(statistic),
+        conf_low=estimate * math.exp(-z * log_se),
+        conf_high=estimate * math.exp(z * log_se),
+        statistic_name="z",
+        alternative="two-sided",
+        level=level,
+        n=n + m,
+        conventions=("sample odds ratio; limits: Woolf, on the log scale", "standard error: of the log"),
+    )

@@ -1,4 +1,4 @@
-"""Proportions with their limits: Clopper-Pearson, Wilson, Jeffreys, Wald, Agresti-Coull.
+"""Proportions with their limits: Clopper-Pearson, Wilson, Jeffreys, Agresti-Coull, Wald.
 
 Differences and ratios of two proportions are in `proportion_differences.py`.  Formulas:
 docs/methods/tables.md.
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 ProportionMethod = Literal[
-    "clopper-pearson", "wilson", "wilson-continuity", "jeffreys", "agresti-coull", "wald"
+    "clopper-pearson", "wilson", "wilson-continuity", "jeffreys", "agresti-coull", "wald", "wald-continuity"
 ]
 
 _NAMED = {
@@ -40,6 +40,7 @@ _NAMED = {
     "jeffreys": "Jeffreys limits: quantiles of Beta(x + 1/2, n - x + 1/2), 0 at x = 0 and 1 at x = n",
     "agresti-coull": "Agresti-Coull limits",
     "wald": "Wald limits",
+    "wald-continuity": "Wald limits with continuity correction, 1 / 2n",
 }
 
 
@@ -54,7 +55,7 @@ def proportion(
         Patients with the event, and patients.
     method : str
         Of the limits: `clopper-pearson` (exact), `wilson`, `wilson-continuity`, `jeffreys`,
-        `agresti-coull` or `wald`.
+        `agresti-coull`, `wald` or `wald-continuity`.
 
     Raises
     ------
@@ -125,8 +126,8 @@ def _limits(x: int, n: int, method: str, level: float) -> tuple[float, float]:
             center = (x + z**2 / 2) / total
             reach = z * math.sqrt(center * (1 - center) / total)
             low, high = max(0.0, center - reach), min(1.0, center + reach)
-        case "wald":
-            reach = z * math.sqrt(p * (1 - p) / n)
+        case "wald" | "wald-continuity":
+            reach = z * math.sqrt(p * (1 - p) / n) + (0.5 / n if method == "wald-continuity" else 0.0)
             low, high = max(0.0, p - reach), min(1.0, p + reach)
         case _:
             raise StatsError(
