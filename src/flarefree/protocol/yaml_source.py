@@ -19,6 +19,12 @@ from flarefree.errors import ProtocolError
 
 __all__ = ["YamlSource", "read_yaml"]
 
+# Aliases let ten lines stand for a billion values, and brackets nest without end: a protocol needs neither.
+_LONGEST = 1_000_000  # characters; the largest built-in protocol has 31,000
+_MOST_VALUES = 100_000
+_DEEPEST = 50
+_LONGEST_NUMBER = 300  # digits; a longer one stays text, which the schema refuses where it wants a number
+
 
 @dataclass(frozen=True, slots=True)
 class YamlSource:
@@ -102,6 +108,13 @@ def read_yaml(text: str, name: str, *, as_text: bool = False) -> YamlSource:
     ProtocolError
         The text is empty or no YAML, a key occurs twice, or the whole is no mapping.
     """
+    if len(text) > _LONGEST:
+        raise ProtocolError(
+            "the file is too long to be read as settings",
+            where=name,
+            found=f"{len(text):,} characters",
+            expected=f"at most {_LONGEST:,}",
+        )
     root = _compose(text, name)
     if root is None:
         raise ProtocolError(
@@ -133,6 +146,14 @@ def _compose(text: str, name: str) -> Node | None:
         ) from None
     except YAMLError as error:
         raise ProtocolError("this is not YAML", where=name, expected=str(error).splitlines()[0]) from None
+    except RecursionError:
+        raise _too_deep(name) from None
+
+
+def _too_deep(name: str) -> ProtocolError:
+    return ProtocolError(
+        "lists and mappings are nested too deeply", where=name, expected=f"at most {_DEEPEST} levels"
+    )
 
 
 def _problem(error: MarkedYAMLError) -> str:
@@ -150,8 +171,10 @@ class _Reader:
         self.as_text = as_text
         self.lines: dict[str, int] = {}
         self.starts: dict[str, int] = {}
+        self._values = 0
 
     def value(self, node: Node, path: str) -> Any:
+        self._require_finite(node, path)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -159,6 +182,19 @@ class _Reader:
         assert isinstance(node, ScalarNode)
         self.starts[path] = node.start_mark.index
         return str(node.value) if self.as_text else _scalar(node)
+
+    def _require_finite(self, node: Node, path: str) -> None:
+        self._values += 1
+        where = f"{self.name}:{node.start_mark.line + 1}"
+        if self._values > _MOST_VALUES:
+            raise ProtocolError(
+                "the file stands for too many values",
+                where=where,
+                expected=f"at most {_MOST_VALUES:,}, each alias (*name) counted with all that it stands for",
+                try_="write the values out, without aliases of aliases",
+            )
+        if path.count(".") >= _DEEPEST:
+            raise _too_deep(where)
 
     def _item(self, node: Node, path: str) -> Any:
         self.lines[path] = node.start_mark.line + 1
@@ -198,7 +234,7 @@ def _scalar(node: ScalarNode) -> Any:
             return None
         case "bool":
             return text.lower() == "true"
-        case "int":
+        case "int" if len(text) <= _LONGEST_NUMBER:
             return int(text.replace("_", ""), 0) if not re.fullmatch(r"[-+]?\d+", text) else int(text)
         case "float":
             return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
