@@ -12,7 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from flarefree.endpoints.follow_up import derive_follow_up
+from flarefree.endpoints.gathering import last_days, read_rows
 from flarefree.lineage import Source
+from flarefree.protocol.schema import Protocol
 from flarefree.records.study import Study
 from flarefree.records.tables import TABLES
 
@@ -72,6 +75,13 @@ class Paper:
             frames[name] = pl.DataFrame(rows, schema=schema)
         sources = tuple(Source(f"{name}.csv", "csv", len(self.rows[name]), "0" * 64, name) for name in TABLES)
         return Study("on paper", self.protocol, frames, sources)
+
+
+def follow_up(paper: Paper, spec: Protocol) -> pl.DataFrame:
+    """When each patient's follow-up ended, and how."""
+    study = paper.study()
+    rows = read_rows(study["observations"], spec, study["subjects"].get_column("subject"))
+    return derive_follow_up(study, spec, last_days(rows, study["subjects"].height))
 
 
 @dataclass

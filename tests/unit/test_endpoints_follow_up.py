@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flarefree.endpoints.follow_up import derive_follow_up
 from flarefree.protocol.loading import load_protocol
 from flarefree.protocol.schema import FollowUpRule, Protocol, Withdrawals
-from patients_on_paper import Paper, date_of
+from patients_on_paper import Paper, date_of, follow_up
 
 
 def spec(**changes: object) -> Protocol:
@@ -15,7 +14,7 @@ def spec(**changes: object) -> Protocol:
 
 
 def followed(paper: Paper, **changes: object) -> dict[str, object]:
-    return derive_follow_up(paper.study(), spec(**changes)).row(0, named=True)
+    return follow_up(paper, spec(**changes)).row(0, named=True)
 
 
 def test_the_later_of_the_end_and_the_last_visit() -> None:
@@ -64,7 +63,7 @@ def test_completed_and_ongoing() -> None:
     paper = Paper()
     paper.patient("Ana").leaves(1097, "COMPLETED")
     paper.patient("Bea")
-    rows = derive_follow_up(paper.study(), spec()).select("status", "reason", "withdrawal_day").rows()
+    rows = follow_up(paper, spec()).select("status", "reason", "withdrawal_day").rows()
     assert rows == [("completed", None, None), ("ongoing", None, None)]
 
 

@@ -7,7 +7,6 @@ from datetime import date
 import polars as pl
 import pytest
 
-from flarefree.endpoints.follow_up import derive_follow_up
 from flarefree.endpoints.record_sentences import RecordReader
 from flarefree.errors import ProtocolError
 from flarefree.protocol.language.nodes import FieldTest, FieldTestOperator, Not, RecordTable, Text
@@ -15,7 +14,7 @@ from flarefree.protocol.language.parsing import parse_record_condition
 from flarefree.protocol.loading import load_protocol
 from flarefree.protocol.schema import AdverseEventRules
 from flarefree.studytime import study_day
-from patients_on_paper import DAY_ONE, Paper, date_of
+from patients_on_paper import DAY_ONE, Paper, date_of, follow_up
 
 CONSERVATIVE = AdverseEventRules()
 ALMS = AdverseEventRules(nonserious_until="last_visit", nonserious_days_after=14, serious_until="end")
@@ -23,7 +22,7 @@ ALMS = AdverseEventRules(nonserious_until="last_visit", nonserious_days_after=14
 
 def reader(paper: Paper, rules: AdverseEventRules = CONSERVATIVE) -> RecordReader:
     study = paper.study()
-    return RecordReader(study, derive_follow_up(study, load_protocol("alms-maintenance").spec), rules)
+    return RecordReader(study, follow_up(paper, load_protocol("alms-maintenance").spec), rules)
 
 
 def event(paper: Paper, *, start: str | None, term: str = "Rash", **more: object) -> None:

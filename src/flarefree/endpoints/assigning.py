@@ -17,6 +17,7 @@ __all__ = [
     "assign",
     "code_numbers",
     "is_sorted",
+    "last_days",
     "order_of",
     "pick_rows",
 ]
@@ -36,6 +37,16 @@ def is_sorted(subjects: Ints32, days: Ints32) -> bool:
         if subjects[j] < subjects[j - 1] or (subjects[j] == subjects[j - 1] and days[j] < days[j - 1]):
             return False
     return True
+
+
+@njit(cache=True)
+def last_days(subjects: Ints32, days: Ints32, n_subjects: int) -> Ints32:
+    """The latest day of each subject's rows, `NO_DAY` if it has none."""
+    last = np.full(n_subjects, NO_DAY, np.int32)
+    for j in range(subjects.size):
+        if subjects[j] >= 0:
+            last[subjects[j]] = max(last[subjects[j]], days[j])
+    return last
 
 
 @njit(cache=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,8 @@ from flarefree.endpoints.derivation import Derivation
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.facts import PatientSentences
 from flarefree.endpoints.follow_up import derive_follow_up, is_allocated
-from flarefree.endpoints.panel import Panel, build_panel
+from flarefree.endpoints.gathering import last_days, panel_of_rows, read_rows
+from flarefree.endpoints.panel import Panel
 from flarefree.endpoints.record_sentences import RecordReader
 from flarefree.endpoints.standing import EndpointEvents, derive_events
 from flarefree.errors import StudyError
@@ -25,7 +27,7 @@ from flarefree.records.findings import Finding, Severity
 if TYPE_CHECKING:
     from flarefree.records.study import Study
 
-__all__ = ["derive", "evaluator_of", "events_again", "record_reader"]
+__all__ = ["DerivedArrays", "derive", "derive_arrays", "evaluator_of", "events_again", "record_reader"]
 
 
 def derive(study: Study, protocol: LoadedProtocol | str | None = None) -> Derivation:
@@ -48,42 +50,79 @@ def derive(study: Study, protocol: LoadedProtocol | str | None = None) -> Deriva
     ProtocolError
         The protocol cannot be used.
     """
-    loaded = _loaded(study, protocol)
+    return derive_arrays(study, _loaded(study, protocol)).to_frames()
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedArrays:
+    """A study's endpoints as arrays, before anything is laid out as frames.
+
+    Attributes
+    ----------
+    follow_up : DataFrame
+        The subjects' table, with doses, last visits, ends of follow-up and `is_in_trial`.
+    evaluator : Evaluator
+        On the study's panel, every sentence evaluated.
+    found : EndpointEvents
+    findings : tuple of Finding
+    """
+
+    study: Study
+    protocol: LoadedProtocol
+    follow_up: pl.DataFrame
+    evaluator: Evaluator
+    found: EndpointEvents
+    findings: tuple[Finding, ...]
+
+    def events(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The frames of events and of time to event."""
+        labels = self._labels()
+        events, row_of = frames.events_frame(self.found, self.protocol, self.evaluator.panel, labels)
+        return events, frames.time_to_event_frame(self.found, self.protocol, labels, row_of)
+
+    def to_frames(self) -> Derivation:
+        """Everything, as frames."""
+        loaded, evaluator, labels = self.protocol, self.evaluator, self._labels()
+        here = self.follow_up.get_column("is_in_trial").to_numpy()
+        events, time_to_event = self.events()
+        return Derivation(
+            study=self.study,
+            protocol=loaded,
+            panel=evaluator.panel,
+            subjects=_subjects_frame(self.study, loaded, evaluator.panel, self.follow_up).drop("is_in_trial"),
+            events=events,
+            time_to_event=time_to_event,
+            states=frames.states_frame(self.found, loaded, evaluator, here, labels),
+            values=frames.values_frame(loaded, evaluator, here, labels),
+            assessability=frames.assessability_frame(loaded, evaluator, here, labels),
+            agreement=frames.agreement_frame(self.found, loaded, evaluator.panel, here, labels),
+            findings=(*self.findings, *self.found.findings, *_odd_decisions(self.study, loaded)),
+        )
+
+    def _labels(self) -> frames.Labels:
+        day_one = self.follow_up.get_column("randomization_date")
+        return frames.Labels(self.evaluator.panel, self.protocol.spec.schedule, day_one)
+
+
+def derive_arrays(study: Study, protocol: LoadedProtocol) -> DerivedArrays:
+    """Derive the endpoints of a study's patients, as arrays; see `derive`."""
     _require_patients(study)
-    spec = loaded.spec
-    follow_up = derive_follow_up(study, spec)
-    context = Context.of(loaded)
-    panel = build_panel(study, loaded)
-    covariates, findings = derive_covariates(panel, loaded, context)
+    spec = protocol.spec
+    context = Context.of(protocol)
+    subjects = study["subjects"]
+    rows = read_rows(study["observations"], spec, subjects.get_column("subject"))
+    follow_up = derive_follow_up(study, spec, last_days(rows, subjects.height))
+    panel = panel_of_rows(rows, subjects, spec)
+    del rows
+    covariates, findings = derive_covariates(panel, protocol, context)
     panel = panel.with_covariates(covariates)
-    follow_up = _with_completion(study, loaded, panel, follow_up)
+    follow_up = _with_completion(study, protocol, panel, follow_up)
+    follow_up = follow_up.with_columns(is_in_trial=is_allocated().fill_null(False))
     evaluator = Evaluator(panel, context)
     reader = RecordReader(study, follow_up, spec.adverse_events)
-    in_trial = follow_up.select(is_in_trial=is_allocated().fill_null(False)).to_series()
-    found = derive_events(
-        loaded, evaluator, reader, follow_up.with_columns(is_in_trial=in_trial), study["decisions"]
-    )
-    here = in_trial.to_numpy()
-    labels = frames.Labels(panel, spec.schedule, follow_up.get_column("randomization_date"))
-    events, row_of = frames.events_frame(found, loaded, panel, labels)
-    return Derivation(
-        study=study,
-        protocol=loaded,
-        panel=panel,
-        subjects=_subjects_frame(study, loaded, panel, follow_up),
-        events=events,
-        time_to_event=frames.time_to_event_frame(found, loaded, labels, row_of),
-        states=frames.states_frame(found, loaded, evaluator, here, labels),
-        values=frames.values_frame(loaded, evaluator, here, labels),
-        assessability=frames.assessability_frame(loaded, evaluator, here, labels),
-        agreement=frames.agreement_frame(found, loaded, panel, here, labels),
-        findings=(
-            *default_findings(study["subjects"], spec),
-            *findings,
-            *found.findings,
-            *_odd_decisions(study, loaded),
-        ),
-    )
+    found = derive_events(protocol, evaluator, reader, follow_up, study["decisions"])
+    findings = (*default_findings(subjects, spec), *findings)
+    return DerivedArrays(study, protocol, follow_up, evaluator, found, findings)
 
 
 def evaluator_of(derivation: Derivation) -> Evaluator:

@@ -26,13 +26,15 @@ def is_allocated() -> pl.Expr:
     return in_trial & ~pl.col("is_screen_failure").fill_null(False)
 
 
-def derive_follow_up(study: Study, spec: Protocol) -> pl.DataFrame:
+def derive_follow_up(study: Study, spec: Protocol, last_observed: pl.Series) -> pl.DataFrame:
     """When each patient's doses, visits and follow-up ended, and how.
 
     Parameters
     ----------
     study : Study
     spec : Protocol
+    last_observed : (n_subjects,) Series of int
+        The last day on which anything was observed of each patient, in the subjects' order.
 
     Returns
     -------
@@ -49,8 +51,7 @@ def derive_follow_up(study: Study, spec: Protocol) -> pl.DataFrame:
     """
     subjects = _with_doses(study)
     ended = _dispositions(study["dispositions"], spec.withdrawals)
-    seen = _last_seen(study)
-    subjects = subjects.join(seen, on="subject", how="left", maintain_order="left").join(
+    subjects = _with_last_seen(subjects, study["visits"], last_observed).join(
         ended, on="subject", how="left", maintain_order="left"
     )
     last_contact = pl.coalesce(
@@ -100,21 +101,16 @@ def _with_doses(study: Study) -> pl.DataFrame:
     ).drop("first_exposure", "last_exposure")
 
 
-def _last_seen(study: Study) -> pl.DataFrame:
+def _with_last_seen(subjects: pl.DataFrame, visits: pl.DataFrame, last_observed: pl.Series) -> pl.DataFrame:
     """The last visit, by the visits' table, else by the last observation; and the last day of either."""
-    visits = study["visits"].group_by("subject").agg(pl.col("day").max().alias("visit"))
-    observed = (
-        study["observations"]
-        .filter(pl.col("derivation").is_null())
-        .group_by("subject")
-        .agg(pl.col("day").max().alias("observed"))
+    held = visits.group_by("subject").agg(pl.col("day").max().alias("held"))
+    both = subjects.with_columns(observed=last_observed.cast(pl.Int32)).join(
+        held, on="subject", how="left", maintain_order="left"
     )
-    both = visits.join(observed, on="subject", how="full", coalesce=True)
-    return both.select(
-        "subject",
-        pl.coalesce("visit", "observed").alias("last_visit_day"),
-        pl.max_horizontal("visit", "observed").alias("last_seen_day"),
-    )
+    return both.with_columns(
+        last_visit_day=pl.coalesce("held", "observed"),
+        last_seen_day=pl.max_horizontal("held", "observed"),
+    ).drop("held", "observed")
 
 
 def _dispositions(dispositions: pl.DataFrame, rules: Withdrawals) -> pl.DataFrame:

@@ -18,6 +18,7 @@ import polars as pl
 from flarefree.endpoints import assigning
 from flarefree.endpoints.computed import compute_measures
 from flarefree.endpoints.covariates import subject_covariates
+from flarefree.endpoints.kernels import NO_DAY
 from flarefree.endpoints.panel import Panel, PanelColumn
 from flarefree.protocol.schema import MeasureSpec, Protocol, Schedule
 
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
     from flarefree.protocol.loaded import LoadedProtocol
     from flarefree.records.study import Study
 
-__all__ = ["LongRows", "assessments_of", "gather_panel", "gather_rows"]
+__all__ = [
+    "LongRows",
+    "assessments_of",
+    "gather_panel",
+    "gather_rows",
+    "last_days",
+    "panel_of_rows",
+    "read_rows",
+]
 
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
@@ -85,11 +94,21 @@ def gather_panel(study: Study, protocol: LoadedProtocol) -> Panel:
     Panel
         Every patient of the subjects' table, in its order, those without observations too.
     """
-    subjects = study["subjects"].get_column("subject")
-    rows = read_rows(study["observations"], protocol.spec, subjects)
-    panel = gather_rows(rows, subjects.to_numpy(), protocol.spec.schedule)
-    panel = panel.with_covariates(subject_covariates(study["subjects"], protocol.spec))
-    return compute_measures(panel, protocol.spec)
+    subjects = study["subjects"]
+    rows = read_rows(study["observations"], protocol.spec, subjects.get_column("subject"))
+    return panel_of_rows(rows, subjects, protocol.spec)
+
+
+def panel_of_rows(rows: LongRows, subjects: pl.DataFrame, spec: Protocol) -> Panel:
+    """The panel of some rows, with the covariates of the subjects' table and the computed measures."""
+    panel = gather_rows(rows, subjects.get_column("subject").to_numpy(), spec.schedule)
+    return compute_measures(panel.with_covariates(subject_covariates(subjects, spec)), spec)
+
+
+def last_days(rows: LongRows, n_subjects: int) -> pl.Series:
+    """The last day on which anything was observed of each patient, null if nothing was: (n_subjects,)."""
+    last = assigning.last_days(rows.subjects, rows.days, n_subjects)
+    return pl.Series(last).replace(int(NO_DAY), None)
 
 
 def gather_rows(rows: LongRows, subjects: npt.NDArray[Any], schedule: Schedule) -> Panel:
@@ -229,12 +248,13 @@ def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -
     usable = ~np.isnan(values)
     if day.null_count():
         usable &= day.is_not_null().to_numpy()
+    measures[~usable] = -1
+    whose = _subject_codes(observations.get_column("subject"), subjects)
     derivation = observations.get_column("derivation")
     if derivation.null_count() < derivation.len():
-        usable &= derivation.is_null().to_numpy()
-    measures[~usable] = -1
+        whose[derivation.is_not_null().to_numpy()] = -1
     return LongRows(
-        _subject_codes(observations.get_column("subject"), subjects),
+        whose,
         measures,
         day.fill_null(-(2**31)).to_numpy(writable=True),
         values,
