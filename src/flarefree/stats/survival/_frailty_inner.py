@@ -23,22 +23,32 @@ DENSE_UP_TO = 80  # groups: beyond it a whole Newton step costs more than severa
 class Penalized:
     """The rows, their groups, and the frailty's distribution; with room for the shares of each event."""
 
-    def __init__(self, rows: CoxRows, group: Any, n_groups: int, efron: bool, distribution: str) -> None:
+    def __init__(
+        self, rows: CoxRows, group: Any, n_groups: int, efron: bool, distribution: str, needs_block: bool
+    ) -> None:
         self.rows = rows
         self.group = group
         self.n_groups = n_groups
         self.efron = efron
         self.distribution = distribution
-        self.dense = distribution != "gamma" or n_groups <= DENSE_UP_TO
+        self.needs_block = needs_block
+        """Whether the whole information between groups is wanted at the maximum."""
+        self.dense = n_groups <= DENSE_UP_TO
+        """Whether it is used for the steps."""
         weights = np.where(rows.event, rows.weight, 0.0)
         self.n_events: Floats = np.bincount(group, weights=weights, minlength=n_groups).astype(np.float64)
         """Weighted events by group."""
-        events = rows.n_events if self.dense else 0
+        events = rows.n_events if self.dense or needs_block else 0
         self._table = np.empty((n_groups + rows.x.shape[1], events))
         self._roots = np.empty(events)
 
-    def evaluate(self, solution: Floats) -> tuple[float, Floats, Floats, Floats, Floats]:
-        """Log partial likelihood, score, information blocks at (effects, coefficients)."""
+    def evaluate(
+        self, solution: Floats, *, whole: bool = False
+    ) -> tuple[float, Floats, Floats, Floats, Floats]:
+        """Log partial likelihood, score, information blocks at (effects, coefficients).
+
+        The block of the effects is whole (J, J) if asked for or used for steps, else its diagonal (J, 1).
+        """
         rows = self.rows
         eta = rows.linear_predictor(solution[self.n_groups :]) + solution[: self.n_groups][self.group]
         eta -= (eta.min() + eta.max()) / 2.0
@@ -59,7 +69,7 @@ class Penalized:
             rows.entry_order,
             self.efron,
         )
-        if not self.dense:
+        if not self.dense and not whole:
             return frailty_likelihood(*arrays)
         j = self.n_groups
         loglik, own_score, cross, corner = frailty_shares(*arrays, self._table, self._roots)
@@ -153,14 +163,15 @@ def solve_inner(problem: Penalized, theta: float, start: Floats, *, max_iteratio
     if theta == 0.0:
         solution = start.copy()
         solution[: problem.n_groups] = 0.0
-        loglik, _, block, cross, corner = problem.evaluate(solution)
+        loglik, _, block, cross, corner = problem.evaluate(solution, whole=problem.needs_block)
         zeros = np.zeros(problem.n_groups)
         return Inner(solution, problem.n_groups, loglik, loglik, block, cross, corner, zeros, 0)
     solution = start.copy()
     state = _State(problem, theta, solution)
     for iteration in range(1, max_iterations + 1):
         step, gain = state.newton_step()
-        if gain < 1e-13 * max(1.0, abs(state.value)):
+        # Steps on the diagonal close in by a factor each, not by squares: they go on longer.
+        if gain < (1e-13 if problem.dense else 1e-16) * max(1.0, abs(state.value)):
             return state.finish(iteration, step, gain)
         for _ in range(40):
             candidate = _State(problem, theta, _recentered(problem, state.solution + step))
@@ -219,14 +230,17 @@ class _State:
         solution = _recentered(self.problem, self.solution + step)
         value = self.value + gain / 2.0
         penalty = self.problem.penalty(solution[: self.problem.n_groups], self.theta)[0]
+        block, cross, corner = self.block, self.cross, self.corner
+        if self.problem.needs_block and not self.problem.dense:
+            _, _, block, cross, corner = self.problem.evaluate(solution, whole=True)
         return Inner(
             solution,
             self.problem.n_groups,
             value - penalty,
             value,
-            self.block,
-            self.cross,
-            self.corner,
+            block,
+            cross,
+            corner,
             self.second,
             iterations,
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from flarefree.stats.survival._cox_kernels import tied_sums
 
-__all__ = ["frailty_likelihood", "frailty_shares", "gram"]
+__all__ = ["frailty_likelihood", "frailty_shares", "gram", "log_determinant"]
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -348,3 +348,24 @@ def gram(table: Any, roots: Any) -> Any:
             products[a, b] = total
             products[b, a] = total
     return products, sums
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def log_determinant(matrix: Any) -> Any:
+    """Log determinant of a positive definite matrix by Cholesky, on one core; NaN if it is not."""
+    n = matrix.shape[0]
+    lower = np.empty((n, n))
+    total = 0.0
+    for a in range(n):
+        for b in range(a + 1):
+            rest = matrix[a, b]
+            for k in range(b):
+                rest -= lower[a, k] * lower[b, k]
+            if a == b:
+                if not rest > 0.0:
+                    return np.nan
+                lower[a, a] = np.sqrt(rest)
+                total += np.log(rest)
+            else:
+                lower[a, b] = rest / lower[b, b]
+    return total

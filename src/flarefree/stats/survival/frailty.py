@@ -18,6 +18,7 @@ import polars as pl
 from flarefree.errors import StatsError
 from flarefree.stats.survival._cox_data import CoxRows
 from flarefree.stats.survival._frailty_inner import Inner, Penalized, solve_inner
+from flarefree.stats.survival._frailty_kernels import log_determinant
 from flarefree.stats.survival._inputs import Coded
 from flarefree.stats.survival._numbers import chi_square_p
 from flarefree.stats.survival._search import find_maximum, find_root, find_sign_change
@@ -191,7 +192,12 @@ def fit_frailty(
     """
     request = _require_request(distribution, method, variance, sparse, len(group.labels), ties)
     problem = Penalized(
-        rows, group.codes[rows.order], len(group.labels), ties == "efron", request.distribution
+        rows,
+        group.codes[rows.order],
+        len(group.labels),
+        ties == "efron",
+        request.distribution,
+        needs_block=request.dense or request.method == "laplace",
     )
     profile = _Profile(problem, plain, request)
     theta = profile.maximize() if request.variance is None else request.variance
@@ -309,7 +315,7 @@ def integrated_loglik(problem: Penalized, theta: float, inner: Inner) -> float:
         nu = 1.0 / theta
         return inner.loglik + nu * float(inner.effects.sum()) + gamma_correction(problem.n_events, nu)
     # methods/survival_frailty, eq. 6: PL - b'b / (2 theta) - log det(theta H + I) / 2
-    _, log_det = np.linalg.slogdet(theta * inner.block + np.eye(problem.n_groups))
+    log_det = log_determinant(theta * inner.block + np.eye(problem.n_groups))
     return inner.loglik - float(inner.effects @ inner.effects) / (2 * theta) - float(log_det) / 2.0
 
 
