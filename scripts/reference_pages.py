@@ -203,28 +203,15 @@ def _term(line: str) -> str:
     return f"`{name}` ({kind})." if kind else f"`{name}`."
 
 
-STATS_MODULES = ("flarefree.stats", "flarefree.stats.survival")
-
-
 def stats_section() -> str:
     """The statistics by name, with the first line of each one's docstring."""
-    parts = [
-        "## ff.stats",
+    home = import_module("flarefree.stats")
+    rows = [f"| `ff.stats.{name}` | {first_line(getattr(home, name))} |" for name in sorted(home.__all__)]
+    told = (
         "Arrays, or a formula and a frame, go in; frozen results come out, with `.tidy()`.\n"
-        "How each is computed is in the pages on methods.",
-    ]
-    for module in STATS_MODULES:
-        home = import_module(module)
-        face = module.replace("flarefree", "ff")
-        rows = [f"| `{face}.{name}` | {first_line(getattr(home, name))} |" for name in stats_names(module)]
-        parts.append("\n".join(["| name | what it does |", "| --- | --- |", *rows]))
-    return "\n\n".join(parts)
-
-
-def stats_names(module: str) -> list[str]:
-    """The public functions and classes of a package of statistics."""
-    home = import_module(module)
-    return [name for name in sorted(home.__all__) if not inspect.ismodule(getattr(home, name))]
+        "How each is computed is in the pages on methods."
+    )
+    return "\n\n".join(["## ff.stats", told, "\n".join(["| name | what it is |", "| --- | --- |", *rows])])
 
 
 def first_line(thing: Any) -> str:
@@ -259,15 +246,15 @@ def bibliography(path: Path = BIBLIOGRAPHY) -> dict[str, dict[str, str]]:
 
 def work(fields: dict[str, str]) -> str:
     """One work as references are written: authors, title, where, when."""
-    authors = fields["author"].replace(" and others", " et al").replace(" and ", "; ")
+    authors = fields["author"].replace(" and ", ", ").replace(", others", ", et al")
     where = fields.get("journal") or fields.get("publisher") or fields.get("school") or fields["institution"]
     place = f"*{where}* {fields['year']}"
     if "volume" in fields:
         place += f";{fields['volume']}"
     if "pages" in fields:
         place += f":{fields['pages'].replace('--', '–')}"
-    edition = f" {fields['edition']} edition." if "edition" in fields else ""
-    return f"{authors}. {plain(fields['title'])}.{edition} {place}."
+    edition = f", {fields['edition']} edition" if "edition" in fields else ""
+    return f"{authors}. {plain(fields['title'])}{edition}. {place}."
 
 
 def plain(text: str) -> str:
