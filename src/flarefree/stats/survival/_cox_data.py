@@ -71,7 +71,8 @@ class CoxRows:
 
     def linear_predictor(self, beta: Floats) -> Floats:
         """The sum x beta + offset for scaled coefficients, by sorted row."""
-        eta = _multiply(self.x, beta)
+        eta = np.empty(self.time.size)
+        _multiply(self.x, beta, eta)
         return eta if self.offset is None else eta + self.offset
 
 
@@ -97,7 +98,8 @@ def prepare_rows(
     entry_rows, entry_order = sort_entries(entries, order, starts)
     w = np.ones(order.size) if weight is None else weight[order]
     center, scale = _center_and_scale(covariates, order)
-    sorted_x, sorted_event = _gather(order, covariates, center, 1.0 / scale, events)
+    sorted_x, sorted_event = np.empty((order.size, scale.size)), np.empty(order.size, dtype=np.bool_)
+    _gather(order, covariates, center, 1.0 / scale, events, sorted_x, sorted_event)
     require_some_events(sorted_event)
     return CoxRows(
         n=n,
@@ -199,28 +201,23 @@ def _moments(x: Any) -> Any:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _multiply(x: Any, beta: Any) -> Any:
+def _multiply(x: Any, beta: Any, out: Any) -> Any:
     """The product x beta on one core, whatever BLAS does."""
     n, p = x.shape
-    eta = np.empty(n)
     for i in range(n):
         total = 0.0
         for a in range(p):
             total += x[i, a] * beta[a]
-        eta[i] = total
-    return eta
+        out[i] = total
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _gather(order: Any, x: Any, center: Any, inverse_scale: Any, event: Any) -> Any:
+def _gather(
+    order: Any, x: Any, center: Any, inverse_scale: Any, event: Any, sorted_x: Any, sorted_event: Any
+) -> Any:
     """Covariates, centered and scaled, and events, in sorted order: each row is fetched once."""
-    n = order.size
-    p = x.shape[1]
-    sorted_x = np.empty((n, p))
-    sorted_event = np.empty(n, dtype=np.bool_)
-    for i in range(n):
+    for i in range(order.size):
         row = order[i]
         sorted_event[i] = event[row]
-        for a in range(p):
+        for a in range(x.shape[1]):
             sorted_x[i, a] = (x[row, a] - center[a]) * inverse_scale[a]
-    return sorted_x, sorted_event

@@ -14,8 +14,9 @@ import numpy as np
 __all__ = ["count_curves", "robust_variances"]
 
 
-@nb.njit(cache=True, error_model="numpy")
-def count_curves(time: Any, event: Any, weight: Any, starts: Any, entry: Any, entry_weight: Any) -> Any:
+def count_curves(
+    time: Any, event: Any, weight: Any, starts: Any, entry: Any, entry_weight: Any
+) -> tuple[Any, Any]:
     """Counts and estimates at every distinct time of each group.
 
     Parameters
@@ -33,10 +34,18 @@ def count_curves(time: Any, event: Any, weight: Any, starts: Any, entry: Any, en
     curve_starts : (groups + 1,), and per distinct time: time, n_risk, n_event, n_censor, survival,
     greenwood (sum of d / (n (n - d))), cumulative hazard (sum of d / n), its variance (sum of d / n^2).
     """
-    n = time.size
+    out = np.empty((8, time.size))
+    curve_starts = _count_curves(time, event, weight, starts, entry, entry_weight, out)
+    return curve_starts, out[:, : curve_starts[-1]]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _count_curves(
+    time: Any, event: Any, weight: Any, starts: Any, entry: Any, entry_weight: Any, out: Any
+) -> Any:
+    """Fill `out` (8, n) as `count_curves` says; where each curve starts in it."""
     groups = starts.size - 1
     curve_starts = np.zeros(groups + 1, dtype=np.int64)
-    out = np.empty((8, n))
     has_entry = entry.size > 0
     k = 0
     for g in range(groups):
@@ -91,7 +100,7 @@ def count_curves(time: Any, event: Any, weight: Any, starts: Any, entry: Any, en
             at_risk -= d + c
             n_rows_at_risk -= ended
         curve_starts[g + 1] = k
-    return curve_starts, out[:, :k]
+    return curve_starts
 
 
 @nb.njit(cache=True, error_model="numpy")

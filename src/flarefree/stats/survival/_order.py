@@ -15,6 +15,8 @@ from flarefree.errors import StatsError
 
 __all__ = ["TIE_TOLERANCE", "Sorted", "ascending", "join_close_times", "sort_entries", "sort_times"]
 
+# Large arrays are allocated by NumPy and filled by kernels: NumPy asks for huge pages, numba does not, and
+# touching ten thousand small ones costs more than most kernels do.
 TIE_TOLERANCE = float(np.sqrt(np.finfo(np.float64).eps))
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -60,12 +62,10 @@ def _pack(bits: Any, index_bits: Any, keys: Any) -> Any:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _unpack(keys: Any, index_bits: Any, values: Any) -> Any:
+def _unpack(keys: Any, index_bits: Any, values: Any, order: Any, ascending: Any) -> Any:
     """Row numbers in ascending order of their values, and those; neighbors out of order are swapped."""
     n = keys.size
     mask = (np.int64(1) << index_bits) - 1
-    order = np.empty(n, dtype=np.int64)
-    ascending = np.empty(n)
     for i in range(n):
         row = keys[i] & mask
         value = values[row]
@@ -76,11 +76,10 @@ def _unpack(keys: Any, index_bits: Any, values: Any) -> Any:
             j -= 1
         ascending[j] = value
         order[j] = row
-    return order, ascending
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _split(order: Any, ascending: Any, code: Any, n_groups: Any) -> Any:
+def _split(order: Any, ascending: Any, code: Any, n_groups: Any, rows: Any, values: Any) -> Any:
     """A stable counting sort by group of rows and their values."""
     starts = np.zeros(n_groups + 1, dtype=np.int64)
     for i in range(code.size):
@@ -88,14 +87,12 @@ def _split(order: Any, ascending: Any, code: Any, n_groups: Any) -> Any:
     for g in range(n_groups):
         starts[g + 1] += starts[g]
     place = starts[:-1].copy()
-    rows = np.empty(order.size, dtype=np.int64)
-    values = np.empty(order.size)
     for i in range(order.size):
         g = code[order[i]]
         rows[place[g]] = order[i]
         values[place[g]] = ascending[i]
         place[g] += 1
-    return rows, values, starts
+    return starts
 
 
 def ascending(values: Floats) -> tuple[Ints, Floats]:
@@ -111,7 +108,9 @@ def ascending(values: Floats) -> tuple[Ints, Floats]:
     keys = np.empty(n, dtype=np.int64)
     _pack(values.view(np.int64), index_bits, keys)
     keys.sort()
-    return _unpack(keys, index_bits, values)
+    order, in_order = np.empty(n, dtype=np.int64), np.empty(n)
+    _unpack(keys, index_bits, values, order, in_order)
+    return order, in_order
 
 
 class Sorted(NamedTuple):
@@ -150,7 +149,9 @@ def sort_times(time: Floats, entry: Floats | None, code: Ints | None, n_groups: 
         values = time[order]
     starts = np.array([0, time.size], dtype=np.int64)
     if code is not None and n_groups > 1:
-        order, values, starts = _split(order, values, code, n_groups)
+        rows, by_group = np.empty_like(order), np.empty_like(values)
+        starts = _split(order, values, code, n_groups, rows, by_group)
+        order, values = rows, by_group
     return Sorted(time, entry, order, values, starts)
 
 
