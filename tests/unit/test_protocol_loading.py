@@ -207,10 +207,30 @@ def replaced(old: str, new: str) -> str:
             "epochs: {e: {label: E, first_day: 9, last_day: 3}}\npopulations:",
             "ends before it begins",
         ),
+        (
+            "day: 1}]",
+            "day: 1, last_day: 20}, {name: Month 1, number: 1, day: 31, first_day: 20}]",
+            "the windows of two visits overlap",
+        ),
+        ("tests: [UPCR]", "tests: [UPCR, upcr]", "upcr is read from this test already"),
+        (
+            "tests: [UPCR]}",
+            "tests: [UPCR]}, again: {label: Again, unit: mg/mg, tests: [UPCR]}",
+            "upcr is read from this test already",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_together(old: str, new: str, said: str) -> None:
     assert said in replaced(old, new)
+
+
+def test_windows_that_meet_and_tests_of_two_categories_fit() -> None:
+    windows = "day: 1, last_day: 20}, {name: Month 1, number: 1, day: 31, first_day: 21}]"
+    morning = "tests: [UPCR]}, morning: {label: Morning, unit: mg/mg, tests: [UPCR], category: AM}"
+    text = SMALL.replace("day: 1}]", windows).replace("tests: [UPCR]}", morning)
+    spec = parse_protocol(text).spec
+    assert [visit.name for visit in spec.schedule.visits] == ["Month 0", "Month 1"]
+    assert spec.measures["morning"].tests == spec.measures["upcr"].tests
 
 
 ANALYSIS = "\nanalyses:\n  a: {{title: A, population: itt, kind: {}}}\n"

@@ -38,6 +38,7 @@ def check_consistency(spec: Protocol, source: YamlSource) -> None:
     _check_schedule(spec, names)
     for name, measure in spec.measures.items():
         _check_measure(name, measure, names)
+    _check_tests(spec, names)
     for name, covariate in spec.covariates.items():
         _check_covariate(name, covariate, names)
     for name, endpoint in spec.endpoints.items():
@@ -108,6 +109,15 @@ def _check_schedule(spec: Protocol, names: Names) -> None:
         if not first <= visit.day <= last:
             found = f"day {visit.day}, window {first} to {last}"
             raise names.error("a visit's day is outside its window", f"schedule.visits.{i}", found=found)
+        if visit.last_day is not None:
+            for later in visits[i + 1 :]:
+                if later.day > visit.day and later.first_day is not None and later.first_day <= last:
+                    raise names.error(
+                        "the windows of two visits overlap",
+                        f"schedule.visits.{i}",
+                        found=f"{visit.name} to day {last}, {later.name} from day {later.first_day}",
+                        expected="every day in one visit's window at most",
+                    )
     for i, name in enumerate(spec.baseline.visits):
         names.require_visit(name, f"baseline.visits.{i}")
     for key, epoch in spec.epochs.items():
@@ -134,6 +144,22 @@ def _check_measure(name: str, measure: MeasureSpec, names: Names) -> None:
     if measure.equation and "creatinine" not in names.spec.measures:
         expected = "a measure called creatinine"
         raise names.error("the equation needs creatinine", f"{path}.equation", expected=expected)
+
+
+def _check_tests(spec: Protocol, names: Names) -> None:
+    """One test, one measure; of two measures that share a test, each says which category it takes."""
+    readers: dict[str, list[str]] = {}
+    for name, measure in spec.measures.items():
+        for i, test in enumerate(measure.tests):
+            for other in readers.get(test.casefold(), ()):
+                if other == name or spec.measures[other].category == measure.category:
+                    raise names.error(
+                        f"{other} is read from this test already",
+                        f"measures.{name}.tests.{i}",
+                        found=test,
+                        expected="each test once, or measures of different categories",
+                    )
+            readers.setdefault(test.casefold(), []).append(name)
 
 
 def _require_unit(unit: str, path: str, names: Names) -> None:
