@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from flarefree.analysis.adam import Dataset, make_dataset, yes
 from flarefree.analysis.adam_subjects import CORE, core, parameter_names
-from flarefree.analysis.datasets import Dataset, make_dataset, yes
 from flarefree.analysis.records_where import emergent_events
 from flarefree.analysis.sources import lineage_texts, place_of
 from flarefree.analysis.trial import Trial

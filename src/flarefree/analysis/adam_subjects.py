@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from flarefree.analysis.datasets import Dataset, make_dataset, short_names, yes, yes_no
+from flarefree.analysis.adam import Dataset, make_dataset, short_names, yes, yes_no
 from flarefree.analysis.trial import Trial
 from flarefree.endpoints.follow_up import is_allocated
 

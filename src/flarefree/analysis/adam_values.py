@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from flarefree.analysis.adam import Dataset, make_dataset, yes
 from flarefree.analysis.adam_subjects import CORE, core, parameter_names
-from flarefree.analysis.datasets import Dataset, make_dataset, yes
 from flarefree.analysis.sources import domain_of, place_of
 from flarefree.analysis.trial import Trial
 from flarefree.analysis.visits import at_visits, chosen_visits

@@ -10,7 +10,7 @@ import polars as pl
 
 from flarefree.analysis.cells import count, n_percent, p_value
 from flarefree.analysis.comparing import fisher_many, fisher_of_counts
-from flarefree.analysis.limits import planned_limits, scheduled_values, values_at_baseline
+from flarefree.analysis.limits import exceeds, planned_limits, scheduled_values, values_at_baseline
 from flarefree.analysis.outcome import NotComputableError, finish, plain
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import OVERALL, Cohort, Trial
@@ -77,8 +77,8 @@ def judged_values(trial: Trial, spec: LaboratoryAbnormalities) -> pl.DataFrame:
     limited = planned_limits(
         trial, observed.select("subject", "measure", "value", "lower_limit", "upper_limit")
     )
-    low = pl.col("value") < spec.times_lower * pl.col("lower_limit")
-    high = pl.col("value") > spec.times_upper * pl.col("upper_limit")
+    low = exceeds(spec.times_lower * pl.col("lower_limit"), pl.col("value"))
+    high = exceeds(pl.col("value"), spec.times_upper * pl.col("upper_limit"))
     has_limits = pl.col("lower_limit").is_not_null() | pl.col("upper_limit").is_not_null()
     return (
         limited.filter(has_limits)
@@ -104,8 +104,8 @@ def judged_changes(trial: Trial, spec: LaboratoryAbnormalities) -> pl.DataFrame:
         .select(
             "subject",
             "measure",
-            low=pl.col("change") < -pl.col("large"),
-            high=pl.col("change") > pl.col("large"),
+            low=exceeds(-pl.col("change"), pl.col("large")),
+            high=exceeds(pl.col("change"), pl.col("large")),
         )
         .with_columns(abnormal=pl.col("low") | pl.col("high"))
     )

@@ -12,8 +12,9 @@ import polars as pl
 
 from flarefree.analysis.trial import Trial
 from flarefree.analysis.visits import at_visits, chosen_visits
+from flarefree.endpoints.elementwise import TOLERANCE
 
-__all__ = ["STATUSES", "planned_limits", "scheduled_values", "values_at_baseline", "with_status"]
+__all__ = ["STATUSES", "exceeds", "planned_limits", "scheduled_values", "values_at_baseline", "with_status"]
 
 STATUSES = {"low": "Low", "normal": "Normal", "high": "High"}
 """Where a value stands, in print order."""
@@ -55,12 +56,23 @@ def with_status(rows: pl.DataFrame, times_lower: float, times_upper: float) -> p
 
     `excess` is how far a value is beyond the nearer threshold, in its own unit; negative within them.
     """
-    below = times_lower * pl.col("lower_limit") - pl.col("value")
-    above = pl.col("value") - times_upper * pl.col("upper_limit")
-    status = pl.when(above > 0).then(pl.lit("high")).when(below > 0).then(pl.lit("low"))
-    return rows.with_columns(
-        excess=pl.max_horizontal(below, above), status=status.otherwise(pl.lit("normal"))
-    ).filter(pl.col("excess").is_not_null())
+    low, high = times_lower * pl.col("lower_limit"), times_upper * pl.col("upper_limit")
+    value = pl.col("value")
+    status = (
+        pl.when(exceeds(value, high))
+        .then(pl.lit("high"))
+        .when(exceeds(low, value))
+        .then(pl.lit("low"))
+        .otherwise(pl.lit("normal"))
+    )
+    return rows.with_columns(excess=pl.max_horizontal(low - value, value - high), status=status).filter(
+        pl.col("excess").is_not_null()
+    )
+
+
+def exceeds(a: pl.Expr, b: pl.Expr) -> pl.Expr:
+    """Whether `a` is above `b` as sentences compare: 1.05 is not above 1.5 times 0.7, whatever floats say."""
+    return a - b > TOLERANCE * pl.max_horizontal(a.abs(), b.abs())
 
 
 def _known(trial: Trial, measures: Sequence[str]) -> pl.DataFrame:
