@@ -9,7 +9,7 @@ import pytest
 
 from analysis_handmade import make_derivation, times, values
 from flarefree.analysis import build_datasets
-from flarefree.analysis.datasets import short_names
+from flarefree.analysis.adam import short_names
 
 EVENT = {
     "subject": "Ada",
