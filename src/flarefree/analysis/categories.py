@@ -47,7 +47,8 @@ def analyze_categories(trial: Trial, name: str, spec: CategoriesByVisit) -> Anal
         placed = known.filter(pl.col("value").is_in(list(labels)))
         other = known.get_column("value").drop_nulls().len() - placed.height
         if other:
-            warnings.append(f"{visit}: {other} values are none of the categories and are left out.")
+            what = "1 value is" if other == 1 else f"{other} values are"
+            warnings.append(f"{visit}: {what} none of the categories and left out.")
         rows += _rows(trial, cohort, spec, visit, placed)
     if not any(row.term == "assessed" and _anybody(row) for row in rows):
         raise NotComputableError("No patient has a value that is one of the categories.")
