@@ -51,6 +51,20 @@ def test_a_decision_reaches_45_days(apart: int, left: list[tuple[int, str]]) -> 
     assert standing([100], says("committee", False, 100 + apart)) == left
 
 
+def test_two_components_of_one_day_are_one_event() -> None:
+    assert standing([91, 91, 275], says("committee", False, 91)) == [(275, "derived")]
+    assert standing([91, 91], says("committee", True, 100)) == [(100, "committee")]
+    assert standing([91, 91], says("committee", True)) == [(91, "committee")]
+
+
+def test_who_decided_where_two_components_began_together() -> None:
+    for word in (True, False):
+        decisions = [says("committee", word, 91)]
+        cases, _ = overlay([(91, 0), (91, 1)], decisions)
+        row = agreement_row(ANA, "renal_flare", cases, decisions)
+        assert (row["final"], row["final_from"]) == (word, "committee")
+
+
 def test_a_refutation_without_a_date_is_about_all() -> None:
     assert standing([92, 275], says("committee", False)) == []
 

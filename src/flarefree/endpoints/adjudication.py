@@ -1,9 +1,10 @@
 """Decisions of investigators and of the end-points committee, laid over what was derived.
 
 The committee's word counts where it decided, else the investigator's, else the rule's.  A decision is
-about one candidate: the one nearest to its date, if within `SAME_EVENT_DAYS`; without a date it is about all
-of the patient's candidates (refuted) or the first (confirmed).  What was confirmed happened on the date
-that was decided; what was refuted is not used, and kept with that reason.
+about one event: the candidate nearest to its date, if within `SAME_EVENT_DAYS`; without a date it is about
+all of the patient's candidates (refuted) or the first (confirmed).  Candidates of one day are one event:
+where two components of a composite began together, a decision is about both.  What was confirmed happened
+on the date that was decided; what was refuted is not used, and kept with that reason.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def _lay(decision: Decision, cases: list[Case], findings: list[Finding], same_ev
             case.reason = f"refuted by the {decision.reader}"
             case.decisions.append(decision.index)
         return
-    replaced = about[0] if about else None
+    replaced = about[0] if about else None  # of one day, the component that the composite lists first
     day = decision.event_day if decision.event_day is not None else (replaced.day if replaced else None)
     if day is None:
         findings.append(_undated(decision))
@@ -141,19 +142,25 @@ def _lay(decision: Decision, cases: list[Case], findings: list[Finding], same_ev
         decided.place = replaced.place
         decided.decisions = [*replaced.decisions, decision.index]
         verb = "dated" if replaced.day != day else "decided"
-        replaced.reason = f"{verb} by the {decision.reader}"
+        for case in about:
+            case.reason = f"{verb} by the {decision.reader}"
     cases.append(decided)
 
 
 def _about(decision: Decision, cases: list[Case], same_event_days: int) -> list[Case]:
-    """The cases that a decision is about: one, or all where a refutation has no date."""
+    """The cases that a decision is about: those of one day, or all where a refutation has no date."""
     open_cases = [case for case in cases if _is_open(case, decision.reader)]
     if decision.event_day is None:
         ordered = sorted(open_cases, key=lambda case: case.day)
-        return ordered[:1] if decision.is_confirmed else ordered
+        return _of_one_day(ordered) if decision.is_confirmed else ordered
     near = [case for case in open_cases if _apart(case.day, decision.event_day) <= same_event_days]
     day = decision.event_day
-    return sorted(near, key=lambda case: (_apart(case.day, day), case.day))[:1]
+    return _of_one_day(sorted(near, key=lambda case: (_apart(case.day, day), case.day)))
+
+
+def _of_one_day(cases: list[Case]) -> list[Case]:
+    """The first case and those of the same day."""
+    return [case for case in cases if case.day == cases[0].day]
 
 
 def _is_open(case: Case, reader: Origin) -> bool:
