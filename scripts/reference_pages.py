@@ -1,4 +1,4 @@
-"""Write the reference pages that are made from the code: commands, Python names, literature.
+"""Write the reference pages that are made: commands, Python names, literature, glossary.
 
 `python scripts/reference_pages.py` writes them; `tests/unit/test_docs_reference.py` fails where one is
 out of date.
@@ -24,6 +24,7 @@ from flarefree.cli.app import COMMANDS, help_text
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 BIBLIOGRAPHY = REFERENCE.parent / "references.bib"
+GLOSSARY = REFERENCE.parents[1] / "GLOSSARY.md"
 MADE = "<!-- Made by scripts/reference_pages.py: change the program's own words, then run it again. -->"
 
 
@@ -38,7 +39,12 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """The pages by their names in `docs/reference`."""
-    return {"commands.md": commands_page(), "python.md": python_page(), "literature.md": literature_page()}
+    return {
+        "commands.md": commands_page(),
+        "python.md": python_page(),
+        "literature.md": literature_page(),
+        "glossary.md": glossary_page(),
+    }
 
 
 # Commands ----------------------------------------------------------------------------------------
@@ -260,6 +266,15 @@ def work(fields: dict[str, str]) -> str:
 def plain(text: str) -> str:
     """A title without the braces that keep its capitals."""
     return text.replace("{", "").replace("}", "")
+
+
+# Glossary ----------------------------------------------------------------------------------------
+
+
+def glossary_page() -> str:
+    """`GLOSSARY.md`, which stands at the top of the repository, as a page of the site."""
+    heading, rest = GLOSSARY.read_text("utf-8").split("\n", 1)
+    return f"{heading}\n\n{MADE}\n{rest}"
 
 
 if __name__ == "__main__":
