@@ -144,3 +144,27 @@ def test_frailties_that_do_not_exist_are_refused(small, term):
     data = small.with_columns(one=pl.lit(1))
     with pytest.raises(FlarefreeError):
         cox(f"Surv(time, event) ~ arm + {term}", data)
+
+
+def test_the_slope_at_a_variance_of_zero(small):
+    """The likelihood at a small variance, less that without frailty, over the variance."""
+    found = cox("Surv(time, event) ~ arm + frailty(center)", small)
+    tiny = cox("Surv(time, event) ~ arm + frailty(center, theta = 1e-4)", small)
+    difference = (tiny.frailty.loglik - tiny.frailty.loglik_without) / 1e-4
+    assert found.frailty.profile.slope_at_zero == pytest.approx(difference, rel=1e-2)
+
+
+def test_centers_that_do_not_differ_have_a_variance_of_zero():
+    """Each center has just the events that are expected of it."""
+    rng = np.random.default_rng(1)
+    time, center = rng.exponential(10, 400), np.arange(400) % 20
+    order = np.argsort(time)
+    center = center[np.argsort(order)]  # events come round robin
+    data = pl.DataFrame(
+        {"time": time, "event": np.ones(400), "arm": rng.integers(0, 2, 400), "center": center}
+    )
+    for distribution in ("gamma", "lognormal", "gaussian"):
+        found = cox(f"Surv(time, event) ~ arm + frailty(center, distribution = {distribution})", data)
+        assert found.frailty.variance == 0.0
+        assert found.frailty.is_boundary
+        assert "variance is zero" in found.warnings[-1]

@@ -32,6 +32,7 @@ from flarefree.readers.values import beyond_limits, code_texts, read_numbers
         ("inf", None, None, None),
         ("NaN", None, None, None),
         ("1e400", None, None, None),
+        ("1e300", None, None, None),  # finite, but its square is not, and no transport file holds it
         ("1,5", None, None, None),
         ("2+", None, None, None),
         ("", None, None, None),
@@ -49,7 +50,7 @@ def test_decimal_commas() -> None:
     ]
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False, width=64))
+@given(st.floats(-1e59, 1e59))
 def test_every_number_is_read_as_python_writes_it(number: float) -> None:
     assert read_numbers(pl.Series([repr(number)]))["number"][0] == number
 

@@ -11,27 +11,28 @@ Function = Callable[[float], float]
 
 
 def find_sign_change(
-    slope: Function, grid: Sequence[float], smallest: float, largest: float
+    slope: Function, start: float, smallest: float, largest: float
 ) -> tuple[float, float] | None:
     """Logarithms of two arguments between which a slope turns from positive to negative.
 
-    The first grid point with a positive slope begins the search; None where there is none, down to
-    `smallest`: the maximum is then the lower boundary.
+    Searched in growing steps upward from `start` where the slope is positive there, else downward; None
+    where it is negative down to `smallest`: the maximum is then the lower boundary.
     """
-    middle = len(grid) // 2
-    start = grid[middle]
+    factor = 2.0
     if slope(start) > 0:
         low = start
-        for high in [*grid[middle + 1 :], largest]:
+        while low < largest:
+            high = min(low * factor, largest)
             if slope(high) <= 0:
                 return math.log(low), math.log(high)
-            low = high
+            low, factor = high, factor * 1.5
         return math.log(low), math.log(largest)
     high = start
-    for low in [*reversed(grid[:middle]), smallest]:
+    while high > smallest:
+        low = max(high / factor, smallest)
         if slope(low) > 0:
             return math.log(low), math.log(high)
-        high = low
+        high, factor = low, factor * 1.5
     return None
 
 

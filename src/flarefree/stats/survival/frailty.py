@@ -17,6 +17,7 @@ import polars as pl
 
 from flarefree.errors import StatsError
 from flarefree.stats.survival._cox_data import CoxRows
+from flarefree.stats.survival._cox_steps import martingale_residuals
 from flarefree.stats.survival._frailty_inner import Inner, Penalized, solve_inner
 from flarefree.stats.survival._frailty_kernels import log_determinant
 from flarefree.stats.survival._inputs import Coded
@@ -199,7 +200,7 @@ def fit_frailty(
         request.distribution,
         needs_block=request.dense or request.method == "laplace",
     )
-    profile = _Profile(problem, plain, request)
+    profile = _Profile(problem, plain, request, ties)
     theta = profile.maximize() if request.variance is None else request.variance
     inner = profile.inner(theta)
     term = _term(name, group, profile, request, theta, inner, plain)
@@ -209,12 +210,23 @@ def fit_frailty(
 class _Profile:
     """The integrated log likelihood as a function of the variance, with warm starts."""
 
-    def __init__(self, problem: Penalized, plain: CoxFit, request: _Request) -> None:
+    def __init__(self, problem: Penalized, plain: CoxFit, request: _Request, ties: str) -> None:
         self.problem = problem
         self.request = request
         self.at_zero = plain.loglik
-        self.start = np.concatenate((np.zeros(problem.n_groups), plain.coef * problem.rows.scale))
         self.known: dict[float, Inner] = {}
+        beta = plain.coef * problem.rows.scale
+        residuals = martingale_residuals(problem.rows, beta, ties)
+        excess = np.bincount(problem.group, weights=residuals, minlength=problem.n_groups)
+        expected = problem.n_events - excess
+        squares = float((excess**2).sum())
+        self.slope_at_zero = 0.5 * (squares - float(problem.n_events.sum()))
+        """Of the gamma likelihood by the variance (methods/survival_frailty, section 3)."""
+        # Moments: a Poisson count with mean E and frailty variance theta has variance E + theta E^2.
+        moment = (squares - float(expected.sum())) / float((expected**2).sum())
+        self.first = min(max(moment, 0.05), 2.0)
+        frailty = (problem.n_events + 1 / self.first) / (expected + 1 / self.first)
+        self.start = np.concatenate((problem.recenter(np.log(frailty)), beta))
 
     def inner(self, theta: float) -> Inner:
         """The penalized fit at a variance."""
@@ -256,30 +268,24 @@ class _Profile:
 
     def maximize(self) -> float:
         """The variance with the largest likelihood; zero where that is the boundary."""
-        grid = [10.0**k for k in (-4, -3, -2, -1, -0.5, 0, 0.5, 1)]
         if self.request.method == "reml":
-            bracket = find_sign_change(self.slope, grid, SMALLEST, LARGEST)
-            return (
-                0.0
-                if bracket is None
-                else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket, tolerance=1e-8))
-            )
-        if self.request.distribution == "gamma":
-            best = self._best_of_slopes(grid)
-        else:
-            best = find_maximum(
-                lambda u: self.loglik(math.exp(u)), [math.log(t) for t in grid], math.log(SMALLEST)
-            )
-            best = None if best is None else math.exp(best)
+            return self._root_of_slope() or 0.0
+        best = self._root_of_slope() if self.request.distribution == "gamma" else self._best_of_grid()
         return best if best is not None and self.loglik(best) > self.at_zero else 0.0
 
-    def _best_of_slopes(self, grid: list[float]) -> float | None:
-        bracket = find_sign_change(self.slope, grid, SMALLEST, LARGEST)
-        return (
-            None
-            if bracket is None
-            else math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket, tolerance=1e-8))
-        )
+    def _root_of_slope(self) -> float | None:
+        # Where the gamma likelihood falls at zero and at the first guess, it has its maximum at zero.
+        rises = self.request.distribution != "gamma" or self.slope_at_zero > 0
+        lowest = SMALLEST if rises else self.first
+        bracket = find_sign_change(self.slope, self.first, lowest, LARGEST)
+        if bracket is None:
+            return None
+        return math.exp(find_root(lambda u: self.slope(math.exp(u)), *bracket, tolerance=1e-7))
+
+    def _best_of_grid(self) -> float | None:
+        grid = [math.log(10.0) * k for k in (-4, -3, -2, -1, -0.5, 0, 0.5, 1)]
+        best = find_maximum(lambda u: self.loglik(math.exp(u)), grid, math.log(SMALLEST))
+        return None if best is None else math.exp(best)
 
     def limits(self, theta: float, level: float) -> tuple[float, float]:
         """Where twice the likelihood has fallen by the chi-square quantile."""
@@ -314,19 +320,17 @@ def integrated_loglik(problem: Penalized, theta: float, inner: Inner) -> float:
     if problem.distribution == "gamma":
         nu = 1.0 / theta
         return inner.loglik + nu * float(inner.effects.sum()) + gamma_correction(problem.n_events, nu)
-    # methods/survival_frailty, eq. 6: PL - b'b / (2 theta) - log det(theta H + I) / 2
+    # methods/survival_frailty, section 3: PL - b'b / (2 theta) - log det(theta H + I) / 2
     log_det = log_determinant(theta * inner.block + np.eye(problem.n_groups))
     return inner.loglik - float(inner.effects @ inner.effects) / (2 * theta) - float(log_det) / 2.0
 
 
 def gamma_correction(d: Floats, nu: float) -> float:
-    """What integration adds to the penalized likelihood (methods/survival_frailty, eq. 4)."""
+    """What integration adds to the penalized likelihood (methods/survival_frailty, section 3)."""
     from scipy.special import gammaln
 
     # log(nu / (nu + d)) as log1p, and the ratio of gammas against (nu + d)^d: both vanish as nu grows
     first = d + nu * np.log1p(-d / (nu + d))
-    if nu > 1e7 * max(1.0, float(d.max())):
-        return float((d * d).sum() / (2.0 * nu))
     return float((first + gammaln(nu + d) - gammaln(nu) - d * np.log(nu + d)).sum())
 
 
