@@ -93,13 +93,15 @@ def _read_rest(text: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"text": text}).join(read, on="text", how="left", maintain_order="left")
 
 
+_TOO_LARGE = 1e60  # a square of it is a number still, and a SAS transport file holds it
 _SIGNS = {"<": "below", ">": "above"}
 
 
 def _float(text: pl.Series) -> pl.Series:
-    """Finite numbers: `inf`, `nan` and 1e400 are none that a laboratory would mean."""
+    """Finite numbers: `inf`, `nan` and 1e300 are none that a laboratory would mean."""
     number = text.cast(pl.Float64, strict=False)
-    return number.zip_with(number.is_finite().fill_null(True), pl.Series([None], dtype=pl.Float64))
+    is_one = (number.is_finite() & (number.abs() < _TOO_LARGE)).fill_null(True)
+    return number.zip_with(is_one, pl.Series([None], dtype=pl.Float64))
 
 
 def beyond_limits(values: pl.Series, form: pl.Series) -> pl.Series:

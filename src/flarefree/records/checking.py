@@ -10,12 +10,14 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from flarefree.records.checking_decisions import check_decisions
 from flarefree.records.checking_observations import check_observations, in_pieces, says_something
 from flarefree.records.findings import Collector, Severity
 
 __all__ = ["check_events", "check_observations", "check_subjects", "check_visits"]
 
 _EVENT_TABLES = ("exposures", "adverse_events", "medications", "procedures", "clinical_events")
+_DOSED = ("exposures", "medications")
 _DATED = {"observations": "date", "dispositions": "date", "visits": "date", "medical_history": "date"}
 _ORIGIN = ("source", "row", "subject")
 
@@ -41,7 +43,10 @@ def check_subjects(subjects: pl.DataFrame, findings: Collector) -> None:
 
 
 def check_events(tables: Mapping[str, pl.DataFrame], findings: Collector) -> None:
-    """Records twice, ends before starts, dates after death or before birth, events before the first dose."""
+    """Records twice, ends before starts, dates after death or before birth, events before the first dose.
+
+    Doses below zero and decisions that cannot be used as they are, too.
+    """
     subjects = tables["subjects"].select(
         "subject", "birth_date", "consent_date", "death_date", "first_dose_date"
     )
@@ -52,11 +57,14 @@ def check_events(tables: Mapping[str, pl.DataFrame], findings: Collector) -> Non
             _check_same_records(table, findings)
         if name in _EVENT_TABLES:
             _check_ends(table, findings)
+        if name in _DOSED:
+            _check_doses(table, findings)
         start = "start_date" if name in _EVENT_TABLES else _DATED.get(name)
         if start is not None:
             _check_far(table, start, findings)
             _check_lifetime(name, table, start, subjects, findings)
     _check_before_treatment(tables["adverse_events"], subjects, findings)
+    check_decisions(tables["decisions"], findings)
 
 
 def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector) -> None:
@@ -145,6 +153,18 @@ def _first_words(told: pl.DataFrame, most: int = 6) -> pl.DataFrame:
         found=pl.when(more > 0).then(pl.format("{} and {} more", listed, more)).otherwise(listed)
     )
     return told.drop("found").join(words, on="source", how="left", maintain_order="left")
+
+
+def _check_doses(table: pl.DataFrame, findings: Collector) -> None:
+    findings.list_rows(
+        table.filter(pl.col("dose") < 0),
+        "negative-dose",
+        Severity.WARNING,
+        "this dose is below zero, and is used so",
+        column="dose",
+        found=pl.col("dose").cast(pl.String),
+        expected="0 or more",
+    )
 
 
 # Dates -----------------------------------------------------------------------------------------------

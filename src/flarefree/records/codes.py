@@ -191,6 +191,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "How many doses a day a frequency means is not known; there is no daily dose.",
             "QD, BID, TID, QW ...",
         ),
+        "negative-dose": _warning("A dose is below zero; it is used so.", "Mend the dose."),
         # Decisions of a committee or an investigator
         "undated-decision": _error(
             "A confirmed event has no date; the decision is not used.", "Fill in the date."
@@ -198,6 +199,15 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "unused-decision": _warning(
             "A decision is about an endpoint that the protocol does not adjudicate; it is not used.",
             "`adjudicated` of the endpoint, or its name in the decision.",
+        ),
+        "unknown-reader": _error(
+            "A decision is of a reader that there is not; it is not used.", "`investigator` or `committee`."
+        ),
+        "event-before-day-one": _warning(
+            "A reader confirmed an event and dates it before day 1.", "Mend the date."
+        ),
+        "contradictory-decisions": _warning(
+            "A reader both confirmed and refuted the same event.", "Delete the wrong decision."
         ),
     }
 )
