@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,9 @@ Exit codes: 0 done, 1 findings (check), 2 cannot go on."""
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line with these words (the process's own if none) and exit."""
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that has no such character shows a ? for it
+            stream.reconfigure(errors="replace")
     if not words or words[0] in ("--help", "-h", "help"):
         _print(help_text())
         sys.exit(0)

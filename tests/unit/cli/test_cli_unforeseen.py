@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +61,18 @@ def test_a_name_too_long_for_the_disk(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().err
     assert len(said) < 1000
     assert "Traceback" not in said
+
+
+def test_a_terminal_without_the_character_shows_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ASCII terminal would else end the command at the first dash or ellipsis."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+
+    def call(name: str, words: list[str]) -> None:
+        sys.stdout.write("0.5\N{EN DASH}0.9\N{HORIZONTAL ELLIPSIS}\n")
+
+    monkeypatch.setattr(app, "_call", call)
+    with pytest.raises(SystemExit) as caught:
+        app.run(["check", "study"])
+    assert caught.value.code == 0
+    assert written.getvalue() == b"0.5?0.9?\n"
