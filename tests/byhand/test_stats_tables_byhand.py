@@ -238,7 +238,7 @@ def test_breslow_day_with_the_fitted_cells_checked():
     """Each fitted table has the common odds ratio; the statistic is rebuilt from these tables."""
     result = stats.breslow_day(SEVEN, tarone=False)
     ratio = stats.cochran_mantel_haenszel(SEVEN).estimate
-    statistic = 0.0
+    statistic = total = spread = 0.0
     for (a, b), (c, d) in SEVEN:
         low, high = max(0, a - d), min(a + b, a + c)
         x = bisect(
@@ -249,8 +249,13 @@ def test_breslow_day_with_the_fitted_cells_checked():
         cells = (x, a + b - x, a + c - x, d - a + x)
         assert cells[0] * cells[3] / (cells[1] * cells[2]) == pytest.approx(ratio, rel=1e-9)
         statistic += (a - x) ** 2 * sum(1 / cell for cell in cells)
+        total += a - x
+        spread += 1 / sum(1 / cell for cell in cells)
     assert result.statistic == pytest.approx(statistic, rel=1e-8)
     assert result.df == 2
+    tarone = stats.breslow_day(SEVEN)
+    assert tarone.statistic == pytest.approx(statistic - total**2 / spread, rel=1e-8)
+    assert tarone.statistic < result.statistic
 
 
 def bisect(f, low, high):

@@ -17,6 +17,7 @@ samples = st.lists(values, min_size=3, max_size=25)
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 
 close = pytest.approx
+UNHURRIED = settings(deadline=None)  # the machine may be busy
 
 
 def table_of(counts):
@@ -24,6 +25,7 @@ def table_of(counts):
     return [[a, b], [c, d]]
 
 
+@UNHURRIED
 @given(two_by_two)
 def test_swapping_groups_inverts_the_odds_ratio_and_keeps_p(counts):
     a, b, c, d = counts
@@ -38,6 +40,7 @@ def test_swapping_groups_inverts_the_odds_ratio_and_keeps_p(counts):
     assert (one.estimate, one.conf_low, one.conf_high) == close(tuple(swapped), rel=1e-9)
 
 
+@UNHURRIED
 @given(two_by_two)
 def test_fishers_p_is_unchanged_by_transposing_and_by_one_call_for_many(counts):
     a, b, c, d = counts
@@ -47,6 +50,7 @@ def test_fishers_p_is_unchanged_by_transposing_and_by_one_call_for_many(counts):
     assert stats.fisher_exact_many(a, a + b, c, c + d)[0] == close(p, rel=1e-12)
 
 
+@UNHURRIED
 @given(two_by_two)
 def test_one_sided_ps_overlap_in_the_observed_table(counts):
     table = table_of(counts)
@@ -56,6 +60,7 @@ def test_one_sided_ps_overlap_in_the_observed_table(counts):
     assert stats.fisher_exact(table).p_value >= min(less, greater) * (1 - 1e-12)
 
 
+@UNHURRIED
 @given(st.lists(st.lists(st.integers(0, 6), min_size=3, max_size=3), min_size=2, max_size=4), st.randoms())
 def test_larger_tables_do_not_know_the_order_of_rows_and_columns(table, random):
     assume(sum(map(sum, table)) > 0)
@@ -68,6 +73,7 @@ def test_larger_tables_do_not_know_the_order_of_rows_and_columns(table, random):
     assert stats.fisher_exact(np.transpose(table)).p_value == close(p, rel=1e-9)
 
 
+@UNHURRIED
 @given(two_by_two)
 def test_an_empty_column_adds_nothing(counts):
     (a, b), (c, d) = table_of(counts)
@@ -86,6 +92,7 @@ def test_boschloo_is_never_larger_than_fisher_and_barnard_is_a_probability(count
 strata = st.lists(two_by_two, min_size=1, max_size=5)
 
 
+@UNHURRIED
 @given(strata, st.integers(0, 9), st.integers(0, 9))
 def test_a_stratum_with_one_group_changes_no_test(tables, a, b):
     """Nobody in the second group: the stratum says nothing."""
@@ -100,6 +107,7 @@ def test_a_stratum_with_one_group_changes_no_test(tables, a, b):
         assert after.estimate == close(before.estimate, rel=1e-9)
 
 
+@UNHURRIED
 @given(strata)
 def test_swapping_groups_in_all_strata_inverts_the_common_odds_ratio(tables):
     nested = [table_of(t) for t in tables]
@@ -114,6 +122,7 @@ def test_swapping_groups_in_all_strata_inverts_the_common_odds_ratio(tables):
         assert one.conf_low * other.conf_high == close(1, rel=1e-9)
 
 
+@UNHURRIED
 @given(st.integers(1, 60), st.integers(1, 60), st.data())
 def test_limits_hold_their_estimate_and_mirror(n, m, data):
     a, b = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
@@ -134,6 +143,7 @@ def test_limits_hold_their_estimate_and_mirror(n, m, data):
         assert p.conf_low == close(1 - q.conf_high, rel=1e-7, abs=1e-9)
 
 
+@UNHURRIED
 @given(st.integers(1, 60), st.integers(1, 60), st.data())
 def test_the_score_test_and_the_score_limits_agree(n, m, data):
     """Zero is outside the limits exactly where p is below 5%."""
@@ -149,6 +159,7 @@ def test_the_score_test_and_the_score_limits_agree(n, m, data):
             assert ratio.conf_low * swapped.conf_high == close(1, rel=1e-7)
 
 
+@UNHURRIED
 @given(samples, samples, st.randoms(), st.floats(0.1, 10).map(lambda v: round(v, 2)))
 def test_order_and_unit_do_not_matter_to_ranks(x, y, random, unit):
     one = stats.wilcoxon(x, y)
@@ -165,6 +176,30 @@ def test_order_and_unit_do_not_matter_to_ranks(x, y, random, unit):
     assert (swapped.conf_low, swapped.conf_high) == (-one.conf_high, -one.conf_low)
 
 
+tied = st.lists(st.integers(0, 9), min_size=5, max_size=30)
+
+
+@UNHURRIED
+@given(tied, tied)
+def test_limits_turn_the_normal_test_with_ties(x, y):
+    """Just inside each limit p is above 5%; just outside it is not, but for the last difference."""
+    assume(len(set(x)) > 1 and len(set(y)) > 1)
+    result = stats.wilcoxon(x, y, exact=False)
+    ends = (min(x) - max(y), max(x) - min(y))
+    for limit, inward in ((result.conf_low, 0.25), (result.conf_high, -0.25)):
+        assert stats.wilcoxon(x, y, exact=False, shift=limit + inward).p_value > 0.05
+        if limit not in ends:
+            assert stats.wilcoxon(x, y, exact=False, shift=limit - inward).p_value <= 0.05
+    v = stats.signed_rank(x, exact=False)
+    ends = (min(w for w in x if w), max(x))
+    for limit, inward in ((v.conf_low, 0.125), (v.conf_high, -0.125)):
+        nonzero = [w for w in x if w]  # zeros are left out before limits are made
+        assert stats.signed_rank(nonzero, exact=False, center=limit + inward).p_value > 0.05
+        if limit not in ends:
+            assert stats.signed_rank(nonzero, exact=False, center=limit - inward).p_value <= 0.05
+
+
+@UNHURRIED
 @given(samples, samples)
 def test_t_tests_swap_and_shift(x, y):
     try:
@@ -180,6 +215,7 @@ def test_t_tests_swap_and_shift(x, y):
     assert inside == (one.p_value >= 0.05) or one.p_value == close(0.05)
 
 
+@UNHURRIED
 @given(samples, samples)
 def test_two_groups_one_question(x, y):
     """F is the square of Student's t; Kruskal-Wallis is the square of the uncorrected rank-sum z."""
@@ -194,6 +230,7 @@ def test_two_groups_one_question(x, y):
     assert h.p_value == close(w.p_value, rel=1e-7, abs=1e-12)
 
 
+@UNHURRIED
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=20), st.floats(0.1, 10))
 def test_a_geometric_mean_follows_its_unit(x, unit):
     one, other = stats.geometric_mean(x), stats.geometric_mean([v * unit for v in x])
@@ -214,6 +251,7 @@ def trials(draw):
     return {"y": y, "arm": arm, "site": site, "base": base}
 
 
+@UNHURRIED
 @given(trials(), st.randoms())
 def test_linear_models_know_neither_order_nor_unit_nor_reference(data, random):
     model = stats.linear_model("y ~ arm + site + base", data)
@@ -231,6 +269,7 @@ def test_linear_models_know_neither_order_nor_unit_nor_reference(data, random):
     assert other.tests().statistic == close(model.tests().statistic, rel=1e-5, abs=1e-8)
 
 
+@UNHURRIED
 @given(trials())
 def test_coding_does_not_change_the_fit(data):
     """With or without an intercept, with `*` or written out, the residuals are the same."""
@@ -241,6 +280,7 @@ def test_coding_does_not_change_the_fit(data):
         assert fit.df_residual == fits[0].df_residual
 
 
+@UNHURRIED
 @given(probabilities)
 def test_adjustments_are_ordered(p):
     """Hommel <= Hochberg <= Holm <= Bonferroni, none below the raw p, order kept."""
@@ -258,6 +298,7 @@ def test_adjustments_are_ordered(p):
         assert (np.diff(adjusted[order]) >= -slack).all()
 
 
+@UNHURRIED
 @given(probabilities.filter(lambda p: len(p) > 1))
 def test_graphs_of_known_procedures(p):
     k = len(p)

@@ -317,6 +317,9 @@ def test_strata_of_two_variables_are_their_combinations_that_occur():
     assert design.strata.codes.tolist() == [4, 1, 0, 2, 2, 3]
     again = design_matrix("Surv(time, event) ~ strata(center) + strata(female)", PATIENTS)
     assert np.array_equal(design.strata.codes, again.strata.codes)
+    other = design_matrix("Surv(time, event) ~ strata(female, center)", PATIENTS)
+    assert other.strata.labels == ("FALSE, 1", "FALSE, 3", "TRUE, 1", "TRUE, 2", "TRUE, 3")
+    assert other.strata.codes.tolist() == [4, 2, 0, 3, 3, 1]
 
 
 def test_weights_clusters_and_extras_stay_in_step():

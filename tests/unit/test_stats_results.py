@@ -324,6 +324,15 @@ def test_what_does_not_exist_is_said(call, what):
         call()
 
 
+def test_exact_ranks_end_at_fifty():
+    """R's wilcox.test is exact below 50 values in each group."""
+    x, y = np.arange(49) + 0.5, np.arange(60.0)
+    assert "exact" in stats.wilcoxon(x, y[:49]).method
+    assert "normal" in stats.wilcoxon(x, y[:50]).method
+    assert "exact" in stats.signed_rank(x).method
+    assert "normal" in stats.signed_rank(np.arange(50) + 0.5).method
+
+
 # -- roads that only large data take ---------------------------------------------------------------------
 
 

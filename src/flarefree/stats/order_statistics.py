@@ -72,24 +72,11 @@ class _Counted:
         return (self.smallest((self.size + 1) // 2) + self.smallest(self.size // 2 + 1)) / 2
 
     def _at_most(self, value: float) -> int:
-        # Candidates are compared as computed sums, so that rounding treats them as the listed form does.
         reach = np.searchsorted(self.z, value - self.x, side="right")
-        reach = _settled(self.x, self.z, value, reach)
         if not self.upper_only:
             return int(reach.sum())
         # Pairs i <= j: all pairs, and the diagonal once more, halved.
         return int(reach.sum() + (self.x + self.z <= value).sum()) // 2
-
-
-def _settled(x: Floats, z: Floats, value: float, reach: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Mend counts where value - x rounds otherwise than x + z."""
-    for _ in range(4):
-        more = (reach < z.size) & (x + z[np.minimum(reach, z.size - 1)] <= value)
-        less = (reach > 0) & (x + z[np.maximum(reach - 1, 0)] > value)
-        if not (more.any() or less.any()):
-            break
-        reach = reach + more - less
-    return reach
 
 
 def pairwise_differences(x: Floats, y: Floats) -> Sums:
