@@ -106,5 +106,14 @@ def test_its_endpoints_are_of_the_size_of_the_trial(study: Study) -> None:
     assert 22 <= counts["AZA"] <= 52
 
 
+def test_nobody_whom_the_committee_cleared_of_flares_has_one(study: Study) -> None:
+    """Each candidate up to the first confirmed one is judged: one left out would count as an event."""
+    flares = ff.derive(study).agreement.filter(pl.col("endpoint") == "renal_flare")
+    assert flares.filter(pl.col("derived") & pl.col("committee").is_null()).height == 0
+    cleared = flares.filter(~pl.col("committee"))
+    assert cleared.height >= 10
+    assert not cleared.get_column("final").any()
+
+
 def test_two_patients_make_a_trial(tmp_path: Path) -> None:
     assert ff.read_study(write_virtual_trial(tmp_path / "two", size=2))["subjects"].height == 2

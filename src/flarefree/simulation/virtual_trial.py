@@ -185,10 +185,12 @@ def _adjudicate(
     judged = candidates.with_columns(
         pl.Series("is_confirmed", confirmed), pl.lit("committee").alias("reader")
     )
-    # A committee that has confirmed an event need not be asked again: its first yes, else its last no.
+    # The committee reads the candidates of a patient in turn, and stops at the first that it confirms:
+    # a candidate without a decision would count as an event.
+    confirmations = pl.col("is_confirmed").cast(pl.Int64)
     final = (
-        judged.sort("patient", "endpoint", pl.col("is_confirmed").not_(), "day")
-        .unique(["patient", "endpoint"], keep="first", maintain_order=True)
+        judged.sort("patient", "endpoint", "day")
+        .filter((confirmations.cum_sum() - confirmations).over("patient", "endpoint") == 0)
         .select("patient", "endpoint", "reader", "is_confirmed", "day")
     )
     suspected = (
