@@ -12,7 +12,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-__all__ = ["partial_likelihood", "rows_seen_by_events", "tied_sums"]
+__all__ = ["null_loglik", "partial_likelihood", "rows_seen_by_events", "tied_sums"]
 
 REBUILD_BELOW = 1e-7  # of the largest sum since the last rebuild: subtraction has lost half the digits
 
@@ -181,6 +181,28 @@ def partial_likelihood(
         for b in range(a):
             information[b, a] = information[a, b]
     return loglik, score, information
+
+
+@nb.njit(cache=True, error_model="numpy")
+def null_loglik(time: Any, event: Any, weight: Any, starts: Any, efron: Any) -> Any:
+    """The log partial likelihood without covariates, offset and left truncation."""
+    loglik = 0.0
+    for stratum in range(starts.size - 1):
+        total = 0.0
+        i = starts[stratum + 1] - 1
+        while i >= starts[stratum]:
+            t = time[i]
+            deaths = 0
+            dying = 0.0
+            while i >= starts[stratum] and time[i] == t:
+                total += weight[i]
+                if event[i]:
+                    deaths += 1
+                    dying += weight[i]
+                i -= 1
+            if deaths > 0:
+                loglik -= dying / deaths * tied_sums(total, dying, deaths, efron)[0]
+    return loglik
 
 
 @nb.njit(cache=True, error_model="numpy")

@@ -28,14 +28,15 @@ FALLING_CURVATURE = 0.7
 class Maximum:
     """Where a log likelihood is largest.
 
-    `null` is the evaluation at zero (log likelihood, score, information); `information` belongs to the
+    `null` is the evaluation at zero (log likelihood, score, information), or None if it was not needed;
+    `information` belongs to the
     last point evaluated, closer to `beta` than a hundred-millionth of a standard error.
     """
 
     beta: Floats
     loglik: float
     information: Floats
-    null: tuple[float, Floats, Floats]
+    null: tuple[float, Floats, Floats] | None
     iterations: int
     diverging: np.ndarray[Any, np.dtype[np.bool_]]
     """Coefficients that were still moving when the likelihood was not: infinite."""
@@ -48,6 +49,7 @@ def maximize(
     *,
     spread: Callable[[], Floats],
     n_events: int,
+    at_zero: float = -np.inf,
     max_iterations: int = 60,
 ) -> Maximum:
     """Climb from zero, or from `start` if it is better, until the next step would gain nothing.
@@ -57,12 +59,14 @@ def maximize(
     evaluate : function of beta
         Gives log likelihood, score and information.
     start : (p,) float
-        A guess; zero is evaluated first, for the tests need it.
+        Zero, or a guess from data that identify the coefficients.
     names : (p,) str
         Terms, for messages.
     spread : function giving (p,) float
         Largest minus smallest value of each covariate: turns a step into a change of the log hazard.
         Asked for only if the curvature falls.
+    at_zero : float
+        The log likelihood at zero: a guess must be better.
     n_events : int
         The more events, the earlier the information stops changing.
     max_iterations : int
@@ -77,13 +81,15 @@ def maximize(
     """
     # A gain of 1e-15 an event leaves the log hazard within some 1e-7: the information no longer changes.
     tolerance = 1e-15 * max(1.0, n_events)
-    beta = np.zeros_like(start)
-    null = loglik, score, information = evaluate(beta)
-    require_identified(information, names, n_events)
-    if start.any():
-        found = evaluate(start)
-        if found[0] > loglik:
-            beta, (loglik, score, information) = start, found
+    null: tuple[float, Floats, Floats] | None = None
+    beta = start
+    loglik, score, information = evaluate(start)
+    if start.any() and not loglik > at_zero:
+        beta = np.zeros_like(start)
+        loglik, score, information = evaluate(beta)
+    if not beta.any():
+        null = loglik, score, information
+        require_identified(information, names, n_events)
     nothing = np.zeros(start.size, dtype=bool)
     diverging = nothing
     falling = 0

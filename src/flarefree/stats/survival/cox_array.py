@@ -15,7 +15,7 @@ import numpy as np
 
 from flarefree.errors import StatsError
 from flarefree.stats.survival._cox_data import CoxRows, prepare_rows
-from flarefree.stats.survival._cox_kernels import partial_likelihood
+from flarefree.stats.survival._cox_kernels import null_loglik, partial_likelihood
 from flarefree.stats.survival._inputs import encode_groups
 from flarefree.stats.survival._newton import Evaluate, Maximum, maximize
 from flarefree.stats.survival._numbers import invert_information, require_level
@@ -114,7 +114,7 @@ def fit_rows(
     evaluate = likelihood(rows, ties, firth)
     p = rows.x.shape[1]
     if p == 0:
-        loglik = evaluate(np.zeros(0))[0]
+        loglik = at_zero = evaluate(np.zeros(0))[0]
         found = Maximum(
             np.zeros(0),
             loglik,
@@ -125,9 +125,16 @@ def fit_rows(
         )
     else:
         guess = _first_guess(rows, terms, ties, firth)
+        at_zero = _null_loglik(rows, ties) if guess.any() else -math.inf
         found = maximize(
-            evaluate, guess, terms, spread=lambda: np.ptp(rows.x, axis=0), n_events=rows.n_events
+            evaluate,
+            guess,
+            terms,
+            spread=lambda: np.ptp(rows.x, axis=0),
+            n_events=rows.n_events,
+            at_zero=at_zero,
         )
+    null = at_zero if found.null is None else found.null[0]
     naive = _inverse(found.information, rows.scale)
     coef = found.beta / rows.scale
     covariance, robust_score = naive, None
@@ -138,11 +145,11 @@ def fit_rows(
         coef=coef,
         covariance=covariance,
         naive_covariance=naive,
-        loglik_null=found.null[0],
+        loglik_null=null,
         loglik=found.loglik,
-        likelihood_ratio=chi_square(2.0 * (found.loglik - found.null[0]), p),
+        likelihood_ratio=chi_square(2.0 * (found.loglik - null), p),
         wald=_wald(coef, covariance),
-        score=_score_test(found),
+        score_at_zero=None if found.null is None else found.null[1:],
         robust_score=robust_score,
         n=rows.n,
         n_events=rows.n_events,
@@ -325,11 +332,10 @@ def _wald(coef: Floats, covariance: Floats) -> ChiSquareTest:
     return chi_square(float(coef @ np.linalg.solve(covariance, coef)), coef.size)
 
 
-def _score_test(found: Maximum) -> ChiSquareTest:
-    _, score, information = found.null
-    if not score.size:
-        return chi_square(0.0, 0)
-    return chi_square(float(score @ np.linalg.solve(information, score)), score.size)
+def _null_loglik(rows: CoxRows, ties: str) -> float:
+    if rows.offset is not None:
+        return likelihood(rows, ties)(np.zeros(rows.x.shape[1]))[0]
+    return float(null_loglik(rows.time, rows.event, rows.weight, rows.starts, ties == "efron"))
 
 
 def _robust(

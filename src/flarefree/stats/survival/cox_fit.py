@@ -74,7 +74,6 @@ class CoxFit(Coefficients):
     loglik: float
     likelihood_ratio: ChiSquareTest
     wald: ChiSquareTest
-    score: ChiSquareTest
     robust_score: ChiSquareTest | None
     n: int
     n_events: int
@@ -86,6 +85,8 @@ class CoxFit(Coefficients):
     converged: bool
     warnings: tuple[str, ...]
     rows: CoxRows = field(repr=False)
+    score_at_zero: tuple[Floats, Floats] | None = field(default=None, repr=False)
+    """Score and information at zero, of scaled covariates, where the fit has met them."""
     formula: str = ""
     omitted: int = 0
     """Rows left out because a value was missing."""
@@ -95,6 +96,23 @@ class CoxFit(Coefficients):
     """The formula's design, if there is one: it codes new data as the fit's."""
     assign: tuple[tuple[str, int, int], ...] = ()
     """Terms of the formula with their columns' start and stop; one a coefficient without a formula."""
+
+    @property
+    def score(self) -> ChiSquareTest:
+        """Score test of all coefficients together; with very many rows it is computed when asked for."""
+        p = self.coef.size
+        if self.frailty is not None and self.frailty.variance > 0:
+            return ChiSquareTest(math.nan, p, math.nan)
+        if not p:
+            return chi_square(0.0, 0)
+        u, information = self.score_at_zero or self._evaluate_at_zero()
+        return chi_square(float(u @ np.linalg.solve(information, u)), p)
+
+    def _evaluate_at_zero(self) -> tuple[Floats, Floats]:
+        from flarefree.stats.survival.cox_array import likelihood
+
+        _, u, information = likelihood(self.rows, self.ties, self.firth)(np.zeros(self.coef.size))
+        return u, information
 
     @property
     def naive_std_error(self) -> Floats:

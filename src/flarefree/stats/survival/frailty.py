@@ -437,7 +437,6 @@ def _with_frailty(plain: CoxFit, inner: Inner, term: FrailtyTerm, group: Any) ->
         loglik=term.loglik,
         likelihood_ratio=chi_square(2.0 * (term.loglik - plain.loglik_null), p + 1),
         wald=wald,
-        score=ChiSquareTest(math.nan, p, math.nan),
         robust_score=None,
         iterations=inner.iterations,
         frailty=term,

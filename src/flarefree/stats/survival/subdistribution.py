@@ -294,7 +294,7 @@ def _fit(
         coef=coef,
         covariance=covariance,
         naive_covariance=inverse * np.outer(back, back),
-        loglik_null=found.null[0],
+        loglik_null=evaluate(np.zeros(p))[0] if found.null is None else found.null[0],
         loglik=found.loglik,
         wald=chi_square(float(coef @ np.linalg.solve(covariance, coef)) if finite else np.nan, p),
         cause=interest,
