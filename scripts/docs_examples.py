@@ -82,7 +82,7 @@ def retell(text: str, folder: Path) -> str:
             told[block.start] = (block.stop, list(_run_console(block, folder)))
         elif block.language == "text" and printed is not None:
             told[block.start] = (block.stop, printed)
-        printed = _run_python(block, names, folder) if block.language == "python" else None
+        printed = run_python(block, names, folder) if block.language == "python" else None
     for start in sorted(told, reverse=True):
         stop, instead = told[start]
         lines[start:stop] = instead
@@ -143,7 +143,8 @@ def shell(command: str, folder: Path) -> list[str]:
     return [line.rstrip() for line in done.stdout.splitlines()]
 
 
-def _run_python(block: Block, names: dict[str, Any], folder: Path) -> list[str]:
+def run_python(block: Block, names: dict[str, Any], folder: Path) -> list[str]:
+    """Run a block with the names of the blocks before it; what it prints, in lines."""
     printed = io.StringIO()
     code = compile("\n".join(block.lines), f"<python block at line {block.start}>", "exec")
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from docs_reading import DOCS, ROOT, script, text_of
 
@@ -18,6 +19,17 @@ TESTED_ELSEWHERE = {
     "docs/reference/python.md": "tests/unit/test_docs_reference.py",
 }
 """Pages with Python that does not stand alone, and what tests them instead."""
+
+
+FRAMES = {
+    "docs/methods/linear_models.md": {
+        "change": [1.2, -0.4, 0.8, 2.1, 0.3, -1.0, 0.9, 0.1, 1.7, -0.2, 0.6, 1.1],
+        "arm": ["Active", "Placebo"] * 6,
+        "baseline": [10.1, 9.4, 8.7, 11.0, 9.9, 10.6, 8.2, 9.1, 10.8, 9.7, 8.9, 10.3],
+        "site": [1, 1, 2, 2, 3, 3, 3, 2, 2, 1, 1, 3],
+    },
+}
+"""What a page's examples call `data`."""
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +75,10 @@ def test_python_on_any_page_runs(page: Path, folder: Path) -> None:
     if name in TESTED_ELSEWHERE:
         assert (ROOT / TESTED_ELSEWHERE[name]).exists()
         return
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"ff": ff, "data": pl.DataFrame(FRAMES.get(name, {}))}
     for block in examples.blocks(text_of(page)):
         if block.language == "python":
-            examples._run_python(block, names, folder)
+            examples.run_python(block, names, folder)
 
 
 def test_an_example_that_prints_something_else_is_noticed(tmp_path: Path) -> None:
