@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from flarefree import stats
@@ -190,13 +190,19 @@ def test_limits_turn_the_normal_test_with_ties(x, y):
         assert stats.wilcoxon(x, y, exact=False, shift=limit + inward).p_value > 0.05
         if limit not in ends:
             assert stats.wilcoxon(x, y, exact=False, shift=limit - inward).p_value <= 0.05
-    v = stats.signed_rank(x, exact=False)
-    ends = (min(w for w in x if w), max(x))
-    for limit, inward in ((v.conf_low, 0.125), (v.conf_high, -0.125)):
-        nonzero = [w for w in x if w]  # zeros are left out before limits are made
-        assert stats.signed_rank(nonzero, exact=False, center=limit + inward).p_value > 0.05
-        if limit not in ends:
-            assert stats.signed_rank(nonzero, exact=False, center=limit - inward).p_value <= 0.05
+
+
+@UNHURRIED
+@given(st.lists(st.integers(-4, 9).filter(bool), min_size=5, max_size=30))
+@example([1, 1, -1, 5, 3, 5, -2])  # with the ties of sizes instead, the lower limit would be -1, not -1.5
+def test_limits_turn_the_signed_rank_test_with_ties(x):
+    """Values tied in size but not in sign are no longer tied once the center has moved."""
+    assume(len(set(x)) > 1)
+    result = stats.signed_rank(x, exact=False)
+    for limit, inward in ((result.conf_low, 0.125), (result.conf_high, -0.125)):
+        assert stats.signed_rank(x, exact=False, center=limit + inward).p_value > 0.05
+        if limit not in (min(x), max(x)):
+            assert stats.signed_rank(x, exact=False, center=limit - inward).p_value <= 0.05
 
 
 @UNHURRIED
