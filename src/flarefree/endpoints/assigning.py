@@ -18,6 +18,7 @@ __all__ = [
     "code_numbers",
     "is_sorted",
     "last_days",
+    "measures_present",
     "order_of",
     "pick_rows",
 ]
@@ -25,6 +26,7 @@ __all__ = [
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 UNSCHEDULED_SPAN_DAYS = 7
 """Rows of an unscheduled visit's label further apart than this are two visits under one label."""
@@ -293,51 +295,64 @@ def _number_by_day(
 
 
 @njit(cache=True)
+def measures_present(groups: Ints32, measures: npt.NDArray[np.int16], n_measures: int) -> Flags:
+    """Which measures any used row is of: (n_measures,)."""
+    present = np.zeros(n_measures, np.bool_)
+    for j in range(groups.size):
+        if groups[j] >= 0:
+            present[measures[j]] = True
+    return present
+
+
+@njit(cache=True)
 def pick_rows(
     groups: Ints32,
     measures: npt.NDArray[np.int16],
+    columns: npt.NDArray[np.int16],
     priorities: npt.NDArray[np.uint16],
     order: Ints64,
     values: Floats,
     days: Ints32,
-    n_measures: int,
+    n_columns: int,
     n_assessments: int,
 ) -> tuple[Ints64, Floats, Ints32, Ints32]:
     """The row that counts for each measure of each assessment, its value and its day.
 
-    Rows come by day and then by place in the file: of equal priority, the latest wins.  `order` gives
-    a row's number in the study's table, whose order `priorities`, `values` and `days` have; `order` or
+    Rows come by day and then by place in the file: of equal priority, the latest wins.  `columns` says
+    which column each measure has, for most protocols name more than a file holds.  `order` gives a
+    row's number in the study's table, whose order `priorities`, `values` and `days` have; `order` or
     `priorities` may have length 0: rows are in the table's order, all priorities are the same.
 
     Returns
     -------
-    picked, found, found_days : (n_measures, n_assessments)
+    picked, found, found_days : (n_columns, n_assessments)
         -1, NaN and `NO_DAY` where there is nothing.
     latest : (n_assessments,) int32
         The latest day of each assessment's values.
     """
-    picked = np.full((n_measures, n_assessments), -1, np.int64)
-    found = np.full((n_measures, n_assessments), np.nan)
-    found_days = np.full((n_measures, n_assessments), NO_DAY, np.int32)
+    picked = np.full((n_columns, n_assessments), -1, np.int64)
+    found = np.full((n_columns, n_assessments), np.nan)
+    found_days = np.full((n_columns, n_assessments), NO_DAY, np.int32)
     latest = np.full(n_assessments, NO_DAY, np.int32)
     for j in range(groups.size):
-        group, measure = groups[j], measures[j]
+        group = groups[j]
         if group < 0:
             continue
+        column = columns[measures[j]]
         row = order[j] if order.size else j
         if priorities.size:
-            before = picked[measure, group]
+            before = picked[column, group]
             if before >= 0 and priorities[row] < priorities[before]:
                 continue
-        picked[measure, group] = row
-        found[measure, group] = values[row]
-        found_days[measure, group] = days[row]
+        picked[column, group] = row
+        found[column, group] = values[row]
+        found_days[column, group] = days[row]
         latest[group] = max(latest[group], days[row])
     if priorities.size:
         # A value that was picked first and lost to a more trusted one has left its day behind.
         latest[:] = NO_DAY
-        for m in range(n_measures):
-            latest = np.maximum(latest, found_days[m])
+        for c in range(n_columns):
+            latest = np.maximum(latest, found_days[c])
     return picked, found, found_days, latest
 
 

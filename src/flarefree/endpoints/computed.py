@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from flarefree.endpoints.covariates import is_black
+from flarefree.endpoints.covariates import by_word, is_black
 from flarefree.endpoints.equations import EGFR_UNIT, Equation, compute_egfr
 from flarefree.endpoints.kernels import NO_DAY
 from flarefree.endpoints.panel import Panel, PanelColumn
@@ -43,7 +43,7 @@ def _egfr(panel: Panel, measure: MeasureSpec, spec: Protocol) -> PanelColumn | N
         return None
     counts = np.diff(panel.offsets)
     sex = panel.covariates["sex"]
-    is_female = np.array([{"F": 1.0, "M": 0.0}.get(text, np.nan) for text in sex.tolist()])
+    is_female = by_word(sex.astype(object), _says_female, np.nan).astype(np.float64)
     per_patient = (
         np.asarray(panel.covariates["age_years"], dtype=np.float64),
         is_female,
@@ -62,6 +62,11 @@ def _egfr(panel: Panel, measure: MeasureSpec, spec: Protocol) -> PanelColumn | N
         inputs=(CREATININE,),
         method=Equation(measure.equation).label,
     )
+
+
+def _says_female(sex: str) -> float:
+    """As data and protocols spell it: F, female, woman; M, male, man."""
+    return {"F": 1.0, "W": 1.0, "M": 0.0}.get(sex.strip()[:1].upper(), np.nan)
 
 
 def _objects(panel: Panel, covariate: str) -> npt.NDArray[np.object_]:

@@ -7,7 +7,8 @@ sentence read at baseline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,14 @@ from flarefree.records.findings import Finding, Severity
 if TYPE_CHECKING:
     from flarefree.protocol.loaded import LoadedProtocol
 
-__all__ = ["baseline_panel", "default_findings", "derive_covariates", "is_black", "subject_covariates"]
+__all__ = [
+    "baseline_panel",
+    "by_word",
+    "default_findings",
+    "derive_covariates",
+    "is_black",
+    "subject_covariates",
+]
 
 Array = npt.NDArray[np.float64] | npt.NDArray[np.object_]
 
@@ -82,11 +90,23 @@ def _takes_default(subjects: pl.DataFrame, name: str, covariate: Covariate) -> b
 
 def is_black(race: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
     """Whether a patient is black, as the equations ask: 1, 0, or NaN where race is not known."""
-    return np.array([_says_black(text) for text in race.tolist()], dtype=np.float64)
+    return by_word(race, _says_black, np.nan).astype(np.float64)
 
 
-def _says_black(race: str | None) -> float:
-    if race is None or not race.strip() or race.strip().upper() in ("UNKNOWN", "NOT REPORTED"):
+def by_word(
+    texts: npt.NDArray[np.object_], meaning: Callable[[str], Any], nothing: Any
+) -> npt.NDArray[np.object_]:
+    """What each text means, asked once of each different text; `nothing` for None."""
+    meanings: dict[str | None, Any] = {None: nothing}
+    for text in set(texts.tolist()) - {None}:
+        meanings[text] = meaning(text)
+    found = np.empty(texts.size, dtype=object)
+    found[:] = [meanings[text] for text in texts.tolist()]
+    return found
+
+
+def _says_black(race: str) -> float:
+    if not race.strip() or race.strip().upper() in ("UNKNOWN", "NOT REPORTED"):
         return np.nan
     text = race.upper()
     return 1.0 if "BLACK" in text or "AFRICAN AMERICAN" in text else 0.0
@@ -108,21 +128,17 @@ def _leveled(column: pl.Series, covariate: Covariate) -> Array:
     if covariate.type == "number" or covariate.cut:
         values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
         return _cut(values, covariate) if covariate.cut else values
-    meaning = {
-        text.casefold(): level for level, texts in covariate.levels.items() for text in (level, *texts)
-    }
-    written = [_plain_text(value) for value in column.to_list()]
-    return np.array(
-        [None if t is None else meaning.get(t.strip().casefold(), t) for t in written], dtype=object
-    )
+    levels = {text.casefold(): level for level, texts in covariate.levels.items() for text in (level, *texts)}
+    return by_word(_texts(column), lambda text: levels.get(text.strip().casefold(), text), None)
 
 
-def _plain_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _texts(column: pl.Series) -> npt.NDArray[np.object_]:
+    """A column as text; whole numbers without their `.0`."""
+    if column.dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        is_whole = (whole.cast(pl.Float64) == column).fill_null(False)
+        column = whole.cast(pl.String).zip_with(is_whole, column.cast(pl.String))
+    return np.array(column.cast(pl.String).to_list(), dtype=object)
 
 
 # Covariates that rest on the panel ----------------------------------------------------------------
@@ -248,18 +264,18 @@ def _odd_levels(covariates: Mapping[str, Array], spec: Protocol) -> tuple[Findin
     findings = []
     for name, values in covariates.items():
         levels = spec.covariates[name].levels
-        if not levels or (values.dtype == object and not any(isinstance(v, str) for v in values)):
+        if not levels or values.dtype != object:
             continue
-        odd = sorted({v for v in values.tolist() if isinstance(v, str) and v not in levels})
+        found = Counter(values.tolist())
         findings += [
             Finding(
                 "unknown-level",
                 Severity.WARNING,
-                f"{(values == text).sum()} patients have a {name} that the protocol does not know",
+                f"{found[text]} patients have a {name} that the protocol does not know",
                 column=name,
                 found=text,
                 expected=", ".join(levels),
             )
-            for text in odd
+            for text in sorted(text for text in found if text is not None and text not in levels)
         ]
     return tuple(findings)

@@ -14,7 +14,7 @@ from numba import njit
 from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
 from flarefree.protocol.language.nodes import ComparisonOperator
 
-__all__ = ["TOLERANCE", "compare", "compare_range", "join_all", "join_any", "negate"]
+__all__ = ["TOLERANCE", "compare", "compare_count", "join_all", "join_any", "negate"]
 
 Ints8 = npt.NDArray[np.int8]
 Ints32 = npt.NDArray[np.int32]
@@ -77,28 +77,63 @@ def _compare(
     return verdicts, days
 
 
-def compare_range(operator: ComparisonOperator, low: Floats, high: Floats, right: Floats, n: int) -> Ints8:
-    """Compare what lies somewhere in `low` to `high`: known only where every number there agrees."""
-    return _compare_range(_CODES[operator], low, high, right, n)
+def compare_count(
+    operator: ComparisonOperator, verdicts: Ints8, days: Ints32, bound: Floats, bound_days: Ints32
+) -> tuple[Ints8, Ints32]:
+    """Compare how many of some conditions are true with a number.
+
+    With unknown ones the count lies in a range, and the answer is known where all of it agrees.  Where
+    `count >= k` is true it rests on the earliest day by which k were true; else on the latest of all.
+
+    Parameters
+    ----------
+    operator : ComparisonOperator
+    verdicts, days : (n_conditions, n_assessments)
+    bound, bound_days : (n_assessments,) or (1,)
+    """
+    return _compare_count(_CODES[operator], verdicts, days, bound, bound_days)
 
 
 @njit(cache=True)
-def _compare_range(code: int, low: Floats, high: Floats, right: Floats, n: int) -> Ints8:
-    verdicts = np.empty(n, np.int8)
+def _compare_count(
+    code: int, verdicts: Ints8, days: Ints32, bound: Floats, bound_days: Ints32
+) -> tuple[Ints8, Ints32]:
+    m, n = verdicts.shape
+    answers = np.empty(n, np.int8)
+    resting = np.empty(n, np.int32)
+    true_days = np.empty(m, np.int32)
     for j in range(n):
-        b = right[j] if right.size > 1 else right[0]
-        if np.isnan(b):
-            verdicts[j] = UNKNOWN
-            continue
+        b = bound[j] if bound.size > 1 else bound[0]
+        b_day = bound_days[j] if bound_days.size > 1 else bound_days[0]
+        answers[j] = UNKNOWN
+        resting[j] = NO_DAY
         n_true = 0
-        n_all = 0
-        whole = low[j]
-        while whole <= high[j]:
-            n_true += 1 if _holds(code, whole, b) else 0
-            n_all += 1
-            whole += 1.0
-        verdicts[j] = TRUE if n_true == n_all else (FALSE if n_true == 0 else UNKNOWN)
-    return verdicts
+        n_unknown = 0
+        latest = NO_DAY
+        for i in range(m):
+            if verdicts[i, j] == UNKNOWN:
+                n_unknown += 1
+                continue
+            latest = max(latest, days[i, j])
+            if verdicts[i, j] == TRUE:
+                true_days[n_true] = days[i, j]
+                n_true += 1
+        agree = 0
+        for count in range(n_true, n_true + n_unknown + 1):
+            agree += 1 if _holds(code, float(count), b) else 0
+        if np.isnan(b) or (agree != 0 and agree != n_unknown + 1):
+            continue
+        answers[j] = TRUE if agree else FALSE
+        resting[j] = max(latest, b_day)
+        if agree and code <= 1:
+            needed = 0
+            while not _holds(code, float(needed), b):
+                needed += 1
+            reached = NO_DAY
+            if needed:
+                reached = np.sort(true_days[:n_true])[needed - 1]
+            resting[j] = max(reached, b_day)
+    return answers, resting
 
 
 @njit(cache=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from flarefree.endpoints import kernels
 from flarefree.endpoints.context import FIRST_DAY, LAST_DAY, Context, Limits
-from flarefree.endpoints.elementwise import compare, compare_range, join_all, join_any, negate
+from flarefree.endpoints.elementwise import compare, compare_count, join_all, join_any, negate
 from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
 from flarefree.endpoints.panel import Panel, PanelColumn
 from flarefree.errors import ProtocolError
@@ -214,26 +214,24 @@ class Evaluator:
             return self._compare_count(_MIRRORED[node.operator], node.right, node.left)
         a, b = self._value(node.left), self._value(node.right)
         n = self.panel.n_assessments
+        if a.values.size == b.values.size == a.days.size == b.days.size == 1 < n:
+            verdicts, days = compare(node.operator, a.values, b.values, a.days, b.days, 1)
+            return Truth(np.repeat(verdicts, n), np.repeat(days, n))
         return Truth(*compare(node.operator, a.values, b.values, a.days, b.days, n))
 
     def _compare_count(self, operator: ComparisonOperator, count: CountOf, other: Node) -> Truth:
-        """A count with unknown parts lies in a range; where all of it agrees, the answer is known.
-
-        `count(a, b, c) >= k`, where true, rests on the earliest day by which k were true.
-        """
+        """`count(a, b, c) >= 2`: known as soon as the unknown ones cannot change it."""
         truths = [self.condition(part) for part in count.operands]
-        verdicts = np.stack([truth.verdicts for truth in truths])
-        days = np.stack([truth.days for truth in truths])
-        low = (verdicts == TRUE).sum(axis=0).astype(np.float64)
-        high = low + (verdicts == UNKNOWN).sum(axis=0)
         bound = self._value(other)
-        answer = compare_range(operator, low, high, bound.values, self.panel.n_assessments)
-        latest = np.where(verdicts == UNKNOWN, NO_DAY, days).max(axis=0)
-        if operator in (ComparisonOperator.GE, ComparisonOperator.GT):
-            reached = _kth_true_day(operator, verdicts, days, bound.values)
-            latest = np.where(answer == TRUE, reached, latest)
-        resting = np.maximum(latest, bound.days)
-        return Truth(answer, np.where(answer == UNKNOWN, NO_DAY, resting).astype(np.int32))
+        return Truth(
+            *compare_count(
+                operator,
+                np.stack([truth.verdicts for truth in truths]),
+                np.stack([truth.days for truth in truths]),
+                bound.values,
+                bound.days,
+            )
+        )
 
     def _joined(self, node: And | Or, operands: tuple[Node, ...]) -> Truth:
         join = join_all if isinstance(node, And) else join_any
@@ -366,12 +364,7 @@ class Evaluator:
     def _taken(self, name: str, source: Ints64) -> Numbers:
         """The values that stand at `source`."""
         column = self.column(name)
-        if not column.values.size:
-            return Numbers(column.values, column.days)
-        found = source >= 0
-        values = np.where(found, column.values[source], np.nan)
-        known = ~np.isnan(values)
-        return Numbers(values, np.where(known, column.days[source], NO_DAY).astype(np.int32))
+        return Numbers(*kernels.take(source, column.values, column.days))
 
     def _change(self, node: Reference) -> Numbers:
         now = self._measure(node.measure.name)
@@ -385,14 +378,14 @@ class Evaluator:
         panel, column = self.panel, self.column(node.measure.name)
         match node.kind:
             case ReferenceKind.BASELINE | ReferenceKind.CHANGE | ReferenceKind.PERCENT_CHANGE:
-                return self.baseline_of(node.measure.name)[self.subject]
+                return kernels.spread(panel.offsets, self.baseline_of(node.measure.name))
             case ReferenceKind.LOWEST | ReferenceKind.HIGHEST:
                 sign = 1.0 if node.kind is ReferenceKind.LOWEST else -1.0
                 if not node.epoch:
                     return kernels.extreme_so_far(panel.offsets, column.values, sign)
                 first, last = self._epoch(node.epoch)
                 found = kernels.extreme_within(panel.offsets, column.values, column.days, first, last, sign)
-                return found[self.subject]
+                return kernels.spread(panel.offsets, found)
             case ReferenceKind.PREVIOUS:
                 return kernels.last_known(panel.offsets, column.values, False)
             case ReferenceKind.LAST:
@@ -434,8 +427,9 @@ class Evaluator:
         limits[:] = _limit(normal.everyone, side)
         sexes = self.panel.covariates.get("sex")
         if sexes is not None:
+            letters = np.array([str(sex).strip()[:1].upper() for sex in sexes.tolist()])
             for sex, by_sex in normal.by_sex.items():
-                limits[sexes == sex] = _limit(by_sex, side)
+                limits[letters == sex] = _limit(by_sex, side)
         return limits
 
     def _arithmetic(self, node: Arithmetic) -> Numbers:
@@ -546,18 +540,6 @@ def _compare_words(operator: ComparisonOperator, left: Words, right: Words, n: i
 def _folded_codes(words: Words, folded: dict[str, int]) -> Ints32:
     codes = [folded.setdefault(word.casefold(), len(folded)) for word in words.words]
     return np.array([*codes, -1], dtype=np.int32)[words.codes]
-
-
-def _kth_true_day(
-    operator: ComparisonOperator, verdicts: Ints8, days: Ints32, bound: Floats
-) -> npt.NDArray[np.int32]:
-    """The earliest day by which as many of some conditions were true as `count(...) >= bound` needs."""
-    ordered = np.sort(np.where(verdicts == TRUE, days, np.int32(LAST_DAY)), axis=0)
-    with np.errstate(invalid="ignore"):
-        needed = np.ceil(bound) if operator is ComparisonOperator.GE else np.floor(bound) + 1
-    k = np.broadcast_to(np.nan_to_num(needed, nan=1.0), verdicts.shape[1]).astype(np.int64)
-    reached = np.take_along_axis(ordered, np.clip(k - 1, 0, len(ordered) - 1)[None, :], axis=0)[0]
-    return np.where(k <= 0, NO_DAY, reached).astype(np.int32)
 
 
 def _divided(left: Floats, right: Floats) -> Floats:

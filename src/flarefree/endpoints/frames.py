@@ -131,19 +131,27 @@ def _block_frame(block: Block, used: Flags, reasons: list[str], panel: Panel, la
 
 
 def _row_lists(starts: Ints64, tables: npt.NDArray[np.int8], indices: Ints64) -> pl.Series:
-    """A list of (table, index) for each event."""
-    owner = np.repeat(np.arange(starts.size - 1), np.diff(starts))
-    flat = pl.DataFrame(
-        {
-            "owner": owner,
-            "table": _TABLE_NAMES.gather(tables.astype(np.int64)),
-            "index": pl.Series(indices, dtype=pl.Int64).cast(pl.UInt32),
-        }
-    )
-    grouped = flat.group_by("owner", maintain_order=True).agg(pl.struct("table", "index").alias("rows"))
-    every = pl.DataFrame({"owner": np.arange(starts.size - 1)})
-    joined = every.join(grouped, on="owner", how="left", maintain_order="left").get_column("rows")
-    return joined.fill_null(pl.Series([[]], dtype=EVENTS_SCHEMA["rows"]).first())
+    """A list of (table, index) for each event.
+
+    Lists of one length are made together: there are few lengths, and hundreds of thousands of events.
+    """
+    names = _TABLE_NAMES.gather(tables.astype(np.int64))
+    flat = pl.DataFrame({"table": names, "index": pl.Series(indices).cast(pl.UInt32)}).to_struct("row")
+    lengths = np.diff(starts)
+    parts, places = [], []
+    for length in np.unique(lengths).tolist():
+        which = np.flatnonzero(lengths == length)
+        places.append(which)
+        if length == 0:
+            parts.append(pl.Series([[]] * which.size, dtype=EVENTS_SCHEMA["rows"]))
+            continue
+        each = (starts[which][:, None] + np.arange(length)).reshape(-1)
+        parts.append(flat.gather(each).reshape((which.size, length)).arr.to_list())
+    if not parts:
+        return pl.Series([], dtype=EVENTS_SCHEMA["rows"])
+    place = np.empty(lengths.size, dtype=np.int64)
+    place[np.concatenate(places)] = np.arange(lengths.size)
+    return pl.concat([part.rename("rows") for part in parts]).gather(place)
 
 
 def time_to_event_frame(

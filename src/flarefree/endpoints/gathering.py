@@ -114,14 +114,18 @@ def last_days(rows: LongRows, n_subjects: int) -> pl.Series:
 def gather_rows(rows: LongRows, subjects: npt.NDArray[Any], schedule: Schedule) -> Panel:
     """Lay long rows out as a panel."""
     grouped = _Grouped.of(rows, len(subjects), schedule)
+    present = np.flatnonzero(assigning.measures_present(grouped.groups, grouped.measures, len(rows.names)))
+    column_of = np.full(len(rows.names), -1, dtype=np.int16)
+    column_of[present] = np.arange(present.size)
     picked, values, days, latest = assigning.pick_rows(
         grouped.groups,
         grouped.measures,
+        column_of,
         _ALL_SAME if rows.priorities is None else rows.priorities,
         grouped.order,
         rows.values,
         rows.days,
-        len(rows.names),
+        present.size,
         grouped.visits.size,
     )
     order = assigning.order_of(grouped.offsets, latest)
@@ -132,20 +136,26 @@ def gather_rows(rows: LongRows, subjects: npt.NDArray[Any], schedule: Schedule) 
         days = np.ascontiguousarray(days[:, order])
         latest, visits = latest[order], visits[order]
     texts = dict(rows.texts)
+    names = [rows.names[code] for code in present.tolist()]
     columns = {
-        name: PanelColumn(
-            values[code],
-            days[code],
-            picked[code],
-            _limits(picked[code], rows.upper_limits),
-            _limits(picked[code], rows.lower_limits),
-            None if rows.flagged is None else (picked[code] >= 0) & rows.flagged[picked[code]],
-            texts=texts.get(name, ()),
-        )
-        for code, name in enumerate(rows.names)
-        if (picked[code] >= 0).any()
+        name: _column(rows, picked[c], values[c], days[c], texts.get(name, ()))
+        for c, name in enumerate(names)
     }
     return Panel(np.asarray(subjects, dtype=object), grouped.offsets, latest, visits, columns)
+
+
+def _column(
+    rows: LongRows, picked: Ints64, values: Floats, days: Ints32, texts: tuple[str, ...]
+) -> PanelColumn:
+    return PanelColumn(
+        values,
+        days,
+        picked,
+        _limits(picked, rows.upper_limits),
+        _limits(picked, rows.lower_limits),
+        None if rows.flagged is None else (picked >= 0) & rows.flagged[picked],
+        texts=texts,
+    )
 
 
 def assessments_of(rows: LongRows, n_subjects: int, schedule: Schedule) -> tuple[Ints64, Ints32]:
@@ -250,8 +260,8 @@ def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -
         usable &= day.is_not_null().to_numpy()
     measures[~usable] = -1
     whose = _subject_codes(observations.get_column("subject"), subjects)
-    derivation = observations.get_column("derivation")
-    if derivation.null_count() < derivation.len():
+    derivation = _known(observations, "derivation")
+    if derivation is not None:
         whose[derivation.is_not_null().to_numpy()] = -1
     return LongRows(
         whose,
@@ -261,11 +271,19 @@ def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -
         names,
         _visit_labels(observations, spec.schedule),
         _priorities(observations, spec.measures, measures, names),
-        _numbers(observations.get_column("upper_limit")),
-        _numbers(observations.get_column("lower_limit")),
-        _flags(observations.get_column("is_baseline")),
+        _numbers(observations, "upper_limit"),
+        _numbers(observations, "lower_limit"),
+        _flags(observations),
         texts,
     )
+
+
+def _known(observations: pl.DataFrame, column: str) -> pl.Series | None:
+    """A column, if it is there and holds anything."""
+    if column not in observations.columns:
+        return None
+    values = observations.get_column(column)
+    return None if values.null_count() == values.len() else values
 
 
 def _codes(values: pl.Series, names: tuple[str, ...]) -> npt.NDArray[np.int16]:
@@ -284,14 +302,14 @@ def _subject_codes(written: pl.Series, subjects: pl.Series) -> Ints32:
     return np.repeat(codes, runs.get_column("len").to_numpy())
 
 
-def _numbers(values: pl.Series) -> Floats | None:
-    if values.null_count() == values.len():
-        return None
-    return values.fill_null(np.nan).to_numpy(writable=True)
+def _numbers(observations: pl.DataFrame, column: str) -> Floats | None:
+    values = _known(observations, column)
+    return None if values is None else values.fill_null(np.nan).to_numpy(writable=True)
 
 
-def _flags(values: pl.Series) -> npt.NDArray[np.bool_] | None:
-    if not values.any():
+def _flags(observations: pl.DataFrame) -> npt.NDArray[np.bool_] | None:
+    values = _known(observations, "is_baseline")
+    if values is None or not values.any():
         return None
     return values.fill_null(False).to_numpy(writable=True)
 
@@ -324,20 +342,32 @@ def _priorities(
     names: tuple[str, ...],
 ) -> npt.NDArray[np.uint16] | None:
     """Flagged values first, then the protocol's most trusted test; None where all rank the same."""
-    flagged = observations.get_column("is_baseline")
-    ranked = [(code, specs[name].tests) for code, name in enumerate(names) if len(specs[name].tests) > 1]
-    ranked = [(code, tests) for code, tests in ranked if (measures == code).any()]
-    if not flagged.any() and not ranked:
+    flagged = _flags(observations)
+    ranks = _ranks(_known(observations, "test"), specs, measures, names)
+    if flagged is None:
+        return ranks
+    first = np.where(flagged, np.uint16(1000), np.uint16(0))
+    return first if ranks is None else first + ranks
+
+
+def _ranks(
+    tests: pl.Series | None,
+    specs: dict[str, MeasureSpec],
+    measures: npt.NDArray[np.int16],
+    names: tuple[str, ...],
+) -> npt.NDArray[np.uint16] | None:
+    """How much each row's test is trusted for its measure, higher for more; None where all are the same."""
+    coded = _text_codes(tests)
+    if coded is None or all(len(specs[name].tests) < 2 for name in names):
         return None
-    priorities = np.where(flagged.fill_null(False).to_numpy(), 1000, 0).astype(np.uint16)
-    if ranked:
-        folded = observations.get_column("test").str.to_uppercase()
-        for code, tests in ranked:
-            of_measure = measures == code
-            trust = {test.upper(): len(tests) - place for place, test in enumerate(tests)}
-            written = folded.filter(pl.Series(of_measure)).to_list()
-            priorities[of_measure] += np.array([trust.get(test, 0) for test in written], dtype=np.uint16)
-    return priorities
+    codes, words = coded
+    ranks = np.zeros((len(names), len(words) + 1), dtype=np.uint16)
+    for i, name in enumerate(names):
+        trusted = [test.upper() for test in specs[name].tests]
+        for j, word in enumerate(words):
+            if word.upper() in trusted:
+                ranks[i, j] = len(trusted) - trusted.index(word.upper())
+    return ranks[measures, codes]
 
 
 # Visits -------------------------------------------------------------------------------------------
@@ -345,9 +375,9 @@ def _priorities(
 
 def _visit_labels(observations: pl.DataFrame, schedule: Schedule) -> Ints32 | None:
     """The visit that each row names, by the analysis dataset's word where there is one, else as recorded."""
-    names = _text_codes(observations.get_column("visit"))
-    analysis = _text_codes(observations.get_column("analysis_visit"))
-    numbers = _number_codes(observations.get_column("visit_number"))
+    names = _text_codes(_known(observations, "visit"))
+    analysis = _text_codes(_known(observations, "analysis_visit"))
+    numbers = _number_codes(_known(observations, "visit_number"))
     if names is None and analysis is None and numbers is None:
         return None
     n = observations.height
@@ -384,16 +414,16 @@ def _distinct(values: Ints64) -> tuple[Ints64, Ints64]:
     return distinct, index[values]
 
 
-def _text_codes(values: pl.Series) -> tuple[Ints32, list[Any]] | None:
-    if values.null_count() == values.len():
+def _text_codes(values: pl.Series | None) -> tuple[Ints32, list[Any]] | None:
+    if values is None:
         return None
     words = values.drop_nulls().unique(maintain_order=True)
     coded = values.cast(pl.Enum(words)).to_physical().cast(pl.Int32).fill_null(-1)
     return coded.to_numpy(writable=True), words.to_list()
 
 
-def _number_codes(values: pl.Series) -> tuple[Ints32, list[Any]] | None:
-    if values.null_count() == values.len():
+def _number_codes(values: pl.Series | None) -> tuple[Ints32, list[Any]] | None:
+    if values is None:
         return None
     numbers = values.fill_null(np.nan).to_numpy(writable=True)
     known = np.empty(4096)

@@ -30,7 +30,9 @@ __all__ = [
     "latest_true",
     "onsets",
     "previous_verdict",
+    "spread",
     "sustain",
+    "take",
     "was_true",
 ]
 
@@ -157,6 +159,30 @@ def latest_true(offsets: Ints64, verdicts: Ints8) -> Ints64:
             if verdicts[j] == TRUE:
                 latest = j
             found[j] = latest
+    return found
+
+
+@njit(cache=True)
+def take(source: Ints64, values: Floats, days: Ints32) -> tuple[Floats, Ints32]:
+    """Values and days at `source`; NaN and `NO_DAY` where that is -1, or what stands there is not known."""
+    taken = np.empty(source.size)
+    taken_days = np.empty(source.size, np.int32)
+    for j in range(source.size):
+        if source[j] < 0 or np.isnan(values[source[j]]):
+            taken[j] = np.nan
+            taken_days[j] = NO_DAY
+        else:
+            taken[j] = values[source[j]]
+            taken_days[j] = days[source[j]]
+    return taken, taken_days
+
+
+@njit(cache=True)
+def spread(offsets: Ints64, of_subject: Ints64) -> Ints64:
+    """What each patient has, at every assessment of theirs."""
+    found = np.empty(offsets[-1], np.int64)
+    for i in range(offsets.size - 1):
+        found[offsets[i] : offsets[i + 1]] = of_subject[i]
     return found
 
 

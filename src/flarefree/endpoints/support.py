@@ -61,9 +61,13 @@ class Support:
         """(verdict, row), each pair once, in order."""
         if not self.points:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        both = np.stack([np.concatenate(self.points), np.concatenate(self.rows)], axis=1)
-        once = np.unique(both, axis=0)
-        return once[:, 0], once[:, 1]
+        # Both fit in one number, and the lists come nearly sorted: this is what makes it quick.
+        both = np.concatenate(self.points) << 32 | np.concatenate(self.rows)
+        both.sort(kind="stable")
+        is_new = np.ones(both.size, dtype=np.bool_)
+        np.not_equal(both[1:], both[:-1], out=is_new[1:])
+        once = both[is_new]
+        return once >> 32, once & 0xFFFFFFFF
 
 
 def support_of(evaluator: Evaluator, node: Node, at: Ints64) -> Support:
