@@ -50,7 +50,7 @@ def course(patient: Patient, *visits: tuple[int, tuple[float, float]], **more: b
 
 def test_who_was_in_the_state_at_the_start_and_who_ever_was_later() -> None:
     paper = Paper()
-    course(paper.patient("Ada", arm="MMF"), (1, QUIET), (92, QUIET), (184, HIGH))
+    course(paper.patient("Ada", arm="MMF"), (1, QUIET), (92, HIGH), (184, QUIET))
     course(paper.patient("Ben", arm="MMF"), (1, QUIET), (92, (200.0, 40.0)), (184, (40.0, 90.0)))
     course(paper.patient("Cleo", arm="MMF"), (-7, HIGH), (1, QUIET), (92, QUIET))  # the last one counts
     course(paper.patient("Dan", arm="AZA"), (1, HIGH), (92, QUIET))
