@@ -333,6 +333,15 @@ def test_exact_ranks_end_at_fifty():
     assert "normal" in stats.signed_rank(np.arange(50) + 0.5).method
 
 
+def test_three_pairs_allow_no_95_percent_limits():
+    """Of eight sign patterns two are as extreme as can be: 75% limits at most."""
+    result = stats.signed_rank([1.0, 2.0, 4.0])
+    assert (result.conf_low, result.conf_high) == (1.0, 4.0)
+    assert result.warnings == ("so few values allow limits of 75% at most; these are they",)
+    assert stats.signed_rank([1.0, 2.0, 4.0], level=0.7).warnings == ()
+    assert "no limits of this level" in stats.wilcoxon([1.0, 1.0], [0.0, 1.0]).warnings[0]
+
+
 # -- roads that only large data take ---------------------------------------------------------------------
 
 

@@ -94,7 +94,7 @@ def wilcoxon(
     differences = pairwise_differences(first, second)
     # Away from the differences themselves only values within a sample are tied.
     within = np.concatenate([midranks(first)[1], midranks(second)[1]])
-    low, high, used = _limits(
+    low, high, used, short = _limits(
         differences, counts, n * m / 2, _rank_sum_sd(n, m, within), correct, alternative, level
     )
     return TestResult(
@@ -113,7 +113,7 @@ def wilcoxon(
             *_conventions(is_exact, correct, tied),
             f"{_MEDIAN}differences x - y (Hodges-Lehmann); {_LIMITS}{used}",
         ),
-        warnings=missing_note(missing_x + missing_y),
+        warnings=missing_note(missing_x + missing_y) + short,
         details={"probability": statistic / (n * m), "n_x": n, "n_y": m},
     )
 
@@ -170,10 +170,10 @@ def signed_rank(
         p = _normal_p(statistic - n * (n + 1) / 4, _signed_rank_sd(n, ties), correct, alternative)
     averages = walsh_averages(centered + center)
     within = midranks(centered)[1]
-    low, high, used = _limits(
+    low, high, used, short = _limits(
         averages, counts, n * (n + 1) / 4, _signed_rank_sd(n, within), correct, alternative, level
     )
-    warnings = missing_note(missing)
+    warnings = missing_note(missing) + short
     if zeros:
         warnings += (f"{zeros} values equal to {center:g} left out",)
     return TestResult(
@@ -319,21 +319,29 @@ def _limits(
     correct: bool,
     alternative: str,
     level: float,
-) -> tuple[float, float, str]:
-    """The differences at which the test turns: order statistics, counted from both ends."""
+) -> tuple[float, float, str, tuple[str, ...]]:
+    """The differences at which the test turns: order statistics, counted from both ends.
+
+    Also how they were found, and a warning where so few values allow no limits of the level asked for.
+    """
     out = (1 - level) / (2 if alternative == "two-sided" else 1)
+    warnings: tuple[str, ...] = ()
     if cumulative is not None:
         # The smallest count whose tail reaches `out`, with R's allowance for rounding.
-        place = max(1, int(np.searchsorted(cumulative, out * (1 - 4 * np.finfo(float).eps))))
+        place = int(np.searchsorted(cumulative, out * (1 - 4 * np.finfo(float).eps)))
         used = "exact"
+        if place == 0:
+            best = 1 - float(cumulative[0]) * (2 if alternative == "two-sided" else 1)
+            warnings = (f"so few values allow limits of {100 * best:.3g}% at most; these are they",)
     else:
-        reach = center - normal_quantile(1 - out) * sd - (0.5 if correct else 0.0)
-        place = max(1, math.ceil(reach))
+        place = math.ceil(center - normal_quantile(1 - out) * sd - (0.5 if correct else 0.0))
         used = "normal approximation" + (" with continuity correction" if correct else "")
-    place = min(place, sums.size)
+        if place < 1:
+            warnings = ("so few values allow no limits of this level; these are the extremes",)
+    place = min(max(1, place), sums.size)
     low = -math.inf if alternative == "less" else sums.smallest(place)
     high = math.inf if alternative == "greater" else sums.smallest(sums.size + 1 - place)
-    return low, high, used
+    return low, high, used, warnings
 
 
 def _conventions(exact: bool, correct: bool, tied: bool) -> tuple[str, ...]:
