@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flarefree.stats.survival.cox_formula import cox
     from flarefree.stats.survival.cox_zph import ProportionalHazardsTest
     from flarefree.stats.survival.curves import KaplanMeier
-    from flarefree.stats.survival.frailty import FrailtyTerm
+    from flarefree.stats.survival.frailty_term import FrailtyTerm
     from flarefree.stats.survival.landmarking import Landmark, landmark
     from flarefree.stats.survival.logrank_tests import LogrankTest, logrank, logrank_trend
     from flarefree.stats.survival.piecewise import PiecewiseExponential, piecewise_exponential
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from flarefree.stats.survival.rates import IncidenceRate, RateRatio, incidence_rate, rate_ratio
     from flarefree.stats.survival.recurrent import MeanCumulativeFunction, mean_cumulative_function
     from flarefree.stats.survival.restricted_mean import RestrictedMean, rmst
-    from flarefree.stats.survival.subdistribution import FineGrayFit, fine_gray
+    from flarefree.stats.survival.subdistribution import fine_gray
+    from flarefree.stats.survival.subdistribution_fit import FineGrayFit
     from flarefree.stats.survival.win import Measurement, TimeToEvent, WinStatistics, win_odds, win_ratio
 
 __all__ = [
@@ -83,8 +84,8 @@ _HOME = {
     "CoxCurves": "cox_curves",
     "CoxFit": "cox_fit",
     "CumulativeIncidence": "competing",
-    "FineGrayFit": "subdistribution",
-    "FrailtyTerm": "frailty",
+    "FineGrayFit": "subdistribution_fit",
+    "FrailtyTerm": "frailty_term",
     "GrayTest": "competing",
     "IncidenceRate": "rates",
     "KaplanMeier": "curves",

@@ -29,8 +29,7 @@ class Maximum:
     """Where a log likelihood is largest.
 
     `null` is the evaluation at zero (log likelihood, score, information), or None if it was not needed;
-    `information` belongs to the
-    last point evaluated, closer to `beta` than a hundred-millionth of a standard error.
+    `information` belongs to the last point evaluated, so close to `beta` that it no longer changes.
     """
 
     beta: Floats

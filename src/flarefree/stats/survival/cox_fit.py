@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flarefree.stats.survival.cox_concordance import Concordance
     from flarefree.stats.survival.cox_curves import CoxCurves
     from flarefree.stats.survival.cox_zph import ProportionalHazardsTest
-    from flarefree.stats.survival.frailty import FrailtyTerm
+    from flarefree.stats.survival.frailty_term import FrailtyTerm
 
 __all__ = ["ChiSquareTest", "CoxFit"]
 
