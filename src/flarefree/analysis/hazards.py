@@ -362,12 +362,27 @@ def interaction_p(trial: Trial, times: Times, subgroup: pl.Series) -> float:
     treatment = _indicators(kept, arms)
     group = np.column_stack([(labels == level).astype(np.float64) for level in levels[1:]])
     products = np.column_stack([treatment[:, [i]] * group for i in range(len(arms))])
-    occupied = products.any(axis=0)  # an arm may lack a level: its product says nothing
-    if not occupied.any():
-        raise NotComputableError("No level of the subgroup has patients of both arms.")
-    products = products[:, occupied]
     additive = np.column_stack([treatment, group])
+    products = _beyond(additive, products)  # an arm may lack a level: its product says nothing more
+    if not products.shape[1]:
+        raise NotComputableError("Fewer than two levels of the subgroup have patients of both arms.")
     without = _fit(kept, additive, [f"x{i}" for i in range(additive.shape[1])], UNADJUSTED, [], [])
     both = np.column_stack([additive, products])
     full = _fit(kept, both, [f"x{i}" for i in range(both.shape[1])], UNADJUSTED, [], [])
     return chi_square_tail(2.0 * (full.loglik - without.loglik), products.shape[1])
+
+
+def _beyond(columns: Floats, more: Floats) -> Floats:
+    """Those of the columns `more` that are no combination of `columns`, a constant and one another.
+
+    Which level and which arm are the reference does not change how many are kept.
+    """
+    known = np.column_stack([np.ones(len(columns)), columns])
+    rank = np.linalg.matrix_rank(known)
+    kept = []
+    for place in range(more.shape[1]):
+        wider = np.column_stack([known, more[:, place]])
+        if (wider_rank := np.linalg.matrix_rank(wider)) > rank:
+            known, rank = wider, wider_rank
+            kept.append(place)
+    return more[:, kept]
