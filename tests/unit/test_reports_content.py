@@ -7,6 +7,7 @@ import pytest
 from reports_sample_content import PROTOCOL
 
 from flarefree.lineage import Source, event_anchor, events_anchor
+from flarefree.records.findings import Finding, Severity
 from flarefree.records.study import Study
 from flarefree.records.tables import TABLES
 from flarefree.reports.content import REPORT_EVENTS_SCHEMA, REPORT_TIMES_SCHEMA, ReportContent
@@ -118,3 +119,19 @@ def test_two_subjects_never_share_an_anchor():
     assert len({event_anchor("death", name) for name in names}) == len(names)
     assert event_anchor("death", "A", 11) != event_anchor("death", "A-1", 1)
     assert events_anchor("renal_flare", "MMF") == "events-renal_flare-MMF"
+
+
+def test_findings_do_not_tell_arms_that_are_masked(study):
+    """An arm written oddly, or the drug and dose of a treatment record, would tell which arm it is."""
+    sources = (Source("ex.csv", "csv", 3, "0", "EX"), Source("lb.csv", "csv", 3, "1", "LB"))
+    findings = (
+        Finding("unknown-arm", Severity.ERROR, "no such arm", "dm.csv", 1, "arm", "anna", "MMF 2g"),
+        Finding("unknown-frequency", Severity.WARNING, "how often?", "ex.csv", 1, "EXDOSFRQ", "anna", "2x"),
+        Finding("out-of-range", Severity.WARNING, "hardly", "lb.csv", 1, "value", "anna", "97 mg/dL"),
+    )
+    odd = Study("sample", sources=sources, tables=study.tables, findings=findings)
+    shown = ReportContent.of(odd, PROTOCOL, ()).findings
+    masked = ReportContent.of(odd, PROTOCOL, (), masked=True).findings
+    assert [f.found for f in shown] == ["MMF 2g", "2x", "97 mg/dL"]
+    assert [f.found for f in masked] == ["(masked)", "(masked)", "97 mg/dL"]
+    assert [(f.file, f.row, f.code) for f in masked] == [(f.file, f.row, f.code) for f in shown]

@@ -7,7 +7,7 @@ makes the files.  Nothing here is computed from patients' values: rows are named
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -158,15 +158,16 @@ class ReportContent:
 
         `events`, `time_to_event` and `subjects` are those of `Derivation`; `findings` come after the
         study's own.
-        With `masked`, no event tells its patient's arm.
+        With `masked`, no event and no finding tells its patient's arm.
         """
+        told = (*study.findings, *findings)
         arms = study["subjects"].select("subject", pl.lit(None, pl.String).alias("arm") if masked else "arm")
         return cls(
             protocol=protocol,
             study=study.name,
             results=results,
             is_virtual=study.is_virtual,
-            findings=(*study.findings, *findings),
+            findings=_without_arms(told, study.sources) if masked else told,
             datasets=datasets,
             events=_in_schema(
                 None if events is None else with_places(events, study), arms, REPORT_EVENTS_SCHEMA
@@ -178,6 +179,35 @@ class ReportContent:
             explanations=explanations,
             notes=notes,
         )
+
+
+_ARM_COLUMNS = frozenset(
+    (
+        "arm",
+        "actual_arm",
+        "armcd",
+        "actarm",
+        "actarmcd",
+        "trt01p",
+        "trt01a",
+        "drug",
+        "dose",
+        "extrt",
+        "exdose",
+    )
+)
+"""What findings call the columns, ours and CDISC's, in which a patient's arm or drug stands."""
+
+
+def _without_arms(findings: tuple[Finding, ...], sources: tuple[Source, ...]) -> tuple[Finding, ...]:
+    """The findings, but for what was found where it would tell a patient's arm: arms, drugs, doses."""
+    of_doses = {source.path for source in sources if source.table.casefold() in ("exposures", "ex", "ec")}
+    return tuple(
+        replace(f, found="(masked)")
+        if f.found and (f.column.casefold() in _ARM_COLUMNS or f.file in of_doses)
+        else f
+        for f in findings
+    )
 
 
 def _members(subjects: pl.DataFrame) -> dict[str, frozenset[str]]:
