@@ -212,6 +212,13 @@ def replaced(old: str, new: str) -> str:
             "day: 1, last_day: 20}, {name: Month 1, number: 1, day: 31, first_day: 20}]",
             "the windows of two visits overlap",
         ),
+        ("tests: [UPCR]", "tests: [UPCR], digits: -2", "digits are those after the decimal point"),
+        ("tests: [UPCR]", "tests: [UPCR], digits: 1000000000", "digits are those after the decimal point"),
+        (
+            "upcr >= 2\n",
+            "sustained(upcr >= 2 mg/mg, for 99999999999 days) and upcr >= 2\n",
+            "this is no duration",
+        ),
         ("tests: [UPCR]", "tests: [UPCR, upcr]", "upcr is read from this test already"),
         (
             "tests: [UPCR]}",

@@ -23,6 +23,8 @@ STUDY_TABLES = (
 )  # fmt: skip
 """Names of `flarefree.records.tables`; a test holds the two together."""
 
+_MOST_DIGITS = 10
+
 
 def check_consistency(spec: Protocol, source: YamlSource) -> None:
     """Find every name that a part of the protocol gives another, and what else must fit.
@@ -135,6 +137,13 @@ def _check_measure(name: str, measure: MeasureSpec, names: Names) -> None:
         _require_order(limits, f"{path}.normal_by_sex.{sex}", names)
     if measure.type == "grade" and not measure.grades:
         raise names.error("a grade needs its grades", path, expected="grades: {A: 5, B: 4 ...}")
+    if measure.digits is not None and not 0 <= measure.digits <= _MOST_DIGITS:
+        raise names.error(
+            "digits are those after the decimal point",
+            f"{path}.digits",
+            found=str(measure.digits),
+            expected=f"0 to {_MOST_DIGITS}",
+        )
     sources = [key for key in ("tests", "equation", "score") if getattr(measure, key)]
     if len(sources) != 1:
         found = " and ".join(sources) or "none of them"

@@ -351,7 +351,9 @@ class Builder:
             return [parse_days(f"{number} {unit}") for number in numbers]
         except ValueError:
             raise self._error(
-                "this is no duration", tree, expected="days, weeks, months or years: 14 to 42 days"
+                "this is no duration",
+                tree,
+                expected="days, weeks, months or years, at most 100 years: 14 to 42 days",
             ) from None
 
     # Errors --------------------------------------------------------------------------------------
