@@ -24,7 +24,10 @@ MODELS = {
     "truncated": (LEFT, {}),
     "weights": (RIGHT, {"weights": "whole"}),
     "offset": (f"{RIGHT} + offset(offset)", {}),
-    "fractional_truncated_offset": (f"{LEFT} + offset(offset)", {"weights": "fractional"}),
+    "fractional_truncated_offset": (
+        f"{LEFT} + offset(offset)",
+        {"weights": "fractional", "robust": False},
+    ),
 }
 ALL = [f"{ties}_{name}" for ties in ("efron", "breslow") for name in MODELS]
 
@@ -178,6 +181,7 @@ def test_predicted_curves(r, trial, name, conf_type):
         ("efron_months", "Surv(month, event) ~ arm + age + marker", {}),
         ("efron_cluster", RIGHT, {"cluster": "center"}),
         ("efron_cluster_weights", LEFT, {"cluster": "center", "weights": "fractional"}),
+        ("efron_fractional", RIGHT, {"weights": "fractional"}),
         ("breslow_cluster", RIGHT, {"cluster": "center", "ties": "breslow"}),
         ("exact_plain", RIGHT, {"ties": "exact"}),
         ("exact_strata", f"{RIGHT} + strata(stratum)", {"ties": "exact"}),

@@ -52,6 +52,7 @@ for (name in names(fits)) out$fits[[name]] <- c(describe(fits[[name]]), more(fit
 out$fits$efron_months <- describe(coxph(update(x, Surv(month, event) ~ .), d, control = tight))
 out$fits$efron_cluster <- describe(coxph(x, d, cluster = center, control = tight))
 out$fits$efron_cluster_weights <- describe(coxph(update(x, Surv(entry, day, event) ~ . + strata(stratum)), d, cluster = center, weights = fractional, control = tight))
+out$fits$efron_fractional <- describe(coxph(x, d, weights = fractional, control = tight))
 out$fits$breslow_cluster <- describe(coxph(x, d, cluster = center, ties = "breslow", control = tight))
 out$fits$exact_plain <- describe(coxph(x, d, ties = "exact", control = tight))
 out$fits$exact_strata <- describe(coxph(update(x, . ~ . + strata(stratum)), d, ties = "exact", control = tight))

@@ -21,7 +21,7 @@ from flarefree.stats.survival._newton import Evaluate, Maximum, maximize
 from flarefree.stats.survival._numbers import invert_information, require_level
 from flarefree.stats.survival.cox_fit import ChiSquareTest, CoxFit, chi_square
 
-__all__ = ["fit_cox", "fit_rows", "likelihood", "require_ties", "risks"]
+__all__ = ["choose_clusters", "fit_cox", "fit_rows", "likelihood", "require_ties", "risks"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 TIES = ("efron", "breslow", "exact")
@@ -42,6 +42,7 @@ def fit_cox(
     ties: str = "efron",
     cluster: Any = None,
     names: Sequence[str] | None = None,
+    robust: bool | None = None,
     firth: bool = False,
     level: float = 0.95,
 ) -> CoxFit:
@@ -69,6 +70,9 @@ def fit_cox(
         Rows that belong together: the variance becomes Lin and Wei's robust one.
     names : (p,) str, optional
         Terms; `x1`, `x2`, ... unless given.
+    robust : bool, optional
+        Whether the variance is the robust one, of clusters or else of rows.  Unless said, it is with
+        clusters, and with weights that are not whole numbers, as in R's coxph.
     firth : bool
         Penalize by Jeffreys' prior, which keeps estimates finite where the likelihood is monotone.
     level : float
@@ -90,8 +94,23 @@ def fit_cox(
     require_ties(ties)
     rows = prepare_rows(time, event, x, entry=entry, strata=strata, weights=weights, offset=offset)
     terms = _terms(names, rows.x.shape[1])
-    clusters = None if cluster is None else encode_groups(cluster, rows.n, "cluster")
+    clusters = choose_clusters(
+        rows, None if cluster is None else encode_groups(cluster, rows.n, "cluster"), robust
+    )
     return fit_rows(rows, terms, ties=ties, clusters=clusters, firth=firth, level=level)
+
+
+def choose_clusters(rows: CoxRows, clusters: Any, robust: bool | None) -> Any:
+    """The clusters of a robust variance: those given, each row its own, or None for no such variance."""
+    if robust is None:
+        robust = clusters is not None or (
+            rows.is_weighted and bool((rows.weight != np.floor(rows.weight)).any())
+        )
+    if not robust:
+        return None
+    if clusters is None:
+        return np.arange(rows.n), range(rows.n)
+    return clusters
 
 
 def fit_rows(

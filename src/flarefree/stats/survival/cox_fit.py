@@ -152,7 +152,8 @@ class CoxFit(Coefficients):
         if self.rows.is_weighted:
             words.append("case weights")
         if self.n_clusters is not None:
-            words.append(f"robust variance over {self.n_clusters} clusters")
+            rows = self.n_clusters == self.n
+            words.append("robust variance" + (" of rows" if rows else f" over {self.n_clusters} clusters"))
         if self.frailty is not None:
             words.append(self.frailty.conventions)
         return ", ".join(words)

@@ -14,7 +14,7 @@ from flarefree.stats.formula import Design, design_matrix
 from flarefree.stats.survival._cox_data import prepare_rows
 from flarefree.stats.survival._inputs import Coded
 from flarefree.stats.survival._numbers import require_level
-from flarefree.stats.survival.cox_array import fit_rows, require_ties
+from flarefree.stats.survival.cox_array import choose_clusters, fit_rows, require_ties
 from flarefree.stats.survival.cox_fit import CoxFit
 
 __all__ = ["cox"]
@@ -27,6 +27,7 @@ def cox(
     ties: str = "efron",
     cluster: Any = None,
     weights: Any = None,
+    robust: bool | None = None,
     firth: bool = False,
     level: float = 0.95,
 ) -> CoxFit:
@@ -43,6 +44,9 @@ def cox(
         How tied event times are treated.
     cluster, weights : name of a column, or (n,) array, optional
         Rows that belong together (robust variance); case weights.
+    robust : bool, optional
+        Whether the variance is the robust one; unless said, it is with clusters and with weights that are
+        not whole numbers.
     firth : bool
         Penalize by Jeffreys' prior.
     level : float
@@ -75,11 +79,15 @@ def cox(
         weights=design.weights,
         offset=design.offset,
     )
+    with_frailty = design.frailty is not None
+    clusters = choose_clusters(
+        rows, _coded(design.cluster), False if with_frailty and robust is None else robust
+    )
     fit = fit_rows(
         rows,
         design.columns,
         ties=ties,
-        clusters=_coded(design.cluster),
+        clusters=clusters,
         firth=firth,
         level=level,
         formula=str(design.formula),
@@ -99,7 +107,7 @@ def _add_frailty(fit: CoxFit, design: Design, ties: str) -> CoxFit:
         raise design.formula.error(
             f"frailty() has no option {unknown[0]}", special.at, expected=", ".join(sorted(known))
         )
-    if fit.n_clusters is not None or fit.firth:
+    if fit.n_clusters is not None or design.cluster is not None or fit.firth:
         raise design.formula.error(
             "a frailty goes neither with clusters nor with Firth's penalty",
             special.at,
