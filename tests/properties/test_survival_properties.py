@@ -166,7 +166,8 @@ def test_residuals_sum_to_zero_within_strata(trial):
         assert martingale[stratum == s].sum() == pytest.approx(0, abs=1e-8)
     np.testing.assert_allclose(fit.residuals("score").sum(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(fit.schoenfeld().select(fit.terms).sum().to_numpy(), 0, atol=1e-6)
-    assert (np.sign(fit.residuals("deviance")) == np.sign(martingale)).all()
+    away = np.abs(martingale) > 1e-7
+    assert (np.sign(fit.residuals("deviance")) == np.sign(martingale))[away].all()
 
 
 @FEW

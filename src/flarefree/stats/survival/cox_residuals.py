@@ -59,9 +59,8 @@ def _deviance(fit: CoxFit, beta: Floats) -> Floats:
     rows = fit.rows
     martingale = martingale_residuals(rows, beta, fit.ties) / rows.weight
     event = rows.event.astype(float)
-    expected = event - martingale
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_expected = np.where(rows.event, np.log(np.where(rows.event, expected, 1.0)), 0.0)
+    # log(1 - M) as log1p, for residuals close to zero
+    log_expected = np.where(rows.event, np.log1p(np.where(rows.event, -martingale, 0.0)), 0.0)
     inside = np.maximum(-2.0 * (martingale + event * log_expected), 0.0)
     return _to_given(fit, np.sign(martingale) * np.sqrt(inside))
 
