@@ -28,7 +28,7 @@ bench: setup-dev ## run the benchmarks, with their floors and peers in the same 
 	$(PY) -m benchmarks
 
 docs: setup-dev ## build the documentation into site/
-	.venv/bin/zensical build
+	.venv/bin/zensical build --strict
 
 lock: setup-dev ## make requirements/*.txt again
 	scripts/lock

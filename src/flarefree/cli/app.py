@@ -108,7 +108,11 @@ def _call(name: str, words: list[str]) -> None:
     if not hasattr(app, "registered_commands"):
         import typer
 
-        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single = typer.Typer(
+            add_completion=False,
+            pretty_exceptions_enable=False,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
         single.command(name=name)(app)
         app = single
     app(args=words, prog_name=f"flarefree {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,6 +68,50 @@ def show_protocol(
     from flarefree.cli.protocol_page import print_page
 
     print_page(protocol)
+
+
+@app.command("copy")
+def copy_protocol(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A built-in protocol.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to write it; not over a file that is there.")
+    ],
+) -> None:
+    """Copy a built-in protocol, to change it: its YAML, and the published results that it names.
+
+    Example: flarefree protocols copy alms-maintenance my-trial.yaml
+    """
+    from flarefree.protocol.loading import builtin_path, load_protocol
+
+    protocol = load_protocol(name)
+    files = {file: builtin_path(protocol.spec.name)}
+    if protocol.spec.published:
+        files[file.parent / protocol.spec.published] = Path(protocol.folder) / protocol.spec.published
+    _copy(files)
+    for written in files:
+        typer.echo(f"Written: {written}")
+    typer.echo(f"Analyze with it: flarefree analyze STUDY --protocol {file}")
+
+
+def _copy(files: dict[Path, Path]) -> None:
+    from flarefree.errors import OutputError
+
+    for target in files:
+        if target.exists():
+            raise OutputError(
+                "there is a file already",
+                where=str(target),
+                expected="a new file",
+                try_="another name or folder",
+            )
+    try:
+        for target, source in files.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise OutputError(
+            "this file cannot be written", where=str(error.filename), found=str(error.strerror)
+        ) from error
 
 
 @app.command("check")

@@ -122,3 +122,10 @@ class Derivation:
     agreement: pl.DataFrame
     findings: tuple[Finding, ...] = field(default=())
     """Found while deriving, beside the study's own."""
+
+    def __repr__(self) -> str:
+        used = self.events.filter(pl.col("is_used")).height
+        return (
+            f"<endpoints of {self.study.name} by {self.protocol.spec.name}: {self.subjects.height} patients, "
+            f"{self.events.height} candidate events ({used} used), {self.values.height:,} values>"
+        )

@@ -48,6 +48,13 @@ class LoadedProtocol:
     order: tuple[str, ...]
     folder: str = ""
 
+    def __repr__(self) -> str:
+        spec = self.spec
+        return (
+            f"<protocol {spec.name} ({self.path}): {len(spec.arms)} arms, {len(spec.measures)} measures, "
+            f"{len(spec.endpoints)} endpoints, {len(spec.analyses)} analyses>"
+        )
+
     def place(self, path: str) -> str:
         """`alms-maintenance.yaml:61 endpoints.renal_flare`."""
         line = self.lines.get(path)

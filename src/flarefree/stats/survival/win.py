@@ -203,7 +203,7 @@ def win_ratio(
 
 
 win_odds = win_ratio
-"""The same comparison: its result holds the win ratio, the win odds and the net benefit."""
+"""The same comparison under its other name: the result holds win ratio, win odds and net benefit."""
 
 
 def _columns(outcome: TimeToEvent | Measurement, n: int) -> tuple[Floats, Floats, int, float]:
