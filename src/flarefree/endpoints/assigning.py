@@ -177,6 +177,8 @@ def assign(
                 day_window[n_days] = window_of[place] if 0 <= place < window_of.size else -1
                 n_days += 1
             j = stop
+        # Days in order make assessments in order; only visits gathered of several days may not.
+        is_ordered = labels.size == 0
         i = 0
         while i < n_days:
             w = day_window[i]
@@ -184,6 +186,7 @@ def assign(
             while end < n_days and w >= 0 and day_window[end] == w:
                 end += 1
             if w >= 0 and (end - i > 1 or slot_owner[w] == owner):
+                is_ordered = False
                 visit = -1
                 if slot_owner[w] == owner:
                     visit = slot[w]
@@ -210,7 +213,8 @@ def assign(
                     total += 1
             i = end
         counts[owner + 1] = total - begin
-        _number_by_day(low, high, begin, total, days, groups, visits, latest, place_of)
+        if not is_ordered:
+            _number_by_day(low, high, begin, total, days, groups, visits, latest, place_of)
         low = high
     return groups, np.cumsum(counts), visits[:total].copy()
 

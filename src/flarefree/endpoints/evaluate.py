@@ -55,6 +55,11 @@ Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+MEMORY = 250e6
+"""Bytes of verdicts that an evaluator keeps from one endpoint to the next."""
+
+_BYTES_OF_A_VERDICT = 5
+
 _NO_DAYS = np.array([NO_DAY], dtype=np.int32)
 _NOTHING = np.array([np.nan])
 
@@ -136,6 +141,8 @@ class Evaluator:
     _truths: dict[Node, Truth] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
     _partners: dict[Node, Ints64] = field(default_factory=dict)
+    _measured: dict[str, Numbers] = field(default_factory=dict)
+    _constants: dict[tuple[int, int], Truth] = field(default_factory=dict)
     _subject: Ints32 | None = None
 
     # Public ---------------------------------------------------------------------------------------
@@ -160,8 +167,21 @@ class Evaluator:
 
     def partner(self, node: Node) -> Ints64:
         """The other assessment that a condition over time rests on: confirming, last or earlier one."""
-        self.condition(node)
+        if node not in self._partners:
+            self._truths[node] = self._condition(node)
         return self._partners[node]
+
+    def forget(self, beyond: float = MEMORY) -> None:
+        """Let go of what was computed, but for states, once it takes more than so many bytes.
+
+        All sentences of a registry do not fit in memory together; those of a trial do.
+        """
+        if len(self._truths) * self.panel.n_assessments * _BYTES_OF_A_VERDICT <= beyond:
+            return
+        states = self.context.states.values()
+        self._truths = {node: self._truths[node] for node in states if node in self._truths}
+        self._sources.clear()
+        self._partners.clear()
 
     def column(self, name: str) -> PanelColumn:
         """A measure's column; one of which nothing is known where the panel has none."""
@@ -215,14 +235,27 @@ class Evaluator:
         a, b = self._value(node.left), self._value(node.right)
         n = self.panel.n_assessments
         if a.values.size == b.values.size == a.days.size == b.days.size == 1 < n:
-            verdicts, days = compare(node.operator, a.values, b.values, a.days, b.days, 1)
-            return Truth(np.repeat(verdicts, n), np.repeat(days, n))
+            return self._constant(*compare(node.operator, a.values, b.values, a.days, b.days, 1))
         return Truth(*compare(node.operator, a.values, b.values, a.days, b.days, n))
+
+    def _constant(self, verdicts: Ints8, days: Ints32) -> Truth:
+        """One verdict at every assessment; a measure that was never taken makes many, so they are shared."""
+        key = int(verdicts[0]), int(days[0])
+        if key not in self._constants:
+            n = self.panel.n_assessments
+            self._constants[key] = Truth(np.repeat(verdicts, n), np.repeat(days, n))
+        return self._constants[key]
 
     def _compare_count(self, operator: ComparisonOperator, count: CountOf, other: Node) -> Truth:
         """`count(a, b, c) >= 2`: known as soon as the unknown ones cannot change it."""
         truths = [self.condition(part) for part in count.operands]
         bound = self._value(other)
+        if bound.values.size == 1 and all(self._is_constant(truth) for truth in truths):
+            truths = [Truth(truth.verdicts[:1], truth.days[:1]) for truth in truths]
+            verdicts, days = (
+                np.stack(part) for part in zip(*((t.verdicts, t.days) for t in truths), strict=True)
+            )
+            return self._constant(*compare_count(operator, verdicts, days, bound.values, bound.days))
         return Truth(
             *compare_count(
                 operator,
@@ -235,12 +268,18 @@ class Evaluator:
 
     def _joined(self, node: And | Or, operands: tuple[Node, ...]) -> Truth:
         join = join_all if isinstance(node, And) else join_any
-        first = self.condition(operands[0])
+        # Measures that were never taken all give the same truth, which joined with itself is itself.
+        truths = {id(truth): truth for truth in map(self.condition, operands)}
+        first, *others = truths.values()
+        if not others:
+            return first
         verdicts, days = first.verdicts.copy(), first.days.copy()
-        for operand in operands[1:]:
-            other = self.condition(operand)
+        for other in others:
             join(verdicts, days, other.verdicts, other.days)
         return Truth(verdicts, days)
+
+    def _is_constant(self, truth: Truth) -> bool:
+        return any(truth is constant for constant in self._constants.values())
 
     def _holds(self, name: str) -> Truth:
         if name in self.context.states:

@@ -7,7 +7,7 @@ by its own day.  Which candidate counts is decided later, in `adjudication` and 
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,9 +140,10 @@ def find_onsets(
     This is all that a virtual trial needs: no records, no lineage.
     """
     truth = _as_counted(evaluator, evaluator.condition(node), unknown)
-    days = np.where(truth.days == NO_DAY, evaluator.panel.days, truth.days).astype(np.int32)
-    at = kernels.onsets(evaluator.panel.offsets, truth.verdicts, days, first_day, last_day)
-    return at, days[at]
+    panel = evaluator.panel
+    at = kernels.onsets(panel.offsets, truth.verdicts, truth.days, panel.days, first_day, last_day)
+    days = truth.days[at]
+    return at, np.where(days == NO_DAY, panel.days[at], days).astype(np.int32)
 
 
 def _as_counted(evaluator: Evaluator, truth: Truth, unknown: str) -> Truth:
@@ -166,12 +167,12 @@ class EventFinder:
         self._evaluator = evaluator
         self._reader = reader
         self._index = {subject: i for i, subject in enumerate(evaluator.panel.subjects.tolist())}
-        self._known: dict[str, Candidates] = {}
+        self._known: dict[str, Callable[[], Candidates]] = {}
 
-    def add(self, name: str, candidates: Candidates) -> None:
-        """Events of an endpoint that stand, for the sentences that name it."""
+    def add(self, name: str, first_days: Ints32, candidates: Callable[[], Candidates]) -> None:
+        """Events of an endpoint that stand, for the sentences that name it; laid out if one asks."""
         self._known[name] = candidates
-        self._evaluator.begun[name] = candidates.first_days(self._evaluator.panel.n_subjects)
+        self._evaluator.begun[name] = first_days
 
     def find(self, spec: EndpointSpec, node: Node) -> Candidates:
         """The candidates of an event endpoint, within its first and last day."""
@@ -190,7 +191,7 @@ class EventFinder:
             case Records():
                 return self._of_records(node)
             case Holds(name=name):
-                return self._known[name]
+                return self._known[name]()
             case InWindow(operand=operand):
                 first, last = node.first_day or FIRST_DAY, node.last_day or LAST_DAY
                 if node.epoch:
@@ -260,7 +261,7 @@ class EventFinder:
         """Adds the rows of the first event of those that a verdict rests on."""
         triples = [np.stack([points, tables.astype(np.int64), rows], axis=1)]
         for what, which in events:
-            found = self._of_records(what) if isinstance(what, Records) else self._known[what]
+            found = self._of_records(what) if isinstance(what, Records) else self._known[what]()
             first = _first_places(found, self._evaluator.panel.n_subjects)
             place = first[self._evaluator.subject[at[which]]]
             has = place >= 0

@@ -63,9 +63,9 @@ class Labels:
 
     def dates(self, subjects: npt.NDArray[Any], days: Ints32) -> pl.Series:
         """Calendar dates of study days."""
-        frame = pl.DataFrame({"one": self._day_one.gather(subjects.astype(np.int64)), "day": days})
-        after = pl.when(pl.col("day") > 0).then(pl.col("day") - 1).otherwise(pl.col("day"))
-        return frame.select(pl.col("one").dt.offset_by(pl.format("{}d", after))).to_series()
+        one = self._day_one.gather(subjects.astype(np.int64)).cast(pl.Int32)
+        after = pl.Series(np.where(days > 0, days - 1, days), dtype=pl.Int32)
+        return (one + after).cast(pl.Date)
 
 
 def _gathered(values: pl.Series, index: npt.NDArray[Any]) -> pl.Series:
@@ -85,32 +85,36 @@ def events_frame(
     found: EndpointEvents, protocol: LoadedProtocol, panel: Panel, labels: Labels
 ) -> tuple[pl.DataFrame, Ints64]:
     """Every candidate event, by endpoint, patient and day; and the row that each event's number became."""
-    parts = [
-        _block_frame(block, used, reasons, panel, labels)
-        for block, used, reasons in reasons_not_used(found, protocol)
-        if len(block.candidates)
-    ]
+    by_endpoint: dict[str, list[pl.DataFrame]] = {name: [] for name in protocol.spec.endpoints}
+    for block, used, reasons in reasons_not_used(found, protocol):
+        if len(block.candidates):
+            by_endpoint[block.endpoint].append(_block_frame(block, used, reasons, panel, labels))
+    parts = [_one_endpoint(blocks) for blocks in by_endpoint.values() if blocks]
     if not parts:
         return pl.DataFrame(schema=EVENTS_SCHEMA), np.empty(0, dtype=np.int64)
-    place = {name: i for i, name in enumerate(protocol.spec.endpoints)}
-    frame = pl.concat(parts).with_columns(
-        endpoint_place=pl.col("endpoint").replace_strict(place, return_dtype=pl.Int32)
-    )
-    frame = frame.sort("endpoint_place", "subject_index", "day", "id").with_columns(
-        episode=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("endpoint_place", "subject_index")
-    )
+    frame = pl.concat(parts)
     row_of = np.empty(found.n_events, dtype=np.int64)
     row_of[frame.get_column("id").to_numpy()] = np.arange(frame.height)
     return frame.select(list(EVENTS_SCHEMA)).cast(EVENTS_SCHEMA), row_of  # type: ignore[arg-type]
 
 
-def _block_frame(block: Block, used: Flags, reasons: list[str], panel: Panel, labels: Labels) -> pl.DataFrame:
+def _one_endpoint(blocks: list[pl.DataFrame]) -> pl.DataFrame:
+    """An endpoint's events by patient and day, as each block is by itself; episodes counted."""
+    frame = blocks[0] if len(blocks) == 1 else pl.concat(blocks).sort("subject_index", "day", "id")
+    subjects = frame.get_column("subject_index").to_numpy()
+    is_first = np.ones(subjects.size, dtype=np.bool_)
+    np.not_equal(subjects[1:], subjects[:-1], out=is_first[1:])
+    place = np.arange(subjects.size)
+    episode = place - np.maximum.accumulate(np.where(is_first, place, 0)) + 1
+    return frame.with_columns(episode=pl.Series(episode, dtype=pl.Int32))
+
+
+def _block_frame(
+    block: Block, used: Flags, reasons: npt.NDArray[np.object_], panel: Panel, labels: Labels
+) -> pl.DataFrame:
     c = block.candidates
-    visits = (
-        np.where(c.assessments >= 0, panel.visits[np.maximum(c.assessments, 0)], -1)
-        if panel.n_assessments
-        else (np.full(len(c), -1))
-    )
+    at = c.assessments
+    visits = np.where(at >= 0, panel.visits[np.maximum(at, 0)], -1) if panel.n_assessments else at
     return pl.DataFrame(
         {
             "subject": labels.subjects(c.subjects),
@@ -118,11 +122,11 @@ def _block_frame(block: Block, used: Flags, reasons: list[str], panel: Panel, la
             "day": c.days,
             "date": labels.dates(c.subjects, c.days),
             "confirmed_day": _nullable(c.confirmed_days),
-            "assessment": pl.Series(c.assessments, dtype=pl.Int64).replace(-1, None).cast(pl.Int32),
+            "assessment": pl.Series(at, dtype=pl.Int64).replace(-1, None).cast(pl.Int32),
             "visit": labels.visits(visits),
             "origin": pl.repeat(str(block.origin), len(c), dtype=pl.String, eager=True),
             "is_used": used,
-            "reason": pl.Series(reasons, dtype=pl.String).replace("", None),
+            "reason": pl.Series(reasons.tolist(), dtype=pl.String),
             "rows": _row_lists(c.row_starts, c.row_tables, c.row_indices),
             "subject_index": c.subjects,
             "id": block.ids,

@@ -255,10 +255,11 @@ def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -
     values = observations.get_column("value").fill_null(np.nan).to_numpy(writable=True)
     texts = _read_texts(observations, spec, names, measures, values)
     day = observations.get_column("day")
-    usable = ~np.isnan(values)
+    is_missing = np.isnan(values)
+    if is_missing.any():
+        measures[is_missing] = -1
     if day.null_count():
-        usable &= day.is_not_null().to_numpy()
-    measures[~usable] = -1
+        measures[day.is_null().to_numpy()] = -1
     whose = _subject_codes(observations.get_column("subject"), subjects)
     derivation = _known(observations, "derivation")
     if derivation is not None:
@@ -297,6 +298,8 @@ def _codes(values: pl.Series, names: tuple[str, ...]) -> npt.NDArray[np.int16]:
 def _subject_codes(written: pl.Series, subjects: pl.Series) -> Ints32:
     """Each row's patient, by index; rows of one patient mostly follow each other, so runs are looked up."""
     runs = written.rle().struct.unnest()
+    if runs.get_column("value").equals(subjects):
+        return np.repeat(np.arange(subjects.len(), dtype=np.int32), runs.get_column("len").to_numpy())
     index = {subject: code for code, subject in enumerate(subjects.to_list())}
     codes = np.array([index.get(value, -1) for value in runs.get_column("value").to_list()], dtype=np.int32)
     return np.repeat(codes, runs.get_column("len").to_numpy())

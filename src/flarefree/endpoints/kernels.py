@@ -281,10 +281,11 @@ def previous_verdict(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[
 
 
 @njit(cache=True)
-def onsets(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int) -> Ints64:
+def onsets(offsets: Ints64, verdicts: Ints8, days: Ints32, own_days: Ints32, first: int, last: int) -> Ints64:
     """Assessments of days `first` to `last` at which an episode begins: true, and not true before.
 
-    An unknown neither begins an episode nor ends one: true, unknown, true is one episode.
+    An unknown neither begins an episode nor ends one: true, unknown, true is one episode.  A verdict
+    that has no day is of the assessment's own (`own_days`).
     """
     found = np.empty(verdicts.size, np.int64)
     n = 0
@@ -293,8 +294,10 @@ def onsets(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int
         for j in range(offsets[i], offsets[i + 1]):
             if verdicts[j] == FALSE:
                 is_on = False
-            elif verdicts[j] == TRUE and not is_on and first <= days[j] <= last:
-                found[n] = j
-                n += 1
-                is_on = True
+            elif verdicts[j] == TRUE and not is_on:
+                day = own_days[j] if days[j] == NO_DAY else days[j]
+                if first <= day <= last:
+                    found[n] = j
+                    n += 1
+                    is_on = True
     return found[:n].copy()

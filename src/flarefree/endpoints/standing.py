@@ -188,6 +188,7 @@ class _Deriver:
                     node = self.protocol.sentences[f"endpoints.{name}.state"]
                     self.finder.learn(node)
                     self.found.states[name] = self.evaluator.condition(node)
+            self.evaluator.forget()
         return self.found
 
     # One endpoint ---------------------------------------------------------------------------------
@@ -211,7 +212,8 @@ class _Deriver:
             events = self._adjudicated(name, events)
         follow_up = self._follow_up(spec)
         self.found.outcomes[name] = Outcome(events, follow_up, compute_times(events, follow_up))
-        self.finder.add(name, self._as_candidates(events))
+        first_days = events.first_days(self.in_trial.size)
+        self.finder.add(name, first_days, lambda: self._as_candidates(events))
 
     def _follow_up(self, spec: EndpointSpec) -> FollowUp:
         start = np.ones(self.in_trial.size, dtype=np.int32) if spec.origin == "day_1" else self.first_dose
@@ -315,8 +317,8 @@ def _days(follow_up: pl.DataFrame, column: str) -> Ints32:
 
 def reasons_not_used(
     found: EndpointEvents, protocol: LoadedProtocol
-) -> Iterator[tuple[Block, npt.NDArray[np.bool_], list[str]]]:
-    """Each block with which of its events are used, and why the others are not.
+) -> Iterator[tuple[Block, npt.NDArray[np.bool_], npt.NDArray[np.object_]]]:
+    """Each block with which of its events are used, and why the others are not (None for those used).
 
     An event is used if its endpoint's time, or that of a composite, rests on it.
     """
@@ -324,16 +326,16 @@ def reasons_not_used(
     for outcome in found.outcomes.values():
         used[outcome.times.events[outcome.times.events >= 0]] = True
     for block in found.blocks:
-        outcome = found.outcomes[block.endpoint]
         is_used = used[block.ids]
-        reasons = _reasons(block, outcome, protocol)
+        reasons = _reasons(block, found.outcomes[block.endpoint], protocol)
         for event, reason in found.reasons.items():
             if block.first_id <= event < block.first_id + len(block.candidates):
                 reasons[event - block.first_id] = reason
-        yield block, is_used, ["" if use else why for use, why in zip(is_used.tolist(), reasons, strict=True)]
+        reasons[is_used] = None
+        yield block, is_used, reasons
 
 
-def _reasons(block: Block, outcome: Outcome, protocol: LoadedProtocol) -> list[str]:
+def _reasons(block: Block, outcome: Outcome, protocol: LoadedProtocol) -> npt.NDArray[np.object_]:
     follow_up = outcome.follow_up
     subjects, days = block.candidates.subjects, block.candidates.days
     start, stop = follow_up.start_days[subjects], follow_up.stop_days[subjects]
@@ -346,4 +348,4 @@ def _reasons(block: Block, outcome: Outcome, protocol: LoadedProtocol) -> list[s
     reasons[days < start] = "before the origin"
     reasons[start == NO_DAY] = "no day of origin"
     assert END_OF_FOLLOW_UP == -1  # `after[-1]` is the end of follow-up
-    return [str(reason) for reason in reasons]
+    return reasons
