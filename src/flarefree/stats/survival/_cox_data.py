@@ -98,8 +98,8 @@ def prepare_rows(
     entry_rows, entry_order = sort_entries(entries, order, starts)
     w = np.ones(order.size) if weight is None else weight[order]
     center, scale = _center_and_scale(covariates, order)
-    sorted_x, sorted_event = np.empty((order.size, scale.size)), np.empty(order.size, dtype=np.bool_)
-    _gather(order, covariates, center, 1.0 / scale, events, sorted_x, sorted_event)
+    sorted_x, sorted_event = np.take(covariates, order, axis=0), events[order]
+    _standardize(sorted_x, center, 1.0 / scale)
     require_some_events(sorted_event)
     return CoxRows(
         n=n,
@@ -212,12 +212,8 @@ def _multiply(x: Any, beta: Any, out: Any) -> Any:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _gather(
-    order: Any, x: Any, center: Any, inverse_scale: Any, event: Any, sorted_x: Any, sorted_event: Any
-) -> Any:
-    """Covariates, centered and scaled, and events, in sorted order: each row is fetched once."""
-    for i in range(order.size):
-        row = order[i]
-        sorted_event[i] = event[row]
+def _standardize(x: Any, center: Any, inverse_scale: Any) -> Any:
+    """Center and scale the columns in place."""
+    for i in range(x.shape[0]):
         for a in range(x.shape[1]):
-            sorted_x[i, a] = (x[row, a] - center[a]) * inverse_scale[a]
+            x[i, a] = (x[i, a] - center[a]) * inverse_scale[a]

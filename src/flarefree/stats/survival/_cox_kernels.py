@@ -187,6 +187,7 @@ def partial_likelihood(
 def null_loglik(time: Any, event: Any, weight: Any, starts: Any, efron: Any) -> Any:
     """The log partial likelihood without covariates, offset and left truncation."""
     loglik = 0.0
+    product = 1.0
     for stratum in range(starts.size - 1):
         total = 0.0
         i = starts[stratum + 1] - 1
@@ -200,9 +201,14 @@ def null_loglik(time: Any, event: Any, weight: Any, starts: Any, efron: Any) -> 
                     deaths += 1
                     dying += weight[i]
                 i -= 1
-            if deaths > 0:
+            if dying == 1.0 and deaths == 1:  # one logarithm for dozens of factors
+                product *= total
+                if product > 1e200:
+                    loglik -= np.log(product)
+                    product = 1.0
+            elif deaths > 0:
                 loglik -= dying / deaths * tied_sums(total, dying, deaths, efron)[0]
-    return loglik
+    return loglik - np.log(product)
 
 
 @nb.njit(cache=True, error_model="numpy")

@@ -192,15 +192,15 @@ def _first_guess(rows: CoxRows, terms: tuple[str, ...], ties: str, firth: bool) 
     nothing = np.zeros(len(terms))
     if rows.time.size < 16 * WORTHWHILE_ROWS or rows.entry.size or ties == "exact" or firth:
         return nothing
-    kept = np.arange(0, rows.time.size, SAMPLE_EVERY)
+    every = slice(None, None, SAMPLE_EVERY)
     sample = replace(
         rows,
-        time=rows.time[kept],
-        event=rows.event[kept],
-        weight=rows.weight[kept],
-        x=rows.x[kept],
-        offset=None if rows.offset is None else rows.offset[kept],
-        starts=np.searchsorted(kept, rows.starts).astype(np.int64),
+        time=rows.time[every].copy(),
+        event=rows.event[every].copy(),
+        weight=rows.weight[every].copy(),
+        x=rows.x[every].copy(),
+        offset=None if rows.offset is None else rows.offset[every].copy(),
+        starts=-(-rows.starts // SAMPLE_EVERY),
     )
     try:
         found = maximize(
