@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from flarefree.endpoints.evaluate import Evaluator, Numbers
+from flarefree.endpoints.dating import day_of_value
+from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.explanation import Clause, SourceRow, Verdict
-from flarefree.endpoints.kernels import NO_DAY, UNKNOWN, elapsed, latest_true
+from flarefree.endpoints.kernels import NO_DAY, TRUE, UNKNOWN, elapsed, latest_true
 from flarefree.endpoints.source_rows import SourceRows
 from flarefree.protocol.language.nodes import (
     And,
@@ -50,15 +52,20 @@ class ClauseBuilder:
     evaluator: Evaluator
     spec: Protocol
     rows: SourceRows
-    _numbers: dict[Node, Numbers] = field(default_factory=dict)
+    _values: dict[Node, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def condition(self, node: Node, at: int) -> Clause:
         """A condition at assessment `at`, down to its values."""
-        truth = self.evaluator.condition(node)
-        verdict = _VERDICTS[int(truth.verdicts[at])]
-        day = _day(int(truth.days[at]))
+        verdict = _VERDICTS[self._verdict(node, at)]
+        day = _day(self._day(node, at))
         parts, note, rows = self._parts(node, at)
         return Clause(print_node(node), verdict, None, "", day, note, rows, parts)
+
+    def _verdict(self, node: Node, at: int) -> int:
+        return int(self.evaluator.verdicts(node)[at])
+
+    def _day(self, node: Node, at: int) -> int:
+        return int(self.evaluator.day_of(node, np.array([at]))[0])
 
     def why(self, node: Node, at: int) -> tuple[tuple[str, ...], tuple[SourceRow, ...]]:
         """The clauses that made a condition false or unknown at `at`, with their values and rows."""
@@ -68,11 +75,11 @@ class ClauseBuilder:
         return tuple(texts), tuple(rows)
 
     def _blamed(self, node: Node, at: int) -> Iterator[tuple[str, tuple[SourceRow, ...]]]:
-        verdict = int(self.evaluator.condition(node).verdicts[at])
+        verdict = self._verdict(node, at)
         match node:
             case And(operands=operands) | Or(operands=operands):
                 for operand in operands:
-                    if int(self.evaluator.condition(operand).verdicts[at]) == verdict:
+                    if self._verdict(operand, at) == verdict:
                         yield from self._blamed(operand, at)
             case Holds(name=name) if name in self.evaluator.context.states:
                 for text, rows in self._blamed(self.evaluator.context.states[name], at):
@@ -82,7 +89,7 @@ class ClauseBuilder:
                 rows = tuple(row for side in sides for row in _rows_within(side))
                 yield f"{print_node(node)} ({_against(*sides, right)})", rows
             case Confirmed(operand=operand) | Sustained(operand=operand) if (
-                int(self.evaluator.condition(operand).verdicts[at]) == verdict
+                self._verdict(operand, at) == verdict
             ):
                 yield from self._blamed(operand, at)
             case _:
@@ -153,16 +160,14 @@ class ClauseBuilder:
 
     def _time_note(self, node: Confirmed | Sustained, at: int) -> str:
         """What became of what was true here: when it was borne out, or what stood in the way."""
-        truth = self.evaluator.condition(node)
         other = int(self.evaluator.partner(node)[at])
-        inner = self.evaluator.condition(node.operand)
-        if int(inner.verdicts[at]) != 1:
+        if self._verdict(node.operand, at) != TRUE:
             return ""
         if other >= 0:
             verb = "confirmed" if isinstance(node, Confirmed) else "still so"
             return f"{verb} on day {self._known_on(node.operand, other)}"
         later = self._later(node, at)
-        if int(truth.verdicts[at]) == int(UNKNOWN):
+        if self._verdict(node, at) == UNKNOWN:
             unknown = [day for day, verdict in later if verdict == "unknown"]
             if unknown:
                 return f"not known on day {', '.join(map(str, unknown))}"
@@ -172,7 +177,7 @@ class ClauseBuilder:
 
     def _later(self, node: Confirmed | Sustained, at: int) -> list[tuple[int, Verdict]]:
         """Days and verdicts of the assessments that a confirmation or a duration looks at."""
-        panel, inner = self.evaluator.panel, self.evaluator.condition(node.operand)
+        panel = self.evaluator.panel
         stop = int(panel.offsets[self.evaluator.subject[at] + 1])
         here = self._known_on(node.operand, at)
         found: list[tuple[int, Verdict]] = []
@@ -181,13 +186,13 @@ class ClauseBuilder:
             after = int(elapsed(here, day))
             if isinstance(node, Confirmed) and not node.first_day <= after <= node.last_day:
                 continue
-            found.append((day, _VERDICTS[int(inner.verdicts[j])]))
+            found.append((day, _VERDICTS[self._verdict(node.operand, j)]))
             if isinstance(node, Sustained) and (after >= node.days or found[-1][1] == "false"):
                 break
         return found
 
     def _known_on(self, operand: Node, at: int) -> int:
-        day = int(self.evaluator.condition(operand).days[at])
+        day = self._day(operand, at)
         return int(self.evaluator.panel.days[at]) if day == NO_DAY else day
 
     # Values ---------------------------------------------------------------------------------------
@@ -214,9 +219,7 @@ class ClauseBuilder:
                 shown = f"{n_true}" if not n_unknown else f"{n_true} to {n_true + n_unknown}"
                 return Clause(text, value=float(n_true), shown=shown, parts=parts)
             case DaysSince(operand=operand):
-                latest = int(
-                    latest_true(self.evaluator.panel.offsets, self.evaluator.condition(operand).verdicts)[at]
-                )
+                latest = int(latest_true(self.evaluator.panel.offsets, self.evaluator.verdicts(operand))[at])
                 parts = (self.condition(operand, latest),) if latest >= 0 else ()
                 return self._number(node, text, at, parts=parts, note="" if parts else "it never held")
         return Clause(text)
@@ -283,11 +286,11 @@ class ClauseBuilder:
         rows: tuple[SourceRow, ...] = (),
         parts: tuple[Clause, ...] = (),
     ) -> Clause:
-        if node not in self._numbers:
-            self._numbers[node] = self.evaluator.value(node)
-        numbers = self._numbers[node]
-        value = float(numbers.values[at if numbers.values.size > 1 else 0])
-        day = _day(int(numbers.days[at if numbers.days.size > 1 else 0]))
+        if node not in self._values:
+            self._values[node] = self.evaluator.values(node)
+        values = self._values[node]
+        value = float(values[at if values.size > 1 else 0])
+        day = _day(int(day_of_value(self.evaluator, node, np.array([at]))[0]))
         if np.isnan(value):
             return Clause(text, note=note or "not known", parts=parts)
         shown = self._shown(_measure_within(node), value, _unit_of(node))

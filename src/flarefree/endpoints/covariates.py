@@ -222,7 +222,7 @@ def _derived(
 ) -> Array:
     if covariate.when:
         sentence = protocol.sentences[f"covariates.{name}.when"]
-        verdicts = Evaluator(at_baseline.with_covariates(found), context).condition(sentence).verdicts
+        verdicts = Evaluator(at_baseline.with_covariates(found), context).verdicts(sentence)
         words = [None if v == UNKNOWN else "yes" if v == TRUE else "no" for v in verdicts]
         return np.array(words, dtype=object)
     if covariate.from_measure:

@@ -1,8 +1,7 @@
 """Kleene's logic and tolerant comparison, element by element, as fused kernels.
 
-A condition is known as two arrays: verdicts (FALSE, TRUE, UNKNOWN) and the day each rests on.  The
-day of a conjunction that is true is the latest of its parts' days, of a disjunction the earliest of
-its true parts'; for what is false it is the other way round; an unknown has none.
+Verdicts are FALSE, TRUE or UNKNOWN; on which day each rests is found afterwards, and only where it is
+asked (`flarefree.endpoints.dating`).
 """
 
 from __future__ import annotations
@@ -11,18 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
+from flarefree.endpoints.kernels import FALSE, TRUE, UNKNOWN
 from flarefree.protocol.language.nodes import ComparisonOperator
 
-__all__ = ["TOLERANCE", "compare", "compare_count", "join_all", "join_any", "negate"]
+__all__ = ["TOLERANCE", "compare", "compare_count", "compare_numbers", "join_all", "join_any", "negate"]
 
 Ints8 = npt.NDArray[np.int8]
-Ints32 = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-9
-"""Relative.  Values that differ by less are equal: 2 x 0.7 mg/mg is exactly twofold though 79.17 mg/mmol
-came back from its unit as 0.6999999999999999."""
+"""Relative.  Values that differ by less are equal: 141.44 umol/L comes back from its unit as a number that
+is 1.6 mg/dL but for its last bit, and is exactly twofold 0.8 mg/dL."""
 
 _CODES = {
     ComparisonOperator.GE: 0,
@@ -50,122 +48,82 @@ def _holds(code: int, a: float, b: float) -> bool:
     return not (near or a == b)
 
 
-def compare(
-    operator: ComparisonOperator, left: Floats, right: Floats, left_days: Ints32, right_days: Ints32, n: int
-) -> tuple[Ints8, Ints32]:
-    """Compare two values at each of `n` assessments; every array has shape (n,) or (1,)."""
-    return _compare(_CODES[operator], left, right, left_days, right_days, n)
+def compare_numbers(operator: ComparisonOperator, a: float, b: float) -> bool:
+    """Compare two numbers as a sentence does."""
+    return bool(_holds(_CODES[operator], a, b))
+
+
+def compare(operator: ComparisonOperator, left: Floats, right: Floats, n: int) -> Ints8:
+    """Compare two values at each of `n` assessments; each has shape (n,) or (1,)."""
+    return _compare(_CODES[operator], left, right, n)
 
 
 @njit(cache=True)
-def _compare(
-    code: int, left: Floats, right: Floats, left_days: Ints32, right_days: Ints32, n: int
-) -> tuple[Ints8, Ints32]:
+def _compare(code: int, left: Floats, right: Floats, n: int) -> Ints8:
     verdicts = np.empty(n, np.int8)
-    days = np.empty(n, np.int32)
     for j in range(n):
         a = left[j] if left.size > 1 else left[0]
         b = right[j] if right.size > 1 else right[0]
         if np.isnan(a) or np.isnan(b):
             verdicts[j] = UNKNOWN
-            days[j] = NO_DAY
-            continue
-        verdicts[j] = TRUE if _holds(code, a, b) else FALSE
-        a_day = left_days[j] if left_days.size > 1 else left_days[0]
-        b_day = right_days[j] if right_days.size > 1 else right_days[0]
-        days[j] = max(a_day, b_day)
-    return verdicts, days
+        else:
+            verdicts[j] = TRUE if _holds(code, a, b) else FALSE
+    return verdicts
 
 
-def compare_count(
-    operator: ComparisonOperator, verdicts: Ints8, days: Ints32, bound: Floats, bound_days: Ints32
-) -> tuple[Ints8, Ints32]:
+def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) -> Ints8:
     """Compare how many of some conditions are true with a number.
 
-    With unknown ones the count lies in a range, and the answer is known where all of it agrees.  Where
-    `count >= k` is true it rests on the earliest day by which k were true; else on the latest of all.
+    With unknown ones the count lies in a range, and the answer is known where all of it agrees.
 
     Parameters
     ----------
     operator : ComparisonOperator
-    verdicts, days : (n_conditions, n_assessments)
-    bound, bound_days : (n_assessments,) or (1,)
+    verdicts : (n_conditions, n_assessments)
+    bound : (n_assessments,) or (1,)
     """
-    return _compare_count(_CODES[operator], verdicts, days, bound, bound_days)
+    return _compare_count(_CODES[operator], verdicts, bound)
 
 
 @njit(cache=True)
-def _compare_count(
-    code: int, verdicts: Ints8, days: Ints32, bound: Floats, bound_days: Ints32
-) -> tuple[Ints8, Ints32]:
+def _compare_count(code: int, verdicts: Ints8, bound: Floats) -> Ints8:
     m, n = verdicts.shape
     answers = np.empty(n, np.int8)
-    resting = np.empty(n, np.int32)
-    true_days = np.empty(m, np.int32)
     for j in range(n):
         b = bound[j] if bound.size > 1 else bound[0]
-        b_day = bound_days[j] if bound_days.size > 1 else bound_days[0]
-        answers[j] = UNKNOWN
-        resting[j] = NO_DAY
         n_true = 0
         n_unknown = 0
-        latest = NO_DAY
         for i in range(m):
-            if verdicts[i, j] == UNKNOWN:
-                n_unknown += 1
-                continue
-            latest = max(latest, days[i, j])
-            if verdicts[i, j] == TRUE:
-                true_days[n_true] = days[i, j]
-                n_true += 1
+            n_true += 1 if verdicts[i, j] == TRUE else 0
+            n_unknown += 1 if verdicts[i, j] == UNKNOWN else 0
         agree = 0
         for count in range(n_true, n_true + n_unknown + 1):
             agree += 1 if _holds(code, float(count), b) else 0
         if np.isnan(b) or (agree != 0 and agree != n_unknown + 1):
-            continue
-        answers[j] = TRUE if agree else FALSE
-        resting[j] = max(latest, b_day)
-        if agree and code <= 1:
-            needed = 0
-            while not _holds(code, float(needed), b):
-                needed += 1
-            reached = NO_DAY
-            if needed:
-                reached = np.sort(true_days[:n_true])[needed - 1]
-            resting[j] = max(reached, b_day)
-    return answers, resting
+            answers[j] = UNKNOWN
+        else:
+            answers[j] = TRUE if agree else FALSE
+    return answers
 
 
 @njit(cache=True)
-def join_all(verdicts: Ints8, days: Ints32, other: Ints8, other_days: Ints32) -> None:
+def join_all(verdicts: Ints8, other: Ints8) -> None:
     """`and`: takes another part into the first, in place."""
     for j in range(verdicts.size):
-        if other[j] == FALSE:
-            days[j] = min(days[j], other_days[j]) if verdicts[j] == FALSE else other_days[j]
+        if other[j] == FALSE or verdicts[j] == FALSE:
             verdicts[j] = FALSE
-        elif verdicts[j] == FALSE:
-            continue
-        elif other[j] == UNKNOWN or verdicts[j] == UNKNOWN:
+        elif other[j] == UNKNOWN:
             verdicts[j] = UNKNOWN
-            days[j] = NO_DAY
-        else:
-            days[j] = max(days[j], other_days[j])
 
 
 @njit(cache=True)
-def join_any(verdicts: Ints8, days: Ints32, other: Ints8, other_days: Ints32) -> None:
+def join_any(verdicts: Ints8, other: Ints8) -> None:
     """`or`: takes another part into the first, in place."""
     for j in range(verdicts.size):
-        if other[j] == TRUE:
-            days[j] = min(days[j], other_days[j]) if verdicts[j] == TRUE else other_days[j]
+        if other[j] == TRUE or verdicts[j] == TRUE:
             verdicts[j] = TRUE
-        elif verdicts[j] == TRUE:
-            continue
-        elif other[j] == UNKNOWN or verdicts[j] == UNKNOWN:
+        elif other[j] == UNKNOWN:
             verdicts[j] = UNKNOWN
-            days[j] = NO_DAY
-        else:
-            days[j] = max(days[j], other_days[j])
 
 
 def negate(verdicts: Ints8) -> Ints8:

@@ -16,7 +16,7 @@ import polars as pl
 
 from flarefree.endpoints import kernels
 from flarefree.endpoints.context import FIRST_DAY, LAST_DAY
-from flarefree.endpoints.evaluate import Evaluator, Truth
+from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.kernels import NO_DAY, TRUE, UNKNOWN
 from flarefree.endpoints.record_sentences import TABLE_NAME, RecordReader
 from flarefree.endpoints.support import confirmed_days, support_of
@@ -139,18 +139,14 @@ def find_onsets(
     -----
     This is all that a virtual trial needs: no records, no lineage.
     """
-    truth = _as_counted(evaluator, evaluator.condition(node), unknown)
-    panel = evaluator.panel
-    at = kernels.onsets(panel.offsets, truth.verdicts, truth.days, panel.days, first_day, last_day)
-    days = truth.days[at]
-    return at, np.where(days == NO_DAY, panel.days[at], days).astype(np.int32)
-
-
-def _as_counted(evaluator: Evaluator, truth: Truth, unknown: str) -> Truth:
-    if unknown == "no":
-        return truth
-    is_unknown = truth.verdicts == UNKNOWN
-    return Truth(np.where(is_unknown, TRUE, truth.verdicts).astype(np.int8), truth.days)
+    verdicts = evaluator.verdicts(node)
+    if unknown == "yes":
+        verdicts = np.where(verdicts == UNKNOWN, TRUE, verdicts)
+    true_at = np.flatnonzero(verdicts == TRUE)
+    days = evaluator.day_of(node, true_at)
+    days = np.where(days == NO_DAY, evaluator.panel.days[true_at], days).astype(np.int32)
+    which = kernels.onsets(evaluator.panel.offsets, verdicts, days, first_day, last_day)
+    return true_at[which], days[which]
 
 
 class EventFinder:

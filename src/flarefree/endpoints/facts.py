@@ -59,8 +59,7 @@ class PatientSentences:
         facts = {
             part: self.fact(part).astype(np.int8) for part in walk(node) if isinstance(part, SubjectFact)
         }
-        truth = Evaluator(self._patients, facts=facts).condition(node)
-        return truth.verdicts == TRUE
+        return Evaluator(self._patients, facts=facts).verdicts(node) == TRUE
 
     def fact(self, fact: SubjectFact) -> Flags:
         """One fact, of every patient: (n_subjects,)."""

@@ -230,7 +230,7 @@ def states_frame(
     for name in protocol.spec.endpoints:
         if name not in found.states:
             continue
-        verdicts = found.states[name].verdicts[at]
+        verdicts = found.states[name][at]
         parts.append(
             pl.DataFrame(
                 {
@@ -345,7 +345,7 @@ def assessability_frame(
         node = None if node is None else about_assessments(node, evaluator)
         if node is None:
             continue
-        unknown = evaluator.condition(node).verdicts == UNKNOWN
+        unknown = evaluator.verdicts(node) == UNKNOWN
         counts = [
             np.bincount(evaluator.subject[which & after], minlength=in_trial.size)[who]
             for which in (~unknown, unknown)

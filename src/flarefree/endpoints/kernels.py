@@ -163,18 +163,12 @@ def latest_true(offsets: Ints64, verdicts: Ints8) -> Ints64:
 
 
 @njit(cache=True)
-def take(source: Ints64, values: Floats, days: Ints32) -> tuple[Floats, Ints32]:
-    """Values and days at `source`; NaN and `NO_DAY` where that is -1, or what stands there is not known."""
+def take(source: Ints64, values: Floats) -> Floats:
+    """Values at `source`; NaN where that is -1."""
     taken = np.empty(source.size)
-    taken_days = np.empty(source.size, np.int32)
     for j in range(source.size):
-        if source[j] < 0 or np.isnan(values[source[j]]):
-            taken[j] = np.nan
-            taken_days[j] = NO_DAY
-        else:
-            taken[j] = values[source[j]]
-            taken_days[j] = days[source[j]]
-    return taken, taken_days
+        taken[j] = np.nan if source[j] < 0 else values[source[j]]
+    return taken
 
 
 @njit(cache=True)
@@ -281,23 +275,24 @@ def previous_verdict(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[
 
 
 @njit(cache=True)
-def onsets(offsets: Ints64, verdicts: Ints8, days: Ints32, own_days: Ints32, first: int, last: int) -> Ints64:
-    """Assessments of days `first` to `last` at which an episode begins: true, and not true before.
+def onsets(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int) -> Ints64:
+    """Where an episode begins: true, of days `first` to `last`, and not true before.
 
-    An unknown neither begins an episode nor ends one: true, unknown, true is one episode.  A verdict
-    that has no day is of the assessment's own (`own_days`).
+    `days` are those of the true assessments, one after another, and so is what is found: places among
+    them.  An unknown neither begins an episode nor ends one: true, unknown, true is one episode.
     """
-    found = np.empty(verdicts.size, np.int64)
+    found = np.empty(days.size, np.int64)
     n = 0
+    place = 0
     for i in range(offsets.size - 1):
         is_on = False
         for j in range(offsets[i], offsets[i + 1]):
             if verdicts[j] == FALSE:
                 is_on = False
-            elif verdicts[j] == TRUE and not is_on:
-                day = own_days[j] if days[j] == NO_DAY else days[j]
-                if first <= day <= last:
-                    found[n] = j
+            elif verdicts[j] == TRUE:
+                if not is_on and first <= days[place] <= last:
+                    found[n] = place
                     n += 1
                     is_on = True
+                place += 1
     return found[:n].copy()

@@ -22,7 +22,7 @@ from flarefree.endpoints.adjudication import (
     overlay,
     read_decisions,
 )
-from flarefree.endpoints.evaluate import Evaluator, Truth
+from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.events import TABLE_CODES, Candidates, EventFinder
 from flarefree.endpoints.kernels import NO_DAY
 from flarefree.endpoints.record_sentences import RecordReader
@@ -94,7 +94,8 @@ class EndpointEvents:
         The same by endpoint and number: a composite may put aside what stands for its component.
     outcomes : dict of str to Outcome
         By endpoint, in order of dependence.
-    states : dict of str to Truth
+    states : dict of str to (n_assessments,) int8
+        Verdicts.
     derived_days : dict of str to (n_subjects,) int32
         Of every adjudicated endpoint: the first day that the rule found, before decisions.
     agreement : list of dict
@@ -106,7 +107,7 @@ class EndpointEvents:
     reasons: dict[int, str] = field(default_factory=dict)
     put_aside: dict[tuple[str, int], str] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    states: dict[str, Truth] = field(default_factory=dict)
+    states: dict[str, npt.NDArray[np.int8]] = field(default_factory=dict)
     derived_days: dict[str, Ints32] = field(default_factory=dict)
     agreement: list[dict[str, Any]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -187,7 +188,7 @@ class _Deriver:
                 case "state":
                     node = self.protocol.sentences[f"endpoints.{name}.state"]
                     self.finder.learn(node)
-                    self.found.states[name] = self.evaluator.condition(node)
+                    self.found.states[name] = self.evaluator.verdicts(node)
             self.evaluator.forget()
         return self.found
 

@@ -85,9 +85,9 @@ def _condition(e: Evaluator, node: Node, points: Ints64, at: Ints64, support: Su
         return
     match node:
         case And(operands=operands) | Or(operands=operands) | CountOf(operands=operands):
-            verdict = e.condition(node).verdicts[at] if not isinstance(node, CountOf) else None
+            verdict = e.verdicts(node)[at] if not isinstance(node, CountOf) else None
             for operand in operands:
-                mine = e.condition(operand).verdicts[at]
+                mine = e.verdicts(operand)[at]
                 counts = mine != UNKNOWN if verdict is None else mine == verdict
                 _condition(e, operand, points[counts], at[counts], support)
         case Not(operand=operand) | InWindow(operand=operand):
@@ -148,7 +148,7 @@ def _value(e: Evaluator, node: Node, points: Ints64, at: Ints64, support: Suppor
             _value(e, right, points, at, support)
         case Conditional():
             _condition(e, node.condition, points, at, support)
-            is_then = e.condition(node.condition).verdicts[at] == TRUE
+            is_then = e.verdicts(node.condition)[at] == TRUE
             _value(e, node.then, points[is_then], at[is_then], support)
             _value(e, node.otherwise, points[~is_then], at[~is_then], support)
         case CountOf():
@@ -165,7 +165,7 @@ def _value(e: Evaluator, node: Node, points: Ints64, at: Ints64, support: Suppor
 def _latest_true(e: Evaluator, operand: Node) -> Ints64:
     from flarefree.endpoints.kernels import latest_true
 
-    return latest_true(e.panel.offsets, e.condition(operand).verdicts)
+    return latest_true(e.panel.offsets, e.verdicts(operand))
 
 
 def _measure(e: Evaluator, name: str, points: Ints64, at: Ints64, support: Support) -> None:
@@ -197,8 +197,8 @@ def confirmed_days(evaluator: Evaluator, node: Node, at: Ints64) -> Ints32:
     match node:
         case Confirmed(operand=operand) | Sustained(operand=operand):
             other = evaluator.partner(node)[at]
-            inner = evaluator.condition(operand).days
-            day = np.where(other >= 0, inner[other], NO_DAY).astype(np.int32)
+            day = nothing.copy()
+            day[other >= 0] = evaluator.day_of(operand, other[other >= 0])
             return np.maximum(day, confirmed_days(evaluator, operand, at))
         case And(operands=operands):
             parts = [confirmed_days(evaluator, part, at) for part in operands]
@@ -216,8 +216,8 @@ def _of_earliest(evaluator: Evaluator, operands: tuple[Node, ...], at: Ints64) -
     best = np.full(at.size, NO_DAY, dtype=np.int32)
     best_day = np.full(at.size, 2**31 - 1, dtype=np.int32)
     for operand in operands:
-        truth = evaluator.condition(operand)
-        is_better = (truth.verdicts[at] == TRUE) & (truth.days[at] < best_day)
+        days = evaluator.day_of(operand, at)
+        is_better = (evaluator.verdicts(operand)[at] == TRUE) & (days < best_day)
         best = np.where(is_better, confirmed_days(evaluator, operand, at), best)
-        best_day = np.where(is_better, truth.days[at], best_day)
+        best_day = np.where(is_better, days, best_day)
     return best.astype(np.int32)
