@@ -203,10 +203,15 @@ def test_frailty_and_logistic_models_are_those_of_the_statistics() -> None:
         visit=pl.col("visit").cast(pl.Enum(["Month 6", "Month 12"])),
     )
     model = logistic_mixed("response ~ arm*visit + sex + (1 | subject)", frame)
-    means = model.ls_means(("arm", "visit"), kind="marginal").tidy()
+    means = model.population_shares(("arm", "visit")).tidy()
     shown = means.filter((pl.col("arm") == "MMF") & (pl.col("visit") == "Month 12")).item(0, "estimate")
     ours = stat(analysis["logistic"], "MMF", "modeled_share", "Month 12", "percent")
     assert ours == pytest.approx(100 * shown, rel=1e-5)
+    ratios = model.ls_means(("arm", "visit")).contrasts("arm").tidy()
+    ratio = ratios.filter(pl.col("visit") == "Month 12").row(0, named=True)
+    for name in ("estimate", "conf_low", "conf_high", "p_value"):
+        ours = stat(analysis["logistic"], "MMF_vs_AZA", "odds_ratio", "Month 12", name)
+        assert ours == pytest.approx(ratio[name], rel=1e-5), name
 
 
 def test_masked_results_are_those_of_all_patients_together() -> None:

@@ -138,6 +138,38 @@ def test_marginal_probabilities_are_integrals_over_the_population(fit):
     assert ((marginal["conf_low"] > 0) & (marginal["conf_high"] < 1)).all()
 
 
+def test_shares_of_the_population_average_probabilities_over_the_subjects(trial):
+    """Half of the log odds is not half of the share: everybody counts with their own stratum."""
+    numbers = trial["subject"].rank("dense").to_numpy()
+    mixed = trial.with_columns(stratum=pl.Series(np.where(numbers % 3 == 0, "b", "a")))
+    hard = mixed.with_columns(
+        pl.when((pl.col("stratum") == "b") & (pl.Series(np.arange(len(numbers)) % 5) > 0))
+        .then(0)
+        .otherwise("remission")
+        .alias("remission")
+    )
+    fit = logistic_mixed("remission ~ arm + stratum + baseline + (1 | subject)", hard)
+    people = hard.unique("subject", keep="first")
+    beta = fit.coefficients
+    for row in fit.population_shares("arm").tidy().iter_rows(named=True):
+        total = 0.0
+        for one in people.iter_rows(named=True):
+            eta = beta["(Intercept)"] + beta["baseline"] * one["baseline"]
+            eta += beta["armMMF"] * (row["arm"] == "MMF") + beta["stratumb"] * (one["stratum"] == "b")
+            total += quad(lambda b, e=eta: norm.pdf(b) / (1 + np.exp(-e - fit.subject_sd * b)), -10, 10)[0]
+        assert row["estimate"] == pytest.approx(total / people.height, rel=1e-7)
+        assert row["conf_low"] < row["estimate"] < row["conf_high"]
+    apart = fit.ls_means("arm", kind="marginal", weights="proportional").tidy()["estimate"]
+    assert (abs(apart - fit.population_shares("arm").tidy()["estimate"]) > 1e-3).any()
+
+
+def test_shares_of_a_population_alike_in_everything_else_are_its_marginal_means(trial):
+    fit = logistic_mixed("remission ~ arm + (1 | subject)", trial)
+    ours, means = fit.population_shares("arm").tidy(), fit.ls_means("arm", kind="marginal").tidy()
+    for name in ("estimate", "std_error", "conf_low", "conf_high"):
+        np.testing.assert_allclose(ours[name], means[name], rtol=1e-10)
+
+
 def test_errors_of_marginal_probabilities_are_those_of_the_delta_method(fit):
     """Numerically: move each parameter and see the probability move."""
     means = fit.ls_means(("arm", "visit"))

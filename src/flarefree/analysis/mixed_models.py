@@ -70,7 +70,7 @@ def analyze_logistic_mixed_model(trial: Trial, name: str, spec: LogisticMixedMod
     visits = [v for v in chosen_visits(trial, spec.visits) if v.day > 1]
     fit = _fit_logistic(trial, cohort, spec, visits)
     table = _logistic_table(trial, cohort, name, spec, fit)
-    means = _means(fit.ls_means(("arm", "visit"), kind="marginal"))
+    means = _means(fit.population_shares(("arm", "visit")))
     percent = {
         key: {k: None if v is None else 100.0 * v for k, v in row.items()} for key, row in means.items()
     }
@@ -266,7 +266,7 @@ def _difference_rows(trial: Trial, apart: Means, visit: str, unit: str, heading:
 def _logistic_table(
     trial: Trial, cohort: Cohort, name: str, spec: LogisticMixedModel, fit: LogisticMixed
 ) -> Table:
-    means = _means(fit.ls_means(("arm", "visit"), kind="marginal"))
+    means = _means(fit.population_shares(("arm", "visit")))
     ratios = _means(
         fit.ls_means(("arm", "visit"), scale="probability").contrasts(
             "arm", reference=trial.spec.reference_arm
@@ -277,7 +277,7 @@ def _logistic_table(
     for visit in visits:
         cells = {g.key: _share(means.get((g.key, visit))) for g in cohort.groups}
         rows.append(Row(f"{visit} — % (95% CI)", cells, "modeled_share", visit, unit="%"))
-        found = {c.key: ratios.get((f"{c.arm} - {c.reference}", visit)) for c in trial.comparisons}
+        found = {c.key: ratios.get((f"{c.arm} / {c.reference}", visit)) for c in trial.comparisons}
         known = {key: row for key, row in found.items() if row is not None}
         limits = {
             key: estimate({k: row[k] for k in ("estimate", "conf_low", "conf_high")}, 2)
@@ -297,7 +297,8 @@ def _logistic_table(
         population=spec.population,
         method=f"Logistic mixed model: {conventions}",
         footnotes=(
-            "Shares are of the whole population, intercepts integrated out; odds ratios are for one patient.",
+            "Shares are of all patients of the model, each with their own covariates, were they in the arm; "
+            "intercepts integrated out.  Odds ratios are for one patient.",
         ),
     )
 

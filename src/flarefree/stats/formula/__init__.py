@@ -13,7 +13,7 @@ from flarefree.stats.formula.building import design_matrix, model_frame
 from flarefree.stats.formula.coding import CodedTerm
 from flarefree.stats.formula.columns import Column
 from flarefree.stats.formula.design import CovarianceTerm, Design, Grouping, RandomTerm
-from flarefree.stats.formula.grid import LeastSquaresRows, least_squares_rows
+from flarefree.stats.formula.grid import LeastSquaresRows, least_squares_rows, population_rows
 from flarefree.stats.formula.terms import Formula, Special, Term, parse_formula
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "least_squares_rows",
     "model_frame",
     "parse_formula",
+    "population_rows",
 ]

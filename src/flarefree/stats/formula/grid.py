@@ -22,7 +22,7 @@ from flarefree.stats.formula.design import Design
 from flarefree.stats.formula.evaluate import FACTOR_FUNCTIONS
 from flarefree.stats.formula.nodes import Call, Expr, Name, names_in
 
-__all__ = ["LeastSquaresRows", "least_squares_rows"]
+__all__ = ["LeastSquaresRows", "least_squares_rows", "population_rows"]
 
 _MOST_ROWS = 1_000_000
 
@@ -93,6 +93,40 @@ def least_squares_rows(
         averaged_over=others,
         weights=weights,
     )
+
+
+def population_rows(
+    design: Design, by: tuple[str, ...], rows: NDArray[np.int64]
+) -> tuple[tuple[tuple[str, ...], ...], NDArray[np.float64]]:
+    """Some kept rows, put at each combination of some factors' levels with their other values as they are.
+
+    Parameters
+    ----------
+    design : Design
+        Of the model, as fitted.
+    by : tuple of str
+        Columns of the data that are factors in the model.
+    rows : (n,) int64
+        Places among the kept rows, such as one row a subject.
+
+    Returns
+    -------
+    levels : tuple of tuple of str
+        Of each of the k combinations; the last factor runs fastest.
+    matrix : (k, n, p) float64
+    """
+    factors, covariates = _sources(design)
+    _require_known(by, {}, factors, covariates)
+    levels = tuple(product(*(factors[name].levels for name in by)))
+    own = {name: design.sources[name].take(design.rows[rows]) for name in (*factors, *covariates)}
+    blocks = []
+    for cell in levels:
+        held = {
+            name: _held(name, factors[name], level).take(np.zeros(rows.size, dtype=np.int64))
+            for name, level in zip(by, cell, strict=True)
+        }
+        blocks.append(design.matrix_for(own | held))
+    return levels, np.stack(blocks)
 
 
 def _sources(design: Design) -> tuple[dict[str, Column], dict[str, float]]:

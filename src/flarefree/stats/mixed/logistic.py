@@ -273,9 +273,10 @@ class LogisticMixed:
         by : str or sequence of str
             Factors of the model.
         kind : {"conditional", "marginal"}
-            `conditional`: of a subject whose intercept is zero, the middle one.  `marginal`: the
-            probability in the whole population, the intercept integrated out at each mean's linear
-            predictor; closer to one half.
+            `conditional`: of a subject whose intercept is zero, the middle one.  `marginal`: over
+            subjects of every intercept, integrated out at each mean's linear predictor; closer to one
+            half.  Other factors and covariates are averaged before, on the scale of log odds: for the
+            share of a population that is mixed in them see `population_shares`.
         scale : {"probability", "log-odds"}
             Limits are made on the scale of log odds in either case.  Contrasts of probabilities are
             odds ratios; `risk_differences` gives differences.
@@ -299,7 +300,40 @@ class LogisticMixed:
             raise StatsError(
                 "there is no such kind", where="kind", found=repr(kind), expected="conditional, marginal"
             )
-        return self._over_cells(means, in_log_odds=True)
+        return self._over_cells(means, *self._marginal(means.matrix), in_log_odds=True)
+
+    def population_shares(self, by: str | Sequence[str], *, level: float | None = None) -> Means:
+        """The share of the population in the outcome, if all were at each level of some factors.
+
+        Every subject is put at each combination of levels in turn, other factors and covariates as in
+        their own first row; the intercept is integrated out, and the probabilities are averaged over the
+        subjects (standardization).  Limits are made on the scale of log odds; subjects are taken as given.
+
+        Parameters
+        ----------
+        by : str or sequence of str
+            Factors of the model.
+        level : float, optional
+        """
+        from flarefree.stats.formula import population_rows
+
+        by = (by,) if isinstance(by, str) else tuple(by)
+        first = np.unique(self.design.random[0].subject.codes, return_index=True)[1]
+        levels, matrix = population_rows(self.design, by, first)
+        each = [self._marginal(rows) for rows in matrix]
+        means = Means(
+            by,
+            levels,
+            matrix.mean(axis=1),
+            self._estimates,
+            self.level if level is None else level,
+            f"Shares of the population by {', '.join(by)}",
+            {"averaged over": f"the {first.size} subjects, each with their own other values"},
+            scale="probability",
+        )
+        shares = np.array([p.mean() for p, _ in each])
+        slopes = np.array([slope.mean(axis=0) for _, slope in each])
+        return self._over_cells(means, shares, slopes, in_log_odds=True)
 
     def risk_differences(
         self,
@@ -314,11 +348,11 @@ class LogisticMixed:
         """Differences of marginal probabilities, with limits on their own scale."""
         by = (by,) if isinstance(by, str) else tuple(by)
         means = self.ls_means((of, *by), at=at, weights=weights, level=level)
-        return self._over_cells(means, in_log_odds=False).contrasts(of, reference=reference)
+        found = self._over_cells(means, *self._marginal(means.matrix), in_log_odds=False)
+        return found.contrasts(of, reference=reference)
 
-    def _over_cells(self, means: Means, *, in_log_odds: bool) -> Means:
+    def _over_cells(self, means: Means, marginal: Floats, slope: Floats, *, in_log_odds: bool) -> Means:
         """Marginal probabilities (or their log odds) as quantities of their own, by the delta method."""
-        marginal, slope = self._marginal(means.matrix)
         values, change = marginal, slope
         if in_log_odds:
             values = np.log(marginal / (1.0 - marginal))
