@@ -47,6 +47,8 @@ Exit codes: 0 done, 1 findings (check), 2 cannot go on."""
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line with these words (the process's own if none) and exit."""
+    # Our matrices are small: threads of BLAS only wait for one another, for seconds where cores are busy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that has no such character shows a ? for it
