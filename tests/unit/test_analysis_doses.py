@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 
 from analysis_handmade import make_derivation, stat, times, values
 from flarefree.analysis import analyze
+from flarefree.analysis.dosing import target_totals, totals_under_target
+from flarefree.protocol.schema import Regimen
 
 EXPOSURE = """
 exposure:
@@ -75,6 +78,23 @@ def test_80_percent_exactly_is_enough_and_without_a_weight_nobody_is_judged() ->
     assert stat(result, "AZA", "adherence", "azathioprine") == 2
     assert stat(result, "AZA", "adherence", "azathioprine", "total") == 3
     assert any("not judged" in warning for warning in result.warnings)
+
+
+def test_doses_on_days_without_a_target_are_held_against_nothing() -> None:
+    """0.75 g to day 183 and 0.5 g from day 190 to day 548; a patient who goes on to day 594."""
+    regimens = [
+        Regimen(drug="MMF", target="0.75 g/day", until=183),
+        Regimen(drug="MMF", target="0.5 g/day", from_day=190, until=548),
+    ]
+    # Ordinal days, from 0: half the dose to day 183, then the whole one.
+    rows = [("Ana", 0, 182, 0.375), ("Ana", 183, 593, 0.5)]
+    records = pl.DataFrame(rows, schema=["subject", "start", "end", "dose"], orient="row")
+    weights = pl.DataFrame({"subject": ["Ana"], "weight": [None]}, schema_overrides={"weight": pl.Float64})
+    asked = target_totals(records, regimens, weights)["asked"].item()
+    taken = totals_under_target(records, regimens)["under_target"].item()
+    assert asked == pytest.approx(183 * 0.75 + 359 * 0.5)
+    assert taken == pytest.approx(183 * 0.375 + 359 * 0.5)
+    assert taken / asked < 0.8 < (183 * 0.375 + 411 * 0.5) / asked
 
 
 def test_doses_among_those_with_an_event() -> None:

@@ -16,7 +16,16 @@ from flarefree.analysis.trial import Cohort, Trial
 from flarefree.protocol.schema import Regimen
 from flarefree.units import conversion_factor
 
-__all__ = ["Target", "active_regimens", "drug_names", "parse_target", "patient_doses", "records_of"]
+__all__ = [
+    "Target",
+    "active_regimens",
+    "drug_names",
+    "parse_target",
+    "patient_doses",
+    "records_of",
+    "target_totals",
+    "totals_under_target",
+]
 
 _TARGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(\S+)\s*")
 
@@ -154,16 +163,12 @@ def target_totals(stretches: pl.DataFrame, regimens: list[Regimen], weights: pl.
         target = parse_target(regimen.target)
         if target is None:
             continue
-        first = regimen.from_day - 1
-        last = pl.lit((regimen.until - 1) if regimen.until is not None else 10**6, dtype=pl.Int64)
-        inside = (
-            pl.min_horizontal(pl.col("end"), last) - pl.max_horizontal(pl.col("start"), pl.lit(first)) + 1
-        )
+        inside = _days_within(*_window(regimen))
         weight = pl.col("weight") if target.is_per_kg else pl.lit(1.0)
         parts.append(
             stretches.join(weights, on="subject", how="left").select(
                 "subject",
-                asked=inside.clip(lower_bound=0) * target.amount * weight,
+                asked=inside * target.amount * weight,
                 is_known=weight.is_not_null(),
             )
         )
@@ -173,3 +178,34 @@ def target_totals(stretches: pl.DataFrame, regimens: list[Regimen], weights: pl.
     return summed.select(
         "subject", asked=pl.when(pl.col("is_known") & (pl.col("asked") > 0)).then(pl.col("asked"))
     ).sort("subject")
+
+
+def totals_under_target(records: pl.DataFrame, regimens: list[Regimen]) -> pl.DataFrame:
+    """What each patient took on the days for which the protocol has a target: subject, under_target.
+
+    Doses after the last day of the regimen, or between two, are held against nothing.
+    """
+    windows: list[tuple[int, int]] = []
+    for first, last in sorted(_window(r) for r in regimens if parse_target(r.target) is not None):
+        if windows and first <= windows[-1][1]:
+            windows[-1] = (windows[-1][0], max(windows[-1][1], last))
+        else:
+            windows.append((first, last))
+    days = pl.sum_horizontal([pl.lit(0, dtype=pl.Int64), *(_days_within(*w) for w in windows)])
+    return (
+        records.group_by("subject")
+        .agg(under_target=(pl.col("dose").fill_null(0.0) * days).sum())
+        .sort("subject")
+    )
+
+
+def _window(regimen: Regimen) -> tuple[int, int]:
+    """First and last day of a regimen, ordinal."""
+    return regimen.from_day - 1, (regimen.until - 1) if regimen.until is not None else 10**6
+
+
+def _days_within(first: int, last: int) -> pl.Expr:
+    """How many days of a stretch or record (start, end) are from one day to another, both counted."""
+    begins = pl.max_horizontal(pl.col("start"), pl.lit(first, dtype=pl.Int64))
+    ends = pl.min_horizontal(pl.col("end"), pl.lit(last, dtype=pl.Int64))
+    return (ends - begins + 1).clip(lower_bound=0)

@@ -22,6 +22,7 @@ from flarefree.analysis.dosing import (
     patient_doses,
     records_of,
     target_totals,
+    totals_under_target,
 )
 from flarefree.analysis.glucocorticoids import at_or_under_ceiling
 from flarefree.analysis.outcome import NotComputableError, finish, plain
@@ -93,7 +94,9 @@ def _taken(trial: Trial, cohort: Cohort, group: Group) -> Iterator[_Taken]:
         doses = patient_doses(records)
         stretches = covered_stretches(records.filter(pl.col("dose") > 0))
         asked = target_totals(stretches, regimens, _weights(trial, cohort))
-        yield _Taken(group, drug, unit, doses.join(asked, on="subject", how="left"))
+        under = totals_under_target(records, regimens)
+        frame = doses.join(asked, on="subject", how="left").join(under, on="subject", how="left")
+        yield _Taken(group, drug, unit, frame)
 
 
 def _unit_of(regimens: list[Regimen]) -> str:
@@ -178,7 +181,7 @@ def _adherence(trial: Trial, cohort: Cohort, spec: Exposure, taken: list[_Taken]
             if t.drug == drug and judged.height:
                 # A ratio of sums: 1e-9 keeps a patient who took exactly 80% on the right side of rounding.
                 reached = judged.filter(
-                    pl.col("total") >= (spec.adherence_threshold - 1e-9) * pl.col("asked")
+                    pl.col("under_target") >= (spec.adherence_threshold - 1e-9) * pl.col("asked")
                 )
                 cells[t.group.key] = n_percent(reached.height, judged.height)
         if cells:
