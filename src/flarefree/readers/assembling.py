@@ -17,9 +17,11 @@ from flarefree.readers.expectations import Expectations
 from flarefree.readers.maps import ColumnMap
 from flarefree.readers.merging import Item, Part, chosen_items, concat_parts, without_repeats
 from flarefree.readers.observations import derive_observations
+from flarefree.readers.possible_dates import Horizon, horizon_of, without_impossible_dates
 from flarefree.readers.raw import RawTable
 from flarefree.readers.recognizing import Recognized
 from flarefree.readers.shaping import LONG_TABLE, require_columns, shape
+from flarefree.readers.subject_dates import settled_dispositions, settled_ends
 from flarefree.readers.subjects import Person, assemble_subjects
 from flarefree.records.checking import check_events, check_observations, check_subjects, check_visits
 from flarefree.records.findings import Collector, Finding, Severity
@@ -29,6 +31,16 @@ from flarefree.records.tables import TABLES, whole_table
 __all__ = ["Reading", "assemble"]
 
 _CHUNK = 2_500_000  # rows of one file that are worked on at a time
+_DATED = (
+    ("exposures", "start_date"),
+    ("exposures", "end_date"),
+    ("dispositions", "date"),
+    ("visits", "date"),
+    ("observations", "date"),
+)
+_NOT_OF_STUDY = ("birth_date", "birth_date_latest")
+_SEEN = (("exposures", "start_date"), ("visits", "date"), ("observations", "date"))
+_ALIVE = (("dispositions", "date"), ("adverse_events", "start_date"), ("medications", "start_date"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,7 @@ class _Assembly:
         self._files = [reading.raw.source.path for reading in readings]
         self._findings = Collector(self._files)
         self._findings.add(*notes)
+        self._horizon = Horizon(None, lambda: pl.DataFrame(schema={"subject": pl.String, "date": pl.Date}))
         self._items: dict[str, list[Item]] = {table: [] for table in TABLES}
         for number, reading in enumerate(readings):
             self._findings.add(*reading.raw.findings)
@@ -90,8 +103,10 @@ class _Assembly:
     def study(self, name: str, protocol: str, is_virtual: bool) -> Study:
         """Everything, in its order: patients first, for every other row needs them."""
         self._note_unread()
+        people = [shape(item.raw, item.how, item.source, self._findings) for item in self._items["subjects"]]
+        self._horizon = horizon_of(people, lambda: self._dates_of_study(people))
         shaped = {table: self._shaped(table) for table in ("exposures", "dispositions")}
-        subjects = self._subjects(shaped)
+        subjects = self._subjects(people, shaped)
         tables = {"subjects": subjects}
         for table in TABLES:
             if table != "subjects":
@@ -102,19 +117,57 @@ class _Assembly:
 
     # Patients ------------------------------------------------------------------------------------------
 
-    def _subjects(self, shaped: dict[str, list[Part]]) -> pl.DataFrame:
+    def _subjects(self, shaped_people: list[pl.DataFrame], shaped: dict[str, list[Part]]) -> pl.DataFrame:
         people = [
-            Person(shape(item.raw, item.how, item.source, self._findings), item.how.is_adam)
-            for item in self._items["subjects"]
+            Person(self._possible(rows, "subjects"), item.how.is_adam)
+            for item, rows in zip(self._items["subjects"], shaped_people, strict=True)
         ]
         exposures, dispositions = (
             whole_table(table, concat_parts(table, shaped[table])) for table in ("exposures", "dispositions")
         )
-        subjects = assemble_subjects(people, exposures, dispositions, self._expected, self._findings)
+        subjects = assemble_subjects(
+            people, exposures, dispositions, self._expected, self._findings, self._last_seen
+        )
         if subjects.is_empty():
             subjects = self._bare_subjects()
         subjects = with_days(subjects, "subjects", subjects, self._findings)
         return with_covariates(subjects, self._providers(), self._expected, self._findings)
+
+    def _possible(self, rows: pl.DataFrame, table: str) -> pl.DataFrame:
+        return without_impossible_dates(rows, table, self._horizon, self._findings)
+
+    def _dates_of_study(self, people: list[pl.DataFrame]) -> pl.DataFrame:
+        """`subject` and `date` of all that the study itself dates, as written, with nothing noted."""
+        pieces = [self._keyed_dates(table, name) for table, name in _DATED]
+        for rows in people:
+            names = [n for n, kind in rows.schema.items() if kind == pl.Date and n not in _NOT_OF_STUDY]
+            if names and "subject" in rows.columns:
+                subject = pl.col("subject").str.strip_chars()
+                pieces += [rows.select(subject, pl.col(name).alias("date")) for name in names]
+        return pl.concat(pieces)
+
+    def _keyed_dates(self, table: str, name: str) -> pl.DataFrame:
+        made = [pl.DataFrame(schema={"subject": pl.String, "date": pl.Date})]
+        for item in self._items[table]:
+            if name in item.how.columns:
+                keys = item.keys("subject", name)
+                made.append(keys.select("subject", pl.col(name).cast(pl.Date).alias("date")))
+        return pl.concat(made)
+
+    def _last_seen(self) -> pl.DataFrame:
+        """Of each subject, the last day with a dose, a visit or a result, and that with any record."""
+        seen, alive = (
+            pl.concat([self._possible_silently(self._keyed_dates(*pair), pair[0]) for pair in pairs])
+            for pairs in (_SEEN, _ALIVE)
+        )
+        last_seen = seen.group_by("subject").agg(last_seen=pl.col("date").max())
+        last_alive = pl.concat([seen, alive]).group_by("subject").agg(last_alive=pl.col("date").max())
+        return last_alive.join(last_seen, on="subject", how="left")
+
+    def _possible_silently(self, dates: pl.DataFrame, table: str) -> pl.DataFrame:
+        rows = dates.with_columns(source=pl.lit(0, pl.UInt16), row=pl.lit(0, pl.UInt32))
+        known = without_impossible_dates(rows, table, self._horizon, Collector([""]))
+        return known.select("subject", "date")
 
     def _bare_subjects(self) -> pl.DataFrame:
         """Without a table of subjects, the subjects are those that any row names."""
@@ -177,20 +230,23 @@ class _Assembly:
         return frame.sort("row", maintain_order=True) if item.how.wide else frame
 
     def _chunk(self, item: Item, how: ColumnMap, rows: slice | None) -> pl.DataFrame:
-        shaped = shape(item.raw, how, item.source, self._findings, rows=rows)
+        shaped = self._possible(shape(item.raw, how, item.source, self._findings, rows=rows), how.table)
         if how.table == "observations":
             if item.how.wide:
                 shaped = shaped.filter(pl.col("original_value").is_not_null())
             is_long = item.raw.frame.height >= LONG_TABLE
             return derive_observations(shaped, how, self._expected, self._findings, is_long=is_long)
         if how.table == "exposures":
-            return with_daily_doses(shaped, self._findings)
+            return with_daily_doses(settled_ends(shaped), self._findings)
         return _with_table_rules(shaped, how.table)
 
     def _attached(self, rows: pl.DataFrame, table: str, subjects: pl.DataFrame) -> pl.DataFrame:
         if rows.is_empty():
             return rows
-        return with_days(attach_subjects(rows, subjects, self._findings), table, subjects, self._findings)
+        known = attach_subjects(rows, subjects, self._findings)
+        if table == "dispositions":
+            known = settled_dispositions(known, subjects)
+        return with_days(known, table, subjects, self._findings)
 
     # Findings and sources --------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Dates as they are written: whole, partial, with times, or as SAS counts them.
 
 A partial date is kept as text, and its date is the earliest that it allows: `2014-03` is 1 March 2014.
-What a protocol makes of a partial date (`adverse_events.partial_dates`) is decided by the analysis.
+What a protocol makes of a partial date (`adverse_events.partial_dates`) is decided by the analysis; what
+is made of a patient's own (day 1, death, end) by `subject_dates.py`, from the earliest and the latest day.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Dates", "read_dates", "without_imputed_parts"]
+__all__ = ["Dates", "latest_days", "read_dates", "without_imputed_parts"]
 
 _SAS_EPOCH = pl.date(1960, 1, 1)
 _UNKNOWN_PART = r"\d{2}|-|UN|UNK|NK|XX"
@@ -95,6 +96,18 @@ def _partial(text: pl.Series) -> pl.Series:
     year, month, day = parts.get_columns()
     iso = year + "-" + _known_or_01(month) + "-" + _known_or_01(day)
     return iso.str.to_date("%Y-%m-%d", strict=False)
+
+
+def latest_days(text: pl.Series) -> pl.Series:
+    """The latest day that each ISO date allows: `2014-03` is 31 March 2014; null for other texts."""
+    parts = text.str.strip_chars().str.to_uppercase().str.extract_groups(_ISO_PARTIAL).struct.unnest()
+    year, month, day = parts.get_columns()
+    known_month = month.str.contains(r"^\d{2}$").fill_null(False)
+    known_day = day.str.contains(r"^\d{2}$").fill_null(False)
+    in_month = year + "-" + month.zip_with(known_month, pl.Series(["12"])) + "-"
+    first = (in_month + "01").str.to_date("%Y-%m-%d", strict=False)
+    whole = (in_month + day.fill_null("")).str.to_date("%Y-%m-%d", strict=False)
+    return whole.zip_with(known_day, first.dt.month_end())
 
 
 def _known_or_01(part: pl.Series) -> pl.Series:

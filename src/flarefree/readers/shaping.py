@@ -12,7 +12,7 @@ from difflib import get_close_matches
 import polars as pl
 
 from flarefree.errors import StudyError
-from flarefree.readers.dates import read_dates
+from flarefree.readers.dates import Dates, latest_days, read_dates
 from flarefree.readers.maps import ColumnMap, outside_name, text_name, type_of
 from flarefree.readers.raw import RawTable
 from flarefree.readers.values import NO_WORDS, YES_WORDS, read_numbers
@@ -195,13 +195,9 @@ class _Shaping:
             "this date cannot be read; not used",
             self._how.date_format or "YYYY-MM-DD, or part of it",
         )
-        self._count(
-            dates.is_partial,
-            column,
-            theirs,
-            "partial-date",
-            "dates of which a part is not known: the earliest day that each allows is taken",
-        )
+        self._keep_latest(ours, dates)
+        if not self._is_settled_later(ours):
+            self._count(dates.is_partial, column, theirs, "partial-date", self._partial_message())
         written = text_name(ours)
         if written in TABLES[self._how.table]:
             text = dates.text
@@ -213,6 +209,35 @@ class _Shaping:
                     written
                 )
         return dates.date
+
+    def _is_settled_later(self, ours: str) -> bool:
+        """Whether `subject_dates.py` says what is made of a part that is not known."""
+        return self._how.table == "subjects" and ours not in ("birth_date", "consent_date")
+
+    def _partial_message(self) -> str:
+        if self._how.table == "dispositions":
+            return (
+                "dates of which a part is not known: the day of the patient's end, death or randomization "
+                "is taken where they allow it, else the earliest that each allows"
+            )
+        if self._how.table == "exposures":
+            return (
+                "dates of which a part is not known: the earliest day that each allows is taken, for an end "
+                "none before the start"
+            )
+        return "dates of which a part is not known: the earliest day that each allows is taken"
+
+    def _keep_latest(self, ours: str, dates: Dates) -> None:
+        """Of a subject's dates, the latest day that each allows, for there is no column for the text."""
+        if self._how.table != "subjects" or len(dates.date) != self._height:
+            return
+        latest = dates.date
+        if dates.text is not None and dates.is_partial.any():
+            partly = latest_days(dates.text).fill_null(dates.date)
+            latest = partly.zip_with(dates.is_partial, dates.date)
+        name = f"{ours}_latest"
+        known = self._made.get(name)
+        self._made[name] = (_filled(known, latest) if isinstance(known, pl.Series) else latest).alias(name)
 
     def _yes_no(self, column: pl.Series, theirs: str) -> pl.Series:
         if column.dtype == pl.Boolean:

@@ -1,25 +1,18 @@
 """Who the patients are: one row each, their arms, day 1, and the covariates that the protocol names.
 
 Demographics come from SDTM's DM or a plain table; ADSL fills what they leave empty.  What each date is
-taken from, best first:
-
-```text
-day 1          RANDDT, a disposition record RANDOMIZED, RFSTDTC (a note says so), start of treatment
-first dose     RFXSTDTC, TRTSDT, earliest exposure
-last dose      RFXENDTC, TRTEDT, latest exposure
-end            EOSDT, RFENDT, the disposition event, RFENDTC, RFPENDTC
-death          DTHDTC, DTHDT, a disposition event DEATH
-```
+taken from is told in `subject_dates.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from flarefree.readers.expectations import Expectations, folded, texts
+from flarefree.readers.subject_dates import with_dates
 from flarefree.records.findings import Collector, Finding, Severity
 from flarefree.records.tables import SUBJECTS
 
@@ -36,7 +29,6 @@ _NOT_ASSIGNED = (
     "unplan",
 )
 _SEXES = {"f": "F", "female": "F", "w": "F", "woman": "F", "m": "M", "male": "M", "man": "M"}
-_ENDS = ("study_end_date", "_disposition", "reference_end_date", "participation_end_date")
 _YEARS = {"YEARS": 1.0, "MONTHS": 12.0, "WEEKS": 52.1775, "DAYS": 365.25}
 
 
@@ -54,6 +46,7 @@ def assemble_subjects(
     dispositions: pl.DataFrame,
     expected: Expectations,
     findings: Collector,
+    last_seen: Callable[[], pl.DataFrame],
 ) -> pl.DataFrame:
     """The subjects' table without covariates; empty if no file tells of subjects.
 
@@ -67,6 +60,8 @@ def assemble_subjects(
         The protocol's arms and words for screen failures.
     findings : Collector
         Takes subjects twice, without arm, without day 1.
+    last_seen : callable
+        As in `with_dates`.
     """
     merged = _merged(people, findings)
     if merged.is_empty():
@@ -75,8 +70,8 @@ def assemble_subjects(
     merged = _with_demographics(merged)
     merged = _with_screen_failures(merged, dispositions, expected)
     merged = _with_arms(merged, expected, findings)
-    merged = _with_dates(merged, exposures, dispositions, findings)
-    return merged.select(list(SUBJECTS))
+    merged = with_dates(merged, exposures, dispositions, last_seen, findings)
+    return _with_age(merged, findings).select(list(SUBJECTS))
 
 
 # One row each ----------------------------------------------------------------------------------------
@@ -160,8 +155,12 @@ def _with_all_columns(rows: pl.DataFrame) -> pl.DataFrame:
         "study_end_date": pl.Date,
         **SUBJECTS,
     }
-    return rows.with_columns(
+    rows = rows.with_columns(
         pl.lit(None, kind).alias(name) for name, kind in inside.items() if name not in rows.columns
+    )
+    dates = [name for name, kind in inside.items() if kind == pl.Date]
+    return rows.with_columns(
+        pl.col(name).alias(f"{name}_latest") for name in dates if f"{name}_latest" not in rows.columns
     )
 
 
@@ -247,71 +246,26 @@ def _note_arms(rows: pl.DataFrame, expected: Expectations, findings: Collector) 
             )
 
 
-# Dates -----------------------------------------------------------------------------------------------
+# Age -------------------------------------------------------------------------------------------------
 
 
-def _with_dates(
-    rows: pl.DataFrame, exposures: pl.DataFrame, dispositions: pl.DataFrame, findings: Collector
-) -> pl.DataFrame:
-    doses = exposures.group_by("subject").agg(
-        pl.col("start_date").min().alias("_first_exposure"),
-        pl.max_horizontal(pl.col("start_date").max(), pl.col("end_date").max()).alias("_last_exposure"),
-    )
-    rows = rows.join(doses, on="subject", how="left", maintain_order="left")
-    rows = rows.join(_milestones(dispositions), on="subject", how="left", maintain_order="left")
-    rows = rows.with_columns(
-        first_dose_date=pl.coalesce("first_dose_date", "_first_exposure"),
-        last_dose_date=pl.coalesce("last_dose_date", "_last_exposure"),
-        end_date=pl.coalesce(
-            "end_date", "study_end_date", "_disposition", "reference_end_date", "participation_end_date"
-        ),
-    )
-    rows = _with_day_one(rows, findings)
-    return _with_age(rows)
+_OLDEST = 120.0  # years
 
 
-def _milestones(dispositions: pl.DataFrame) -> pl.DataFrame:
-    is_event = folded("category") == "disposition event"
-    is_randomized = folded("status").is_in(["randomized", "randomised"])
-    is_screening = folded("epoch").is_in(["screening"]).fill_null(False)
-    return dispositions.group_by("subject").agg(
-        pl.col("date").filter(is_event & ~is_screening).max().alias("_disposition"),
-        pl.col("date").filter(folded("status").is_in(["death", "died"])).min().alias("_death"),
-        pl.col("date").filter(is_randomized).min().alias("_randomized"),
-    )
-
-
-def _with_day_one(rows: pl.DataFrame, findings: Collector) -> pl.DataFrame:
-    """Randomization; its date is that of the reference start where the data have no other."""
-    own = pl.coalesce("randomization_date", "_randomized")
-    is_in = pl.col("arm").is_not_null() | ~pl.col("is_screen_failure")
-    stand_in = pl.coalesce("reference_start_date", "first_dose_date")
-    made = rows.with_columns(
-        randomization_date=own.fill_null(pl.when(is_in).then(stand_in)),
-        _stands_in=own.is_null() & is_in & stand_in.is_not_null(),
-    )
-    odd = made.filter("_stands_in").select("source", "row", "subject", found="randomization_date")
-    findings.count_rows(
-        odd,
-        "day-one",
-        Severity.NOTE,
-        "no date of randomization: the reference start date is day 1",
-        column="randomization_date",
-        expected="RANDDT, or a disposition record RANDOMIZED",
-    )
-    days = [name for name in SUBJECTS if name.endswith("_day")]
-    has_days = pl.any_horizontal(pl.col(name).is_not_null() for name in days)
-    lost = made.filter(pl.col("arm").is_not_null() & pl.col("randomization_date").is_null() & ~has_days)
+def _with_age(rows: pl.DataFrame, findings: Collector) -> pl.DataFrame:
+    """The age that is written, if a person can have it; else that of the birth date on day 1."""
+    possible = pl.col("age_years").is_between(0.0, _OLDEST)
     findings.list_rows(
-        lost.select("source", "row", "subject"),
-        "no-day-one",
-        Severity.WARNING,
-        "this subject has an arm and no day 1: dates cannot be counted from it",
-        column="randomization_date",
+        rows.filter(~possible).select("source", "row", "subject", found="age_years"),
+        "impossible-age",
+        Severity.ERROR,
+        "nobody is of this age; not used",
+        column="age_years",
+        expected=f"0 to {_OLDEST:g} years",
     )
-    return made
-
-
-def _with_age(rows: pl.DataFrame) -> pl.DataFrame:
     days = (pl.col("randomization_date") - pl.col("birth_date")).dt.total_days()
-    return rows.with_columns(age_years=pl.col("age_years").fill_null((days / 365.25).floor()))
+    from_birth = (days / 365.25).floor()
+    written = pl.when(possible).then("age_years")
+    return rows.with_columns(
+        age_years=written.fill_null(pl.when(from_birth.is_between(0.0, _OLDEST)).then(from_birth))
+    )

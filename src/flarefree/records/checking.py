@@ -29,8 +29,6 @@ def check_subjects(subjects: pl.DataFrame, findings: Collector) -> None:
         ("consent_date", "randomization_date", "randomization before consent"),
         ("randomization_date", "first_dose_date", "the first dose before randomization"),
         ("first_dose_date", "last_dose_date", "the last dose before the first"),
-        ("randomization_date", "end_date", "the end of participation before randomization"),
-        ("randomization_date", "death_date", "death before randomization"),
     )
     for first, second, message in orders:
         odd = subjects.filter(pl.col(second) < pl.col(first))

@@ -180,6 +180,23 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "unscheduled-visit": _note(
             "Visits that the protocol's schedule does not have.", "`codes` of the visit."
         ),
+        "impossible-date": _error(
+            "A date cannot be: before 1900, more than a hundred years from the middle of the study, more "
+            "than twenty years from every other date of it, a birth after day 1, an end or a death before "
+            "it; it is not used.",
+            "Mend the date. [The rule](study-folder.md#dates-that-cannot-be).",
+        ),
+        "date-completed": _warning(
+            "A part of a subject's date (death, end, first or last dose) is not known; the finding says "
+            "which day is taken, and why.",
+            "Complete the date. [The rule](study-folder.md#dates-of-which-a-part-is-not-known).",
+        ),
+        "partial-day-one": _warning(
+            "A part of the date of day 1 is not known; the best whole date that stands in for it is taken, "
+            "or the earliest day that it allows.",
+            "Complete the date.",
+        ),
+        "impossible-age": _error("An age below 0 or above 120 years; it is not used.", "Mend the age."),
         "far-date": _warning("A record is dated more than a hundred years from day 1.", "Mend the date."),
         "after-death": _warning("A record is dated after the patient's death.", "Mend one of the dates."),
         "before-birth": _warning("A record is dated before the patient's birth.", "Mend one of the dates."),
