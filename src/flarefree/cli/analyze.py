@@ -120,11 +120,11 @@ def _explanations(analysis: Analysis) -> dict[tuple[str, str], str]:
     """Why each event that a time to event rests on was found, as `flarefree explain` prints it."""
     import polars as pl
 
-    from flarefree.endpoints.explain import explain, render_text
+    from flarefree.endpoints.explain import explain, explainable, render_text
 
     d = analysis.derivation
     used = d.events.filter(pl.col("is_used")).select("subject", "endpoint").unique(maintain_order=True)
-    pairs = used.head(_EXPLAINED_EVENTS).rows()
+    pairs = explainable(d, used.head(_EXPLAINED_EVENTS).rows())
     return {(subject, endpoint): render_text(explain(d, subject, endpoint)) for subject, endpoint in pairs}
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.endpoints.clause_parts import (
+    affirmed,
+    against,
+    known_day,
+    measure_within,
+    rows_within,
+    terms,
+    unit_of,
+)
 from flarefree.endpoints.dating import day_of_value
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.explanation import Clause, SourceRow, Verdict
@@ -44,6 +53,11 @@ __all__ = ["ClauseBuilder"]
 
 _VERDICTS: tuple[Verdict, ...] = ("false", "true", "unknown")
 
+# A tree is read by a person: a sentence of thousands of parts shows its first ones, and says how many more.
+_MOST_CLAUSES = 300
+_DEEPEST = 25
+_MOST_REASONS = 50
+
 
 @dataclass(slots=True)
 class ClauseBuilder:
@@ -53,13 +67,47 @@ class ClauseBuilder:
     spec: Protocol
     rows: SourceRows
     _values: dict[Node, npt.NDArray[np.float64]] = field(default_factory=dict)
+    _texts: dict[int, tuple[Node, str]] = field(default_factory=dict)
+    _room: int = _MOST_CLAUSES
+    _depth: int = 0
 
     def condition(self, node: Node, at: int) -> Clause:
-        """A condition at assessment `at`, down to its values."""
+        """A condition at assessment `at`, down to its values; of a very long sentence, the first of them."""
+        self._room, self._depth = _MOST_CLAUSES, 0
+        return self._condition(node, at)
+
+    def value(self, node: Node, at: int) -> Clause:
+        """A value at assessment `at`, down to the rows it was read from."""
+        self._room, self._depth = _MOST_CLAUSES, 0
+        return self._value(node, at)
+
+    def _condition(self, node: Node, at: int) -> Clause:
         verdict = _VERDICTS[self._verdict(node, at)]
-        day = _day(self._day(node, at))
-        parts, note, rows = self._parts(node, at)
-        return Clause(print_node(node), verdict, None, "", day, note, rows, parts)
+        day = known_day(self._day(node, at))
+        self._room -= 1
+        self._depth += 1
+        parts, note, rows = self._parts(node, at) if self._depth <= _DEEPEST else ((), "and so on", ())
+        self._depth -= 1
+        return Clause(self._text(node), verdict, None, "", day, note, rows, parts)
+
+    def _text(self, node: Node) -> str:
+        """The node's words, printed once: by identity, as hashing it takes as long as printing it."""
+        if id(node) not in self._texts:
+            self._texts[id(node)] = node, print_node(node)  # the node too, so that none other has its id
+        return self._texts[id(node)][1]
+
+    def _each(
+        self, nodes: Iterable[Node], at: int, build: Callable[[Node, int], Clause]
+    ) -> tuple[tuple[Clause, ...], str]:
+        """The clauses of parts, each different one once, while there is room; and how many there are more."""
+        different = list(dict.fromkeys(nodes))
+        shown: list[Clause] = []
+        for node in different:
+            if self._room <= 0:
+                break
+            shown.append(build(node, at))
+        more = len(different) - len(shown)
+        return tuple(shown), f"and {more:,} more" if more else ""
 
     def _verdict(self, node: Node, at: int) -> int:
         return int(self.evaluator.verdicts(node)[at])
@@ -69,16 +117,20 @@ class ClauseBuilder:
 
     def why(self, node: Node, at: int) -> tuple[tuple[str, ...], tuple[SourceRow, ...]]:
         """The clauses that made a condition false or unknown at `at`, with their values and rows."""
-        blamed = list(self._blamed(node, at))
-        texts = dict.fromkeys(text for text, _ in blamed)
-        rows = dict.fromkeys(row for _, rows in blamed for row in rows)
+        texts: dict[str, None] = {}
+        rows: dict[SourceRow, None] = {}
+        for text, read in self._blamed(node, at):
+            if len(texts) == _MOST_REASONS and text not in texts:
+                return (*texts, "and others"), tuple(rows)
+            texts[text] = None
+            rows |= dict.fromkeys(read)
         return tuple(texts), tuple(rows)
 
     def _blamed(self, node: Node, at: int) -> Iterator[tuple[str, tuple[SourceRow, ...]]]:
         verdict = self._verdict(node, at)
         match node:
             case And(operands=operands) | Or(operands=operands):
-                for operand in operands:
+                for operand in dict.fromkeys(operands):
                     if self._verdict(operand, at) == verdict:
                         yield from self._blamed(operand, at)
             case Holds(name=name) if name in self.evaluator.context.states:
@@ -86,8 +138,8 @@ class ClauseBuilder:
                     yield f"{name}: {text}", rows
             case Comparison(left=left, right=right) if not isinstance(left, CountOf):
                 sides = (self.value(left, at), self.value(right, at))
-                rows = tuple(row for side in sides for row in _rows_within(side))
-                yield f"{print_node(node)} ({_against(*sides, right)})", rows
+                rows = tuple(row for side in sides for row in rows_within(side))
+                yield f"{self._text(node)} ({against(*sides, right)})", rows
             case Confirmed(operand=operand) | Sustained(operand=operand) if (
                 self._verdict(operand, at) == verdict
             ):
@@ -95,36 +147,37 @@ class ClauseBuilder:
             case _:
                 clause = self.condition(node, at)
                 note = f" ({clause.note})" if clause.note else ""
-                yield f"{clause.text}{note}", tuple(_rows_within(clause))
+                yield f"{clause.text}{note}", tuple(rows_within(clause))
 
     # Conditions -----------------------------------------------------------------------------------
 
     def _parts(self, node: Node, at: int) -> tuple[tuple[Clause, ...], str, tuple[SourceRow, ...]]:
         match node:
             case And(operands=operands) | Or(operands=operands):
-                return tuple(self.condition(part, at) for part in operands), "", ()
+                return *self._each(operands, at, self._condition), ()
             case Not(operand=operand) | InWindow(operand=operand):
-                return (self.condition(operand, at),), self._window_note(node, at), ()
+                inner = affirmed(operand) if isinstance(node, Not) else operand
+                return (self._condition(inner, at),), self._window_note(node, at), ()
             case Comparison(left=left, right=right):
                 sides = (side for side in (left, right) if not isinstance(side, Quantity | Text))
-                return tuple(self.value(side, at) for side in sides), "", ()
+                return tuple(self._value(side, at) for side in sides), "", ()
             case IsKnown(operand=operand):
                 return (self._any(operand, at),), "", ()
             case Holds(name=name) if name in self.evaluator.context.states:
-                return (self.condition(self.evaluator.context.states[name], at),), "", ()
+                return (self._condition(self.evaluator.context.states[name], at),), "", ()
             case Holds(name=name) if name in self.evaluator.begun:
                 return (), self._begun_note(name, at), ()
             case Holds(name=name):
-                seen = self.value(Measure(name), at)
+                seen = self._value(Measure(name), at)
                 return (), seen.note, seen.rows
             case Reference():
-                seen = self.value(node, at)
+                seen = self._value(node, at)
                 return (), seen.note, seen.rows
             case Confirmed(operand=operand) | Sustained(operand=operand):
                 return self._over_time(node, operand, at), self._time_note(node, at), ()
             case Earlier(operand=operand):
                 other = int(self.evaluator.partner(node)[at])
-                there = (self.condition(operand, other),) if other >= 0 else ()
+                there = (self._condition(operand, other),) if other >= 0 else ()
                 return there, self._earlier_note(node, at, other), ()
             case Records():
                 return (), "records begun by then", ()
@@ -134,14 +187,14 @@ class ClauseBuilder:
 
     def _any(self, node: Node, at: int) -> Clause:
         is_value = isinstance(node, Measure | Reference | Arithmetic | Conditional | CountOf | DaysSince)
-        return self.value(node, at) if is_value else self.condition(node, at)
+        return self._value(node, at) if is_value else self._condition(node, at)
 
     def _over_time(self, node: Confirmed | Sustained, operand: Node, at: int) -> tuple[Clause, ...]:
-        here = self.condition(operand, at)
+        here = self._condition(operand, at)
         other = int(self.evaluator.partner(node)[at])
         if other < 0:
             return (here,)
-        return (here, self.condition(operand, other))
+        return (here, self._condition(operand, other))
 
     def _window_note(self, node: Node, at: int) -> str:
         if not isinstance(node, InWindow):
@@ -197,9 +250,15 @@ class ClauseBuilder:
 
     # Values ---------------------------------------------------------------------------------------
 
-    def value(self, node: Node, at: int) -> Clause:
-        """A value at assessment `at`, down to the rows it was read from."""
-        text = print_node(node)
+    def _value(self, node: Node, at: int) -> Clause:
+        self._room -= 1
+        self._depth += 1
+        clause = self._whole_value(node, at) if self._depth <= _DEEPEST else Clause(self._text(node))
+        self._depth -= 1
+        return clause
+
+    def _whole_value(self, node: Node, at: int) -> Clause:
+        text = self._text(node)
         match node:
             case Quantity() | Text():
                 return Clause(text, value=node.value, shown=text)
@@ -207,20 +266,21 @@ class ClauseBuilder:
                 return self._measure(text, name, at)
             case Reference():
                 return self._reference(text, node, at)
-            case Arithmetic(left=left, right=right):
-                sides = (side for side in (left, right) if not isinstance(side, Quantity))
-                return self._number(node, text, at, parts=tuple(self.value(side, at) for side in sides))
+            case Arithmetic():
+                named = (term for term in terms(node) if not isinstance(term, Quantity))
+                parts, note = self._each(named, at, self._value)
+                return self._number(node, text, at, parts=parts, note=note)
             case Conditional():
                 return self._conditional(text, node, at)
             case CountOf(operands=operands):
-                parts = tuple(self.condition(part, at) for part in operands)
-                n_true = sum(part.verdict == "true" for part in parts)
-                n_unknown = sum(part.verdict == "unknown" for part in parts)
+                verdicts = [self._verdict(part, at) for part in operands]
+                n_true, n_unknown = verdicts.count(int(TRUE)), verdicts.count(int(UNKNOWN))
                 shown = f"{n_true}" if not n_unknown else f"{n_true} to {n_true + n_unknown}"
-                return Clause(text, value=float(n_true), shown=shown, parts=parts)
+                parts, note = self._each(operands, at, self._condition)
+                return Clause(text, value=float(n_true), shown=shown, note=note, parts=parts)
             case DaysSince(operand=operand):
                 latest = int(latest_true(self.evaluator.panel.offsets, self.evaluator.verdicts(operand))[at])
-                parts = (self.condition(operand, latest),) if latest >= 0 else ()
+                parts = (self._condition(operand, latest),) if latest >= 0 else ()
                 return self._number(node, text, at, parts=parts, note="" if parts else "it never held")
         return Clause(text)
 
@@ -259,9 +319,9 @@ class ClauseBuilder:
         if node.kind in (ReferenceKind.CHANGE, ReferenceKind.PERCENT_CHANGE):
             baseline = Reference(ReferenceKind.BASELINE, node.measure)
             return self._number(
-                node, text, at, parts=(self.value(node.measure, at), self.value(baseline, at))
+                node, text, at, parts=(self._value(node.measure, at), self._value(baseline, at))
             )
-        source = int(self.evaluator.source(node)[at])
+        source = int(self.evaluator.source_at(node, np.array([at]))[0])
         if source < 0 or np.isnan(self.evaluator.column(name).values[source]):
             return Clause(text, note="there is none")
         there = self._measure(text, name, source)
@@ -270,10 +330,10 @@ class ClauseBuilder:
         )
 
     def _conditional(self, text: str, node: Conditional, at: int) -> Clause:
-        condition = self.condition(node.condition, at)
+        condition = self._condition(node.condition, at)
         if condition.verdict == "unknown":
             return Clause(text, note="which branch is not known", parts=(condition,))
-        chosen = self.value(node.then if condition.verdict == "true" else node.otherwise, at)
+        chosen = self._value(node.then if condition.verdict == "true" else node.otherwise, at)
         return Clause(text, value=chosen.value, shown=chosen.shown, day=chosen.day, parts=(condition, chosen))
 
     def _number(
@@ -290,10 +350,10 @@ class ClauseBuilder:
             self._values[node] = self.evaluator.values(node)
         values = self._values[node]
         value = float(values[at if values.size > 1 else 0])
-        day = _day(int(day_of_value(self.evaluator, node, np.array([at]))[0]))
+        day = known_day(int(day_of_value(self.evaluator, node, np.array([at]))[0]))
         if np.isnan(value):
             return Clause(text, note=note or "not known", parts=parts)
-        shown = self._shown(_measure_within(node), value, _unit_of(node))
+        shown = self._shown(measure_within(node), value, unit_of(node))
         return Clause(text, value=value, shown=shown, day=day, note=note, rows=rows, parts=parts)
 
     def _shown(self, measure: str, value: float, unit: str | None = None) -> str:
@@ -308,43 +368,3 @@ class ClauseBuilder:
                 return f'"{names[0]}"'
         written_unit = spec.unit if unit is None else unit
         return f"{value:.6g}" + (f" {written_unit}" if written_unit else "")
-
-
-def _against(left: Clause, right: Clause, node: Node) -> str:
-    if isinstance(node, Quantity | Text):
-        return left.shown or "not known"
-    return f"{left.shown or 'not known'} against {right.shown or 'not known'}"
-
-
-def _rows_within(clause: Clause) -> Iterator[SourceRow]:
-    yield from clause.rows
-    for part in clause.parts:
-        yield from _rows_within(part)
-
-
-def _day(day: int) -> int | None:
-    return None if day == NO_DAY else day
-
-
-def _unit_of(node: Node) -> str | None:
-    if isinstance(node, DaysSince):
-        return "days"
-    if isinstance(node, Reference) and node.kind is ReferenceKind.PERCENT_CHANGE:
-        return "%"
-    return None
-
-
-def _measure_within(node: Node) -> str:
-    """The measure whose unit a computed value has: the first that it names; a quotient has none."""
-    match node:
-        case Measure(name=name):
-            return name
-        case Reference(measure=measure):
-            return measure.name
-        case Arithmetic(operator=operator) if operator == "/" and not isinstance(node.right, Quantity):
-            return ""
-        case Arithmetic(left=left, right=right):
-            return _measure_within(left) or _measure_within(right)
-        case Conditional(then=then, otherwise=otherwise):
-            return _measure_within(then) or _measure_within(otherwise)
-    return ""

@@ -6,7 +6,8 @@ explained by a second set of rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import polars as pl
@@ -31,10 +32,11 @@ from flarefree.endpoints.kernels import NO_DAY
 from flarefree.endpoints.source_rows import SourceRows
 from flarefree.errors import ProtocolError, StudyError
 from flarefree.protocol.language.messages import suggest
-from flarefree.protocol.language.nodes import Node
+from flarefree.protocol.language.nodes import Holds, Measure, Node
 from flarefree.protocol.language.printing import print_node
+from flarefree.protocol.sentences import walk
 
-__all__ = ["Explainer", "Explanation", "explain", "render_text"]
+__all__ = ["Explainer", "Explanation", "explain", "explainable", "render_text"]
 
 Row = dict[str, Any]
 
@@ -62,6 +64,50 @@ def explain(derivation: Derivation, subject: str, endpoint: str) -> Explanation:
         The protocol has no such endpoint.
     """
     return _explainer(derivation).explain(subject, endpoint)
+
+
+def explainable(
+    derivation: Derivation, pairs: Iterable[tuple[str, str]], most_parts: int = 1_000_000
+) -> list[tuple[str, str]]:
+    """The first patients and endpoints, as many as together read at most so many parts of sentences.
+
+    A sentence of thousands of parts, explained for every event, would take longer than the whole analysis.
+    At least one pair is left, so that a very long sentence is explained once.
+    """
+    given = list(pairs)
+    reading = _Reading(derivation)
+    costs = accumulate(reading.parts(endpoint) for _, endpoint in given)
+    return [
+        pair for i, (pair, cost) in enumerate(zip(given, costs, strict=True)) if cost <= most_parts or not i
+    ]
+
+
+class _Reading:
+    """How many parts of sentences are read to explain an event."""
+
+    def __init__(self, derivation: Derivation) -> None:
+        self._protocol = derivation.protocol
+        panel = derivation.panel
+        self._assessments = max(1, panel.n_assessments // max(1, panel.subjects.size))
+        self._known: dict[str, int] = {}
+
+    def parts(self, endpoint: str) -> int:
+        """Of its own sentence and the endpoints that it names; of components, at every assessment."""
+        if endpoint not in self._known:
+            spec = self._protocol.spec.endpoints[endpoint]
+            own = sum(self._named(node) for node in self._sentences(endpoint) for node in walk(node))
+            components = sum(map(self.parts, spec.first_of))
+            self._known[endpoint] = own + components * self._assessments
+        return self._known[endpoint]
+
+    def _sentences(self, endpoint: str) -> list[Node]:
+        paths = (f"endpoints.{endpoint}.{part}" for part in ("when", "state", "value"))
+        return [self._protocol.sentences[path] for path in paths if path in self._protocol.sentences]
+
+    def _named(self, node: Node) -> int:
+        if isinstance(node, Holds | Measure) and node.name in self._protocol.spec.endpoints:
+            return 1 + self.parts(node.name)
+        return 1
 
 
 def _explainer(derivation: Derivation) -> Explainer:

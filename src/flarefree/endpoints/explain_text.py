@@ -11,6 +11,10 @@ __all__ = ["render_text"]
 
 _MOST_RECORDS = 20
 
+# The protocol has the whole of a long sentence; here it is repeated for every event.
+_LONGEST_SENTENCE = 2000
+_LONGEST_CLAUSE = 400
+
 _MARKS = {"true": "true   ", "false": "false  ", "unknown": "unknown"}
 
 
@@ -89,7 +93,7 @@ def _component(e: Explanation, width: int) -> Iterator[str]:
 
 def _reading(reading: Reading, width: int) -> Iterator[str]:
     head = f"  day {reading.day:>5}  {reading.visit:<12} {_MARKS[reading.verdict]}  "
-    why = "; ".join(reading.why)
+    why = "; ".join(_clipped(reason, _LONGEST_CLAUSE) for reason in reading.why)
     lines = textwrap.wrap(why, max(40, width - len(head))) or [""]
     yield head + lines[0]
     for line in lines[1:]:
@@ -142,7 +146,7 @@ def _clause(clause: Clause, width: int, first: str, rest: str) -> Iterator[str]:
             tail = ""
     note = f"  [{clause.note}]" if clause.note else ""
     day = f" (day {clause.day})" if clause.verdict is None and clause.day is not None else ""
-    text = f"{head}{clause.text}{tail}{day}{note}"
+    text = f"{head}{_clipped(clause.text, _LONGEST_CLAUSE)}{tail}{day}{note}"
     lines = textwrap.wrap(text, max(40, width - len(first))) or [""]
     yield first + lines[0]
     for line in lines[1:]:
@@ -160,5 +164,10 @@ def _row(row: SourceRow) -> str:
     return f"{row.place}{written}{used}{when}{visit}{aside}"
 
 
+def _clipped(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 4] + " ..."
+
+
 def _folded(text: str, width: int, indent: str) -> list[str]:
+    text = _clipped(text, _LONGEST_SENTENCE)
     return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
