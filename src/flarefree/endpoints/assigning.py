@@ -79,7 +79,6 @@ def code_numbers(values: Floats, known: Floats) -> tuple[Ints32, int]:
     return codes, n
 
 
-@njit(cache=True)
 def assign(
     subjects: Ints32,
     days: Ints32,
@@ -115,20 +114,45 @@ def assign(
         The scheduled visit of each assessment, -1 if none.
     """
     n = subjects.size
-    n_visits = targets.size
-    groups = np.full(n, -1, np.int32)
-    visits = np.empty(n, np.int32)
+    groups, visits = np.full(n, -1, np.int32), np.empty(n, np.int32)
     counts = np.zeros(n_subjects + 1, np.int64)
+    # Days of the patient at hand on which unlabeled rows are left: where their rows begin and end.
+    of_days = np.empty((2, n), np.int32), np.empty(n, np.int16)
+    scratch = np.empty((2, n), np.int32)
+    total = _assign(
+        subjects, days, measures, labels, n_measures, n_labels, targets, window_of, window_start,
+        groups, visits, counts, *of_days, scratch,
+    )  # fmt: skip
+    return groups, np.cumsum(counts), visits[:total].copy()
+
+
+@njit(cache=True)
+def _assign(
+    subjects: Ints32,
+    days: Ints32,
+    measures: npt.NDArray[np.int16],
+    labels: Ints32,
+    n_measures: int,
+    n_labels: int,
+    targets: Ints32,
+    window_of: npt.NDArray[np.int16],
+    window_start: int,
+    groups: Ints32,
+    visits: Ints32,
+    counts: Ints64,
+    day_span: Ints32,
+    day_window: npt.NDArray[np.int16],
+    scratch: Ints32,
+) -> int:
+    """Fills `groups`, `visits` and `counts`; how many assessments there are."""
+    n = subjects.size
+    n_visits = targets.size
+    day_start, day_stop = day_span
+    latest, place_of = scratch
     slot = np.full(n_labels, -1, np.int32)
     slot_owner = np.full(n_labels, -1, np.int32)
     slot_day = np.zeros(n_labels, np.int32)
     stamp = np.full(n_measures, -1, np.int32)
-    # Days of the patient at hand on which unlabeled rows are left: where their rows begin and end.
-    day_start = np.empty(n, np.int32)
-    day_stop = np.empty(n, np.int32)
-    day_window = np.empty(n, np.int16)
-    latest = np.empty(n, np.int32)
-    place_of = np.empty(n, np.int32)
     total = 0
     low = 0
     while low < n:
@@ -158,21 +182,23 @@ def assign(
         n_days = 0
         j = low
         while j < high:
-            stop = j
+            day = days[j]
+            stop = j + 1
+            while stop < high and days[stop] == day:
+                stop += 1
             joins = -1
             is_open = False
-            while stop < high and days[stop] == days[j]:
-                if groups[stop] >= 0:
-                    joins = groups[stop]
-                elif measures[stop] >= 0:
+            for k in range(j, stop):
+                if groups[k] >= 0:
+                    joins = groups[k]
+                elif measures[k] >= 0:
                     is_open = True
-                stop += 1
             if is_open and joins >= 0:
                 for k in range(j, stop):
                     if groups[k] < 0 and measures[k] >= 0:
                         groups[k] = joins
             elif is_open:
-                place = days[j] - window_start
+                place = day - window_start
                 day_start[n_days], day_stop[n_days] = j, stop
                 day_window[n_days] = window_of[place] if 0 <= place < window_of.size else -1
                 n_days += 1
@@ -216,7 +242,7 @@ def assign(
         if not is_ordered:
             _number_by_day(low, high, begin, total, days, groups, visits, latest, place_of)
         low = high
-    return groups, np.cumsum(counts), visits[:total].copy()
+    return total
 
 
 @njit(cache=True)
@@ -308,7 +334,6 @@ def measures_present(groups: Ints32, measures: npt.NDArray[np.int16], n_measures
     return present
 
 
-@njit(cache=True)
 def pick_rows(
     groups: Ints32,
     measures: npt.NDArray[np.int16],
@@ -338,6 +363,27 @@ def pick_rows(
     found = np.full((n_columns, n_assessments), np.nan)
     found_days = np.full((n_columns, n_assessments), NO_DAY, np.int32)
     latest = np.full(n_assessments, NO_DAY, np.int32)
+    _pick_rows(groups, measures, columns, priorities, order, values, days, picked, found, found_days, latest)
+    if priorities.size and n_columns:
+        # A value that was picked first and lost to a more trusted one has left its day behind.
+        latest = found_days.max(axis=0)
+    return picked, found, found_days, latest
+
+
+@njit(cache=True)
+def _pick_rows(
+    groups: Ints32,
+    measures: npt.NDArray[np.int16],
+    columns: npt.NDArray[np.int16],
+    priorities: npt.NDArray[np.uint16],
+    order: Ints64,
+    values: Floats,
+    days: Ints32,
+    picked: Ints64,
+    found: Floats,
+    found_days: Ints32,
+    latest: Ints32,
+) -> None:
     for j in range(groups.size):
         group = groups[j]
         if group < 0:
@@ -352,12 +398,6 @@ def pick_rows(
         found[column, group] = values[row]
         found_days[column, group] = days[row]
         latest[group] = max(latest[group], days[row])
-    if priorities.size:
-        # A value that was picked first and lost to a more trusted one has left its day behind.
-        latest[:] = NO_DAY
-        for c in range(n_columns):
-            latest = np.maximum(latest, found_days[c])
-    return picked, found, found_days, latest
 
 
 @njit(cache=True)

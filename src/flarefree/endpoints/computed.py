@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flarefree.endpoints.covariates import by_word, is_black
 from flarefree.endpoints.equations import EGFR_UNIT, Equation, compute_egfr
-from flarefree.endpoints.kernels import NO_DAY
+from flarefree.endpoints.kernels import NO_DAY, repeated
 from flarefree.endpoints.panel import Panel, PanelColumn
 from flarefree.endpoints.scores import PREFIX, Score, compute_score, descriptor_measures
 from flarefree.errors import ProtocolError
@@ -42,6 +42,7 @@ def _egfr(panel: Panel, measure: MeasureSpec, spec: Protocol) -> PanelColumn | N
     if creatinine is None or CREATININE not in spec.measures:
         return None
     counts = np.diff(panel.offsets)
+    subject = repeated(np.arange(counts.size, dtype=np.int32), counts)
     sex = panel.covariates["sex"]
     is_female = by_word(sex.astype(object), _says_female, np.nan).astype(np.float64)
     per_patient = (
@@ -49,7 +50,7 @@ def _egfr(panel: Panel, measure: MeasureSpec, spec: Protocol) -> PanelColumn | N
         is_female,
         is_black(_objects(panel, "race")),
     )
-    age, female, black = (np.repeat(values, counts) for values in per_patient)
+    age, female, black = (values[subject] for values in per_patient)
     in_mg_per_dl = convert(creatinine.values, spec.measures[CREATININE].unit, "mg/dL", CREATININE)
     egfr = compute_egfr(in_mg_per_dl, age, female, black, measure.equation)
     if measure.unit:

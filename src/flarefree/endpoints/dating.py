@@ -167,10 +167,10 @@ def day_of_value(e: Evaluator, node: Node, at: Ints64) -> Ints32:
         case Reference(kind=ReferenceKind.UPPER_LIMIT | ReferenceKind.LOWER_LIMIT):
             return _no_days(at)
         case Reference(kind=ReferenceKind.CHANGE | ReferenceKind.PERCENT_CHANGE, measure=measure):
-            source = e.source(node)[at]
+            source = e.source_at(node, at)
             return np.maximum(_day_of_measure(e, measure.name, at), _day_of_measure(e, measure.name, source))
         case Reference(measure=measure):
-            return _day_of_measure(e, measure.name, e.source(node)[at])
+            return _day_of_measure(e, measure.name, e.source_at(node, at))
         case Arithmetic(left=left, right=right):
             return np.maximum(day_of_value(e, left, at), day_of_value(e, right, at))
         case Conditional(then=then, condition=condition, otherwise=otherwise):

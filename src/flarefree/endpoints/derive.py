@@ -96,7 +96,11 @@ class DerivedArrays:
             values=frames.values_frame(loaded, evaluator, here, labels),
             assessability=frames.assessability_frame(loaded, evaluator, here, labels),
             agreement=frames.agreement_frame(self.found, loaded, evaluator.panel, here, labels),
-            findings=(*self.findings, *self.found.findings, *_odd_decisions(self.study, loaded)),
+            findings=(
+                *self.findings,
+                *(_in_its_file(finding, self.study) for finding in self.found.findings),
+                *_odd_decisions(self.study, loaded),
+            ),
         )
 
     def _labels(self) -> frames.Labels:
@@ -163,12 +167,31 @@ def _loaded(study: Study, protocol: LoadedProtocol | str | None) -> LoadedProtoc
     return load_protocol(named)
 
 
+def _in_its_file(finding: Finding, study: Study) -> Finding:
+    """A finding about a decision, placed where the decision stands: adjudication knows its row alone."""
+    decisions = study["decisions"]
+    if finding.file or not 0 < finding.row <= decisions.height:
+        return finding
+    source, row = decisions.select("source", "row").row(finding.row - 1)
+    if source is None or source >= len(study.sources):
+        return finding
+    return replace(finding, file=study.sources[source].path, row=row)
+
+
 def _require_patients(study: Study) -> None:
     if not study["subjects"].height:
         raise StudyError(
             "the study has no patients",
             where=study.name,
             found="an empty subjects' table",
+            expected="one row a patient: DM, ADSL, or the file that study.yaml maps to `subjects`",
+        )
+    # Patients that only other rows name have no arm and no day 1: a report of nobody.
+    if any(finding.code == "no-subjects" for finding in study.findings):
+        raise StudyError(
+            "no file tells who the patients are, their arms and their first days",
+            where=study.name,
+            found="no subjects' table, or one without rows",
             expected="one row a patient: DM, ADSL, or the file that study.yaml maps to `subjects`",
         )
 

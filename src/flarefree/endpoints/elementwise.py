@@ -55,20 +55,20 @@ def compare_numbers(operator: ComparisonOperator, a: float, b: float) -> bool:
 
 def compare(operator: ComparisonOperator, left: Floats, right: Floats, n: int) -> Ints8:
     """Compare two values at each of `n` assessments; each has shape (n,) or (1,)."""
-    return _compare(_CODES[operator], left, right, n)
+    verdicts = np.empty(n, np.int8)
+    _compare(_CODES[operator], left, right, verdicts)
+    return verdicts
 
 
 @njit(cache=True)
-def _compare(code: int, left: Floats, right: Floats, n: int) -> Ints8:
-    verdicts = np.empty(n, np.int8)
-    for j in range(n):
+def _compare(code: int, left: Floats, right: Floats, verdicts: Ints8) -> None:
+    for j in range(verdicts.size):
         a = left[j] if left.size > 1 else left[0]
         b = right[j] if right.size > 1 else right[0]
         if np.isnan(a) or np.isnan(b):
             verdicts[j] = UNKNOWN
         else:
             verdicts[j] = TRUE if _holds(code, a, b) else FALSE
-    return verdicts
 
 
 def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) -> Ints8:
@@ -82,13 +82,14 @@ def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) 
     verdicts : (n_conditions, n_assessments)
     bound : (n_assessments,) or (1,)
     """
-    return _compare_count(_CODES[operator], verdicts, bound)
+    answers = np.empty(verdicts.shape[1], np.int8)
+    _compare_count(_CODES[operator], verdicts, bound, answers)
+    return answers
 
 
 @njit(cache=True)
-def _compare_count(code: int, verdicts: Ints8, bound: Floats) -> Ints8:
+def _compare_count(code: int, verdicts: Ints8, bound: Floats, answers: Ints8) -> None:
     m, n = verdicts.shape
-    answers = np.empty(n, np.int8)
     for j in range(n):
         b = bound[j] if bound.size > 1 else bound[0]
         n_true = 0
@@ -103,7 +104,6 @@ def _compare_count(code: int, verdicts: Ints8, bound: Floats) -> Ints8:
             answers[j] = UNKNOWN
         else:
             answers[j] = TRUE if agree else FALSE
-    return answers
 
 
 @njit(cache=True)

@@ -93,7 +93,7 @@ def compute_egfr(
     scr, age_years, female, black = np.broadcast_arrays(
         *(np.asarray(x, dtype=np.float64) for x in (creatinine_mg_per_dl, age, is_female, is_black))
     )
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
         egfr = _COMPUTE[equation](scr, age_years, female, black)
     egfr = np.where((scr > 0) & (age_years > 0), egfr, np.nan)
     return egfr if egfr.ndim else float(egfr)

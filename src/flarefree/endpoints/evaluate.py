@@ -162,6 +162,11 @@ class Evaluator:
             found = self._sources[node] = self._find_source(node)
         return found
 
+    def source_at(self, node: Reference, at: Ints64) -> Ints64:
+        """As `source`, at some assessments only."""
+        of_subject = self._source_of_subject(node)
+        return self.source(node)[at] if of_subject is None else of_subject[self.subject[at]]
+
     def partner(self, node: Node) -> Ints64:
         """The other assessment that a condition over time rests on: confirming, last or earlier one."""
         if node not in self._partners:
@@ -195,7 +200,7 @@ class Evaluator:
         """The patient of each assessment, by index: (n_assessments,)."""
         if self._subject is None:
             counts = np.diff(self.panel.offsets)
-            self._subject = np.repeat(np.arange(counts.size, dtype=np.int32), counts)
+            self._subject = kernels.repeated(np.arange(counts.size, dtype=np.int32), counts)
         return self._subject
 
     @property
@@ -382,29 +387,45 @@ class Evaluator:
             case ReferenceKind.UPPER_LIMIT | ReferenceKind.LOWER_LIMIT:
                 return self._limits(node)
             case ReferenceKind.CHANGE:
-                return self._measure(name) - self._taken(name, self.source(node))
+                return self._measure(name) - self._taken(node)
             case ReferenceKind.PERCENT_CHANGE:
-                baseline = self._taken(name, self.source(node))
+                baseline = self._taken(node)
                 return _divided(100.0 * (self._measure(name) - baseline), baseline)
-        return self._taken(name, self.source(node))
+        return self._taken(node)
 
-    def _taken(self, name: str, source: Ints64) -> Floats:
-        """The values that stand at `source`."""
-        column = self.panel.columns.get(name)
-        return _NOTHING if column is None else kernels.take(source, column.values)
+    def _taken(self, node: Reference) -> Floats:
+        """The values that a reference points to."""
+        column = self.panel.columns.get(node.measure.name)
+        if column is None:
+            return _NOTHING
+        of_subject = self._source_of_subject(node)
+        if of_subject is not None:
+            return kernels.spread_values(self.panel.offsets, of_subject, column.values)
+        return kernels.take(self.source(node), column.values)
+
+    def _source_of_subject(self, node: Reference) -> Ints64 | None:
+        """Where the referred value stands, if that is the same at all of a patient's assessments."""
+        match node.kind:
+            case ReferenceKind.BASELINE | ReferenceKind.CHANGE | ReferenceKind.PERCENT_CHANGE:
+                return self.baseline_of(node.measure.name)
+            case ReferenceKind.LOWEST | ReferenceKind.HIGHEST if node.epoch:
+                column = self.column(node.measure.name)
+                sign = 1.0 if node.kind is ReferenceKind.LOWEST else -1.0
+                first, last = self._epoch(node.epoch)
+                return kernels.extreme_within(
+                    self.panel.offsets, column.values, column.days, first, last, sign
+                )
+        return None
 
     def _find_source(self, node: Reference) -> Ints64:
         panel, column = self.panel, self.column(node.measure.name)
+        of_subject = self._source_of_subject(node)
+        if of_subject is not None:
+            return kernels.spread(panel.offsets, of_subject)
         match node.kind:
-            case ReferenceKind.BASELINE | ReferenceKind.CHANGE | ReferenceKind.PERCENT_CHANGE:
-                return kernels.spread(panel.offsets, self.baseline_of(node.measure.name))
             case ReferenceKind.LOWEST | ReferenceKind.HIGHEST:
                 sign = 1.0 if node.kind is ReferenceKind.LOWEST else -1.0
-                if not node.epoch:
-                    return kernels.extreme_so_far(panel.offsets, column.values, sign)
-                first, last = self._epoch(node.epoch)
-                found = kernels.extreme_within(panel.offsets, column.values, column.days, first, last, sign)
-                return kernels.spread(panel.offsets, found)
+                return kernels.extreme_so_far(panel.offsets, column.values, sign)
             case ReferenceKind.PREVIOUS:
                 return kernels.last_known(panel.offsets, column.values, False)
             case ReferenceKind.LAST:
@@ -420,11 +441,11 @@ class Evaluator:
     def baseline_of(self, measure: str) -> Ints64:
         """At which assessment each patient's baseline of a measure stands: (n_subjects,), -1 if none."""
         column, rule = self.column(measure), self.context.baseline
-        nobody = np.zeros(self.panel.n_assessments, dtype=np.bool_)
-        allowed = ~nobody
+        allowed = flagged = np.empty(0, dtype=np.bool_)
         if self.context.baseline_visits:
             allowed = np.isin(self.panel.visits, self.context.baseline_visits)
-        flagged = column.flagged if rule.prefer_flagged and column.flagged is not None else nobody
+        if rule.prefer_flagged and column.flagged is not None:
+            flagged = column.flagged
         first = FIRST_DAY if rule.first_day is None else rule.first_day
         return kernels.last_within(
             self.panel.offsets, column.values, column.days, allowed, flagged, first, rule.last_day

@@ -21,7 +21,7 @@ from flarefree.endpoints.kernels import NO_DAY, TRUE, UNKNOWN
 from flarefree.endpoints.record_sentences import TABLE_NAME, RecordReader
 from flarefree.endpoints.support import confirmed_days, support_of
 from flarefree.endpoints.walking import walk
-from flarefree.protocol.language.nodes import Holds, InWindow, Node, Or, Records
+from flarefree.protocol.language.nodes import Holds, InWindow, Node, Or, Records, Reference
 from flarefree.protocol.schema import EndpointSpec
 from flarefree.records.tables import TABLES
 
@@ -139,14 +139,34 @@ def find_onsets(
     -----
     This is all that a virtual trial needs: no records, no lineage.
     """
-    verdicts = evaluator.verdicts(node)
+    panel, verdicts = evaluator.panel, evaluator.verdicts(node)
     if unknown == "yes":
         verdicts = np.where(verdicts == UNKNOWN, TRUE, verdicts)
+    at = kernels.first_true(panel.offsets, verdicts, panel.days, first_day)
+    days = _dated(evaluator, node, at)
+    if ((days >= first_day) & (days <= last_day)).all() and not _looks_ahead(evaluator, node, first_day):
+        return at, days
+    # Some rest on values from before the first day, or after the last: the next assessment may not.
     true_at = np.flatnonzero(verdicts == TRUE)
-    days = evaluator.day_of(node, true_at)
-    days = np.where(days == NO_DAY, evaluator.panel.days[true_at], days).astype(np.int32)
-    which = kernels.onsets(evaluator.panel.offsets, verdicts, days, first_day, last_day)
+    days = _dated(evaluator, node, true_at)
+    which = kernels.onsets(panel.offsets, verdicts, days, first_day, last_day)
     return true_at[which], days[which]
+
+
+def _looks_ahead(evaluator: Evaluator, node: Node, first_day: int) -> bool:
+    """Whether an assessment before the first day may rest on a value after it: a whole epoch's extreme."""
+    epochs = {part.epoch for part in walk(node) if isinstance(part, Reference) and part.epoch}
+    states = evaluator.context.states
+    named = [states[part.name] for part in walk(node) if isinstance(part, Holds) and part.name in states]
+    return any(evaluator.context.epochs[epoch][1] >= first_day for epoch in epochs) or any(
+        _looks_ahead(evaluator, state, first_day) for state in named
+    )
+
+
+def _dated(evaluator: Evaluator, node: Node, at: Ints64) -> Ints32:
+    """The day that a verdict rests on; the assessment's own where it has none."""
+    days = evaluator.day_of(node, at)
+    return np.where(days == NO_DAY, evaluator.panel.days[at], days).astype(np.int32)
 
 
 class EventFinder:

@@ -18,7 +18,7 @@ import polars as pl
 from flarefree.endpoints import assigning
 from flarefree.endpoints.computed import compute_measures
 from flarefree.endpoints.covariates import subject_covariates
-from flarefree.endpoints.kernels import NO_DAY
+from flarefree.endpoints.kernels import NO_DAY, repeated
 from flarefree.endpoints.panel import Panel, PanelColumn
 from flarefree.protocol.schema import MeasureSpec, Protocol, Schedule
 
@@ -252,8 +252,8 @@ def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -
     """
     names = tuple(name for name, measure in spec.measures.items() if not measure.equation)
     measures = _codes(observations.get_column("measure"), names)
-    values = observations.get_column("value").fill_null(np.nan).to_numpy(writable=True)
-    texts = _read_texts(observations, spec, names, measures, values)
+    values = observations.get_column("value").fill_null(np.nan).to_numpy()
+    values, texts = _read_texts(observations, spec, names, measures, values)
     day = observations.get_column("day")
     is_missing = np.isnan(values)
     if is_missing.any():
@@ -267,8 +267,8 @@ def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -
     return LongRows(
         whose,
         measures,
-        day.fill_null(-(2**31)).to_numpy(writable=True),
-        values,
+        _frozen(day.fill_null(-(2**31)).to_numpy()),
+        _frozen(values),
         names,
         _visit_labels(observations, spec.schedule),
         _priorities(observations, spec.measures, measures, names),
@@ -277,6 +277,12 @@ def read_rows(observations: pl.DataFrame, spec: Protocol, subjects: pl.Series) -
         _flags(observations),
         texts,
     )
+
+
+def _frozen(values: Any) -> Any:
+    """The same array, not to be written to: most come so from the table, and kernels are compiled for it."""
+    values.flags.writeable = False
+    return values
 
 
 def _known(observations: pl.DataFrame, column: str) -> pl.Series | None:
@@ -299,10 +305,14 @@ def _subject_codes(written: pl.Series, subjects: pl.Series) -> Ints32:
     """Each row's patient, by index; rows of one patient mostly follow each other, so runs are looked up."""
     runs = written.rle().struct.unnest()
     if runs.get_column("value").equals(subjects):
-        return np.repeat(np.arange(subjects.len(), dtype=np.int32), runs.get_column("len").to_numpy())
+        return repeated(np.arange(subjects.len(), dtype=np.int32), _lengths(runs))
     index = {subject: code for code, subject in enumerate(subjects.to_list())}
     codes = np.array([index.get(value, -1) for value in runs.get_column("value").to_list()], dtype=np.int32)
-    return np.repeat(codes, runs.get_column("len").to_numpy())
+    return repeated(codes, _lengths(runs))
+
+
+def _lengths(runs: pl.DataFrame) -> Ints64:
+    return runs.get_column("len").to_numpy().astype(np.int64)
 
 
 def _numbers(observations: pl.DataFrame, column: str) -> Floats | None:
@@ -323,19 +333,20 @@ def _read_texts(
     names: tuple[str, ...],
     measures: npt.NDArray[np.int16],
     values: Floats,
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Measures that are words: their words, in order; `values` becomes indices into them."""
-    found = []
+) -> tuple[Floats, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Measures that are words: the values, indices into their words now, and the words in order."""
+    found: list[tuple[str, tuple[str, ...]]] = []
     for code, name in enumerate(names):
         if spec.measures[name].type != "text":
             continue
+        values = values if found else values.copy()
         of_measure = measures == code
         written = observations.get_column("text").filter(pl.Series(of_measure))
         words = tuple(sorted(set(written.drop_nulls().to_list())))
         index = {word: float(i) for i, word in enumerate(words)}
         values[of_measure] = [index.get(word, np.nan) for word in written.to_list()]
         found.append((name, words))
-    return tuple(found)
+    return values, tuple(found)
 
 
 def _priorities(

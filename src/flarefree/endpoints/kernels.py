@@ -4,6 +4,9 @@ Every kernel takes `offsets`, shape (n_subjects + 1,), and arrays over assessmen
 has `offsets[i]:offsets[i + 1]`, in time order.  What is found is given as an index into those arrays,
 -1 where there is nothing, so that value, day and source row can all be read from one answer.
 Verdicts are int8: FALSE, TRUE, UNKNOWN.  Each kernel has one signature and is compiled once, on disk.
+
+Long results are allocated by NumPy and filled by the kernels: NumPy asks the system for large pages, which
+numba's own arrays do not, and small pages cost several times as much as filling them.
 """
 
 from __future__ import annotations
@@ -25,12 +28,15 @@ __all__ = [
     "extreme_within",
     "first_known",
     "first_so_far",
+    "first_true",
     "last_known",
     "last_within",
     "latest_true",
     "onsets",
     "previous_verdict",
+    "repeated",
     "spread",
+    "spread_values",
     "sustain",
     "take",
     "was_true",
@@ -63,31 +69,23 @@ def last_within(
 ) -> Ints64:
     """The last known value of days `first` to `last`, flagged ones before others: (n_subjects,).
 
-    Last is by the value's own day, then by its place.  `flagged` all false prefers none.
+    Last is by the value's own day, then by its place.  `allowed` and `flagged` of length 0 allow all
+    and prefer none.
     """
     found = np.full(offsets.size - 1, -1, np.int64)
     for i in range(offsets.size - 1):
         best = -1
         for j in range(offsets[i], offsets[i + 1]):
-            if np.isnan(values[j]) or days[j] < first or days[j] > last or not allowed[j]:
+            if np.isnan(values[j]) or days[j] < first or days[j] > last:
                 continue
-            is_later = best < 0 or (flagged[j] == flagged[best] and days[j] >= days[best])
-            if is_later or flagged[j] > flagged[best]:
+            if allowed.size and not allowed[j]:
+                continue
+            is_flagged = flagged.size and flagged[j]
+            was_flagged = best >= 0 and flagged.size and flagged[best]
+            is_later = best < 0 or (is_flagged == was_flagged and days[j] >= days[best])
+            if is_later or (is_flagged and not was_flagged):
                 best = j
         found[i] = best
-    return found
-
-
-@njit(cache=True)
-def extreme_so_far(offsets: Ints64, values: Floats, sign: float) -> Ints64:
-    """The lowest (`sign` 1) or highest (-1) value strictly before each assessment; the earliest of ties."""
-    found = np.full(values.size, -1, np.int64)
-    for i in range(offsets.size - 1):
-        best = -1
-        for j in range(offsets[i], offsets[i + 1]):
-            found[j] = best
-            if not np.isnan(values[j]) and (best < 0 or sign * values[j] < sign * values[best]):
-                best = j
     return found
 
 
@@ -95,7 +93,7 @@ def extreme_so_far(offsets: Ints64, values: Floats, sign: float) -> Ints64:
 def extreme_within(
     offsets: Ints64, values: Floats, days: Ints32, first: int, last: int, sign: float
 ) -> Ints64:
-    """The lowest or highest value of days `first` to `last`: (n_subjects,); the earliest of ties."""
+    """The lowest (`sign` 1) or highest (-1) value of some days: (n_subjects,); the earliest of ties."""
     found = np.full(offsets.size - 1, -1, np.int64)
     for i in range(offsets.size - 1):
         best = -1
@@ -108,10 +106,32 @@ def extreme_within(
     return found
 
 
+def extreme_so_far(offsets: Ints64, values: Floats, sign: float) -> Ints64:
+    """The lowest (`sign` 1) or highest (-1) value strictly before each assessment; the earliest of ties."""
+    found = np.empty(values.size, np.int64)
+    _extreme_so_far(offsets, values, sign, found)
+    return found
+
+
 @njit(cache=True)
+def _extreme_so_far(offsets: Ints64, values: Floats, sign: float, found: Ints64) -> None:
+    for i in range(offsets.size - 1):
+        best = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            found[j] = best
+            if not np.isnan(values[j]) and (best < 0 or sign * values[j] < sign * values[best]):
+                best = j
+
+
 def last_known(offsets: Ints64, values: Floats, with_this: bool) -> Ints64:
     """The last known value before each assessment, or at or before it (`with_this`)."""
-    found = np.full(values.size, -1, np.int64)
+    found = np.empty(values.size, np.int64)
+    _last_known(offsets, values, with_this, found)
+    return found
+
+
+@njit(cache=True)
+def _last_known(offsets: Ints64, values: Floats, with_this: bool, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         latest = -1
         for j in range(offsets[i], offsets[i + 1]):
@@ -120,80 +140,124 @@ def last_known(offsets: Ints64, values: Floats, with_this: bool) -> Ints64:
             found[j] = latest
             if not np.isnan(values[j]):
                 latest = j
+
+
+def first_known(offsets: Ints64, values: Floats, days: Ints32, first: int, last: int) -> Ints64:
+    """The first known value of days `first` to `last`, once it is there: at or before each assessment."""
+    found = np.empty(values.size, np.int64)
+    _first_known(offsets, values, days, first, last, found)
     return found
 
 
 @njit(cache=True)
-def first_known(offsets: Ints64, values: Floats, days: Ints32, first: int, last: int) -> Ints64:
-    """The first known value of days `first` to `last`, once it is there: at or before each assessment."""
-    found = np.full(values.size, -1, np.int64)
+def _first_known(offsets: Ints64, values: Floats, days: Ints32, first: int, last: int, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         earliest = -1
         for j in range(offsets[i], offsets[i + 1]):
             if earliest < 0 and not np.isnan(values[j]) and first <= days[j] <= last:
                 earliest = j
             found[j] = earliest
-    return found
 
 
-@njit(cache=True)
 def first_so_far(offsets: Ints64, verdicts: Ints8) -> Ints64:
     """The first assessment at which a condition was true, at or before each one."""
-    found = np.full(verdicts.size, -1, np.int64)
-    for i in range(offsets.size - 1):
-        earliest = -1
-        for j in range(offsets[i], offsets[i + 1]):
-            if earliest < 0 and verdicts[j] == TRUE:
-                earliest = j
-            found[j] = earliest
+    found = np.empty(verdicts.size, np.int64)
+    _true_so_far(offsets, verdicts, False, found)
     return found
 
 
-@njit(cache=True)
 def latest_true(offsets: Ints64, verdicts: Ints8) -> Ints64:
     """The latest assessment at which a condition was true, at or before each one."""
-    found = np.full(verdicts.size, -1, np.int64)
-    for i in range(offsets.size - 1):
-        latest = -1
-        for j in range(offsets[i], offsets[i + 1]):
-            if verdicts[j] == TRUE:
-                latest = j
-            found[j] = latest
+    found = np.empty(verdicts.size, np.int64)
+    _true_so_far(offsets, verdicts, True, found)
     return found
 
 
 @njit(cache=True)
+def _true_so_far(offsets: Ints64, verdicts: Ints8, is_latest: bool, found: Ints64) -> None:
+    for i in range(offsets.size - 1):
+        which = -1
+        for j in range(offsets[i], offsets[i + 1]):
+            if verdicts[j] == TRUE and (which < 0 or is_latest):
+                which = j
+            found[j] = which
+
+
 def take(source: Ints64, values: Floats) -> Floats:
     """Values at `source`; NaN where that is -1."""
     taken = np.empty(source.size)
-    for j in range(source.size):
-        taken[j] = np.nan if source[j] < 0 else values[source[j]]
+    _take(source, values, taken)
     return taken
 
 
 @njit(cache=True)
+def _take(source: Ints64, values: Floats, taken: Floats) -> None:
+    for j in range(source.size):
+        taken[j] = np.nan if source[j] < 0 else values[source[j]]
+
+
 def spread(offsets: Ints64, of_subject: Ints64) -> Ints64:
     """What each patient has, at every assessment of theirs."""
     found = np.empty(offsets[-1], np.int64)
+    _spread(offsets, of_subject, found)
+    return found
+
+
+@njit(cache=True)
+def _spread(offsets: Ints64, of_subject: Ints64, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         found[offsets[i] : offsets[i + 1]] = of_subject[i]
+
+
+def spread_values(offsets: Ints64, source: Ints64, values: Floats) -> Floats:
+    """The value at each patient's `source`, at every assessment of theirs; NaN where that is -1."""
+    found = np.empty(offsets[-1])
+    _spread_values(offsets, source, values, found)
     return found
+
+
+@njit(cache=True)
+def _spread_values(offsets: Ints64, source: Ints64, values: Floats, found: Floats) -> None:
+    for i in range(offsets.size - 1):
+        found[offsets[i] : offsets[i + 1]] = np.nan if source[i] < 0 else values[source[i]]
+
+
+def repeated(codes: Ints32, lengths: Ints64) -> Ints32:
+    """Each code as often as its length says; `np.repeat`, several times as fast for long runs."""
+    found = np.empty(int(lengths.sum()), np.int32)
+    _repeat(codes, lengths, found)
+    return found
+
+
+@njit(cache=True)
+def _repeat(codes: Ints32, lengths: Ints64, found: Ints32) -> None:
+    place = 0
+    for i in range(codes.size):
+        found[place : place + lengths[i]] = codes[i]
+        place += lengths[i]
 
 
 # Conditions over time ----------------------------------------------------------------------------
 
 
-@njit(cache=True)
 def confirm(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int) -> tuple[Ints8, Ints64]:
     """True here and again `first` to `last` days later: verdicts, and the confirming assessments.
 
     `days` are those on which the condition was known (the assessment's own where it was not).
     """
-    confirmed = np.empty(verdicts.size, np.int8)
-    by = np.full(verdicts.size, -1, np.int64)
+    confirmed, by = np.empty(verdicts.size, np.int8), np.empty(verdicts.size, np.int64)
+    _confirm(offsets, verdicts, days, first, last, confirmed, by)
+    return confirmed, by
+
+
+@njit(cache=True)
+def _confirm(
+    offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int, confirmed: Ints8, by: Ints64
+) -> None:
     for i in range(offsets.size - 1):
         for j in range(offsets[i], offsets[i + 1]):
             confirmed[j] = verdicts[j]
+            by[j] = -1
             if verdicts[j] != TRUE:
                 continue
             confirmed[j] = UNKNOWN
@@ -206,21 +270,27 @@ def confirm(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: in
                     by[j] = k
                     break
                 confirmed[j] = FALSE
-    return confirmed, by
 
 
-@njit(cache=True)
 def sustain(offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int) -> tuple[Ints8, Ints64]:
     """True here and at every assessment up to the first one at least `lasting` days later.
 
     Gives verdicts, and that first one where it was reached and all were true.  A single false makes
     it false; short of that, an unknown or the end of follow-up makes it unknown.
     """
-    sustained = np.empty(verdicts.size, np.int8)
-    until = np.full(verdicts.size, -1, np.int64)
+    sustained, until = np.empty(verdicts.size, np.int8), np.empty(verdicts.size, np.int64)
+    _sustain(offsets, verdicts, days, lasting, sustained, until)
+    return sustained, until
+
+
+@njit(cache=True)
+def _sustain(
+    offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int, sustained: Ints8, until: Ints64
+) -> None:
     for i in range(offsets.size - 1):
         for j in range(offsets[i], offsets[i + 1]):
             sustained[j] = verdicts[j]
+            until[j] = -1
             if verdicts[j] != TRUE:
                 continue
             sustained[j] = UNKNOWN
@@ -235,14 +305,17 @@ def sustain(offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int) -> tup
                         sustained[j] = TRUE
                         until[j] = k
                     break
-    return sustained, until
+
+
+def was_true(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, Ints64]:
+    """True at some counted assessment strictly before this one: verdicts, and the first such one."""
+    was, first = np.empty(verdicts.size, np.int8), np.empty(verdicts.size, np.int64)
+    _was_true(offsets, verdicts, counted, was, first)
+    return was, first
 
 
 @njit(cache=True)
-def was_true(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, Ints64]:
-    """True at some counted assessment strictly before this one: verdicts, and the first such one."""
-    was = np.empty(verdicts.size, np.int8)
-    first = np.full(verdicts.size, -1, np.int64)
+def _was_true(offsets: Ints64, verdicts: Ints8, counted: Flags, was: Ints8, first: Ints64) -> None:
     for i in range(offsets.size - 1):
         verdict = FALSE
         earliest = -1
@@ -253,14 +326,19 @@ def was_true(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, I
                 verdict = verdicts[j]
                 if verdict == TRUE:
                     earliest = j
-    return was, first
+
+
+def previous_verdict(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, Ints64]:
+    """The verdict at the counted assessment just before this one, and which that is; false if none."""
+    previous, which = np.empty(verdicts.size, np.int8), np.empty(verdicts.size, np.int64)
+    _previous_verdict(offsets, verdicts, counted, previous, which)
+    return previous, which
 
 
 @njit(cache=True)
-def previous_verdict(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, Ints64]:
-    """The verdict at the counted assessment just before this one, and which that is; false if none."""
-    previous = np.empty(verdicts.size, np.int8)
-    which = np.full(verdicts.size, -1, np.int64)
+def _previous_verdict(
+    offsets: Ints64, verdicts: Ints8, counted: Flags, previous: Ints8, which: Ints64
+) -> None:
     for i in range(offsets.size - 1):
         latest = -1
         for j in range(offsets[i], offsets[i + 1]):
@@ -268,10 +346,31 @@ def previous_verdict(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[
             which[j] = latest
             if counted[j]:
                 latest = j
-    return previous, which
 
 
 # Events ------------------------------------------------------------------------------------------
+
+
+def first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int) -> Ints64:
+    """Assessments of day `first` or later that are true and not so before, since something was false."""
+    found = np.empty(verdicts.size, np.int64)
+    n = _first_true(offsets, verdicts, days, first, found)
+    return found[:n].copy()
+
+
+@njit(cache=True)
+def _first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, found: Ints64) -> int:
+    n = 0
+    for i in range(offsets.size - 1):
+        is_on = False
+        for j in range(offsets[i], offsets[i + 1]):
+            if verdicts[j] == FALSE:
+                is_on = False
+            elif verdicts[j] == TRUE and not is_on and days[j] >= first:
+                found[n] = j
+                n += 1
+                is_on = True
+    return n
 
 
 @njit(cache=True)

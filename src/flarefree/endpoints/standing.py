@@ -196,7 +196,9 @@ class _Deriver:
 
     def _event(self, name: str, spec: EndpointSpec) -> None:
         candidates = self.finder.find(spec, self.protocol.sentences[f"endpoints.{name}.when"])
-        candidates = candidates.take(np.flatnonzero(self.in_trial[candidates.subjects]))
+        is_here = self.in_trial[candidates.subjects]
+        if not is_here.all():
+            candidates = candidates.take(np.flatnonzero(is_here))
         block = self.found.add(name, Origin.DERIVED, candidates)
         events = Standing.of(candidates.subjects, candidates.days, block.ids)
         self._finish(name, spec, events)

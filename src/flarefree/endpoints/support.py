@@ -142,7 +142,7 @@ def _value(e: Evaluator, node: Node, points: Ints64, at: Ints64, support: Suppor
         case Reference(measure=measure):
             if node.kind in (ReferenceKind.CHANGE, ReferenceKind.PERCENT_CHANGE):
                 _measure(e, measure.name, points, at, support)
-            _measure(e, measure.name, points, e.source(node)[at], support)
+            _measure(e, measure.name, points, e.source_at(node, at), support)
         case Arithmetic(left=left, right=right):
             _value(e, left, points, at, support)
             _value(e, right, points, at, support)

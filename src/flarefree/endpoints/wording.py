@@ -36,8 +36,9 @@ def words_of(node: Node, panel: Panel, subject: Ints32) -> Words | None:
         return None
     column = panel.columns.get(node.name)
     if column is not None:
-        codes = np.where(np.isnan(column.values), -1, column.values).astype(np.int32)
-        return Words(codes, column.texts) if column.texts else None
+        if not column.texts:
+            return None
+        return Words(np.where(np.isnan(column.values), -1, column.values).astype(np.int32), column.texts)
     covariate = panel.covariates.get(node.name)
     if covariate is None or covariate.dtype != object:
         return None
