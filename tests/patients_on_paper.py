@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 
 from flarefree.endpoints.follow_up import derive_follow_up
-from flarefree.endpoints.gathering import last_days, read_rows
+from flarefree.endpoints.gathering import last_days
+from flarefree.endpoints.long_rows import read_rows
 from flarefree.lineage import Source
 from flarefree.protocol.schema import Protocol
 from flarefree.records.study import Study

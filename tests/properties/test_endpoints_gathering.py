@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_endpoints import days_between
 
-from flarefree.endpoints.gathering import LongRows, gather_rows
+from flarefree.endpoints.gathering import gather_rows
+from flarefree.endpoints.long_rows import LongRows
 from flarefree.endpoints.panel import Panel
 from flarefree.protocol.schema import Schedule, Visit
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,8 @@ from flarefree.endpoints.derivation import Derivation
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.facts import PatientSentences
 from flarefree.endpoints.follow_up import derive_follow_up, is_allocated
-from flarefree.endpoints.gathering import last_days, panel_of_rows, read_rows
+from flarefree.endpoints.gathering import last_days, panel_of_rows
+from flarefree.endpoints.long_rows import read_rows
 from flarefree.endpoints.panel import Panel
 from flarefree.endpoints.record_sentences import RecordReader
 from flarefree.endpoints.standing import EndpointEvents, derive_events

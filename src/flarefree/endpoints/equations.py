@@ -95,7 +95,7 @@ def compute_egfr(
     )
     with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
         egfr = _COMPUTE[equation](scr, age_years, female, black)
-    egfr = np.where((scr > 0) & (age_years > 0), egfr, np.nan)
+    egfr = np.where((scr > 0) & (age_years > 0) & np.isfinite(egfr), egfr, np.nan)
     return egfr if egfr.ndim else float(egfr)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flarefree.endpoints import kernels
-from flarefree.endpoints.context import FIRST_DAY, LAST_DAY, Context, Limits
+from flarefree.endpoints import kernels, references
+from flarefree.endpoints.context import FIRST_DAY, LAST_DAY, Context
 from flarefree.endpoints.dating import MIRRORED, day_of, day_of_value
 from flarefree.endpoints.elementwise import compare, compare_count, join_all, join_any, negate
 from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
@@ -159,12 +159,12 @@ class Evaluator:
         """At which assessment the referred value stands, -1 where there is none: (n_assessments,)."""
         found = self._sources.get(node)
         if found is None:
-            found = self._sources[node] = self._find_source(node)
+            found = self._sources[node] = references.source_of(self, node)
         return found
 
     def source_at(self, node: Reference, at: Ints64) -> Ints64:
         """As `source`, at some assessments only."""
-        of_subject = self._source_of_subject(node)
+        of_subject = references.source_of_subject(self, node)
         return self.source(node)[at] if of_subject is None else of_subject[self.subject[at]]
 
     def partner(self, node: Node) -> Ints64:
@@ -329,10 +329,11 @@ class Evaluator:
         return self._in_time(node.epoch, node.first_day, node.last_day)
 
     def _in_time(self, epoch: str, first: int | None = None, last: int | None = None) -> Flags:
-        start, stop = self._epoch(epoch) if epoch else (first or FIRST_DAY, last or LAST_DAY)
+        start, stop = self.epoch(epoch) if epoch else (first or FIRST_DAY, last or LAST_DAY)
         return (self.panel.days >= start) & (self.panel.days <= stop)
 
-    def _epoch(self, name: str) -> tuple[int, int]:
+    def epoch(self, name: str) -> tuple[int, int]:
+        """First and last day of an epoch."""
         if name not in self.context.epochs:
             known = ", ".join(self.context.epochs) or "no epochs"
             raise ProtocolError(f"there is no epoch {name}", found=name, expected=known)
@@ -385,7 +386,7 @@ class Evaluator:
         name = node.measure.name
         match node.kind:
             case ReferenceKind.UPPER_LIMIT | ReferenceKind.LOWER_LIMIT:
-                return self._limits(node)
+                return references.limits_of(self, node)
             case ReferenceKind.CHANGE:
                 return self._measure(name) - self._taken(node)
             case ReferenceKind.PERCENT_CHANGE:
@@ -398,79 +399,14 @@ class Evaluator:
         column = self.panel.columns.get(node.measure.name)
         if column is None:
             return _NOTHING
-        of_subject = self._source_of_subject(node)
+        of_subject = references.source_of_subject(self, node)
         if of_subject is not None:
             return kernels.spread_values(self.panel.offsets, of_subject, column.values)
         return kernels.take(self.source(node), column.values)
 
-    def _source_of_subject(self, node: Reference) -> Ints64 | None:
-        """Where the referred value stands, if that is the same at all of a patient's assessments."""
-        match node.kind:
-            case ReferenceKind.BASELINE | ReferenceKind.CHANGE | ReferenceKind.PERCENT_CHANGE:
-                return self.baseline_of(node.measure.name)
-            case ReferenceKind.LOWEST | ReferenceKind.HIGHEST if node.epoch:
-                column = self.column(node.measure.name)
-                sign = 1.0 if node.kind is ReferenceKind.LOWEST else -1.0
-                first, last = self._epoch(node.epoch)
-                return kernels.extreme_within(
-                    self.panel.offsets, column.values, column.days, first, last, sign
-                )
-        return None
-
-    def _find_source(self, node: Reference) -> Ints64:
-        panel, column = self.panel, self.column(node.measure.name)
-        of_subject = self._source_of_subject(node)
-        if of_subject is not None:
-            return kernels.spread(panel.offsets, of_subject)
-        match node.kind:
-            case ReferenceKind.LOWEST | ReferenceKind.HIGHEST:
-                sign = 1.0 if node.kind is ReferenceKind.LOWEST else -1.0
-                return kernels.extreme_so_far(panel.offsets, column.values, sign)
-            case ReferenceKind.PREVIOUS:
-                return kernels.last_known(panel.offsets, column.values, False)
-            case ReferenceKind.LAST:
-                return kernels.last_known(panel.offsets, column.values, True)
-            case ReferenceKind.FIRST:
-                first, last = self._epoch(node.epoch) if node.epoch else (2, LAST_DAY)
-                return kernels.first_known(panel.offsets, column.values, column.days, first, last)
-            case ReferenceKind.AT_FIRST:
-                assert node.condition is not None
-                return kernels.first_so_far(panel.offsets, self.verdicts(node.condition))
-        return np.full(panel.n_assessments, -1, dtype=np.int64)
-
     def baseline_of(self, measure: str) -> Ints64:
         """At which assessment each patient's baseline of a measure stands: (n_subjects,), -1 if none."""
-        column, rule = self.column(measure), self.context.baseline
-        allowed = flagged = np.empty(0, dtype=np.bool_)
-        if self.context.baseline_visits:
-            allowed = np.isin(self.panel.visits, self.context.baseline_visits)
-        if rule.prefer_flagged and column.flagged is not None:
-            flagged = column.flagged
-        first = FIRST_DAY if rule.first_day is None else rule.first_day
-        return kernels.last_within(
-            self.panel.offsets, column.values, column.days, allowed, flagged, first, rule.last_day
-        )
-
-    def _limits(self, node: Reference) -> Floats:
-        """The laboratory's limit of normal where it gives one, else the protocol's, by sex."""
-        is_upper = node.kind is ReferenceKind.UPPER_LIMIT
-        column = self.column(node.measure.name)
-        own = column.upper_limits if is_upper else column.lower_limits
-        planned = self._planned_limits(node.measure.name, int(is_upper))[self.subject]
-        return planned if own is None else np.where(np.isnan(own), planned, own)
-
-    def _planned_limits(self, measure: str, side: int) -> Floats:
-        normal = self.context.normal.get(measure)
-        limits = np.full(self.panel.n_subjects, np.nan)
-        if normal is None:
-            return limits
-        limits[:] = _limit(normal.everyone, side)
-        sexes = self.panel.covariates.get("sex")
-        if sexes is not None:
-            letters = np.array([str(sex).strip()[:1].upper() for sex in sexes.tolist()])
-            for sex, by_sex in normal.by_sex.items():
-                limits[letters == sex] = _limit(by_sex, side)
-        return limits
+        return references.baseline_of(self, measure)
 
     def _arithmetic(self, node: Arithmetic) -> Floats:
         left, right = self._value(node.left), self._value(node.right)
@@ -497,11 +433,6 @@ def _divided(left: Floats, right: Floats) -> Floats:
     """A quotient; unknown where the divisor is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(right == 0, np.nan, left / right)
-
-
-def _limit(limits: Limits, side: int) -> float:
-    found = limits[side]
-    return np.nan if found is None else found
 
 
 def _empty_column(n: int) -> PanelColumn:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from flarefree.endpoints.explanation import SourceRow
-from flarefree.endpoints.gathering import assessments_of, read_rows
+from flarefree.endpoints.gathering import assessments_of
+from flarefree.endpoints.long_rows import read_rows
 from flarefree.endpoints.panel import Panel
 from flarefree.protocol.schema import Protocol
 from flarefree.records.study import Study
