@@ -16,6 +16,7 @@ from flarefree.readers.doses import with_daily_doses
 from flarefree.readers.expectations import Expectations
 from flarefree.readers.maps import ColumnMap
 from flarefree.readers.merging import Item, Part, chosen_items, concat_parts, without_repeats
+from flarefree.readers.needed import check_files_without_rows, check_needed_measures
 from flarefree.readers.observations import derive_observations
 from flarefree.readers.possible_dates import Horizon, horizon_of, without_impossible_dates
 from flarefree.readers.raw import RawTable
@@ -257,6 +258,9 @@ class _Assembly:
         check_subjects(whole["subjects"], self._findings)
         check_observations(whole["observations"], plausible, self._findings)
         check_events(whole, self._findings)
+        check_files_without_rows(self._items, self._findings)
+        if protocol is not None:
+            check_needed_measures(whole["observations"], protocol, self._findings)
         visits = whole["visits"] if not whole["visits"].is_empty() else whole["observations"]
         check_visits(visits, self._expected.visit_windows(), self._findings)
 

@@ -15,7 +15,7 @@ import polars as pl
 from flarefree.readers.expectations import Expectations, fold, folded, texts
 from flarefree.readers.raw import RawTable
 from flarefree.readers.shaping import as_text
-from flarefree.readers.values import read_numbers
+from flarefree.readers.values import are_possible, read_numbers
 from flarefree.records.findings import Collector, Finding, Severity
 from flarefree.records.tables import SUBJECTS
 
@@ -153,8 +153,11 @@ def _read(rows: pl.DataFrame, spec: Covariate, name: str, findings: Collector) -
 def _numbers(rows: pl.DataFrame, name: str, findings: Collector) -> pl.DataFrame:
     found = rows["found"]
     if found.dtype.is_numeric():
-        return rows.select("subject", value=pl.col("found").cast(pl.Float64))
-    read = read_numbers(as_text(found))["number"]
+        number = found.cast(pl.Float64).fill_nan(None)
+        read = number.zip_with(are_possible(number), pl.Series([None], dtype=pl.Float64))
+        found = number
+    else:
+        read = read_numbers(as_text(found))["number"]
     odd = rows.filter(found.is_not_null() & read.is_null())
     findings.list_rows(
         odd,

@@ -15,7 +15,7 @@ from flarefree.errors import StudyError
 from flarefree.readers.dates import Dates, latest_days, read_dates
 from flarefree.readers.maps import ColumnMap, outside_name, text_name, type_of
 from flarefree.readers.raw import RawTable
-from flarefree.readers.values import NO_WORDS, YES_WORDS, read_numbers
+from flarefree.readers.values import NO_WORDS, YES_WORDS, are_possible, read_numbers
 from flarefree.records.findings import Collector, Severity
 from flarefree.records.tables import TABLES
 
@@ -175,7 +175,7 @@ class _Shaping:
     def _column(self, ours: str, column: pl.Series, theirs: str) -> pl.Series:
         kind = type_of(self._how.table, ours)
         if ours in _MEASURED:
-            return column if column.dtype.is_numeric() else as_text(column)
+            return self._possible(column, theirs) if column.dtype.is_numeric() else as_text(column)
         if kind == pl.String:
             return as_text(column)
         if kind == pl.Date:
@@ -250,11 +250,23 @@ class _Shaping:
 
     def _number(self, column: pl.Series, theirs: str) -> pl.Series:
         if column.dtype != pl.String:
-            return column
+            return self._possible(column, theirs)
         read = read_numbers(column, decimal=self._how.decimal)
         odd = column.is_not_null() & read["number"].is_null()
         self._list(odd, column, theirs, "unreadable-number", "this is no number; not used", "a number")
         return read["number"]
+
+    def _possible(self, column: pl.Series, theirs: str) -> pl.Series:
+        """Numbers of a file that holds them as such; those that nobody could mean are not used."""
+        if not column.dtype.is_float():
+            return column
+        odd = ~are_possible(column) & ~column.is_nan().fill_null(False)  # NaN is how some formats say missing
+        if not odd.any():
+            return column
+        self._list(
+            odd, column, theirs, "unreadable-number", "no number that can be meant; not used", "a number"
+        )
+        return column.zip_with(~odd, pl.Series([None], dtype=column.dtype))
 
     def _list(
         self, odd: pl.Series, column: pl.Series, theirs: str, code: str, message: str, expected: str

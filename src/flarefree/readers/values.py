@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-__all__ = ["NO_WORDS", "YES_WORDS", "beyond_limits", "code_texts", "read_numbers"]
+__all__ = ["NO_WORDS", "YES_WORDS", "are_possible", "beyond_limits", "code_texts", "read_numbers"]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _UNIT = r"((?:[^\d\s<>=.,+-]|10[\^*x3691])\S*(?: \S+)*)?"
@@ -94,14 +94,26 @@ def _read_rest(text: pl.Series) -> pl.DataFrame:
 
 
 _TOO_LARGE = 1e60  # a square of it is a number still, and a SAS transport file holds it
+_TOO_SMALL = 1e-60  # and so the inverse of it
 _SIGNS = {"<": "below", ">": "above"}
 
 
 def _float(text: pl.Series) -> pl.Series:
     """Finite numbers: `inf`, `nan` and 1e300 are none that a laboratory would mean."""
     number = text.cast(pl.Float64, strict=False)
-    is_one = (number.is_finite() & (number.abs() < _TOO_LARGE)).fill_null(True)
-    return number.zip_with(is_one, pl.Series([None], dtype=pl.Float64))
+    return number.zip_with(are_possible(number), pl.Series([None], dtype=pl.Float64))
+
+
+def are_possible(numbers: pl.Series) -> pl.Series:
+    """Which numbers anybody could mean: 0, or from 1e-60 to 1e60 either way; true where there is none.
+
+    Beyond, squares and inverses overflow, and no format of SAS holds them.
+    """
+    if not numbers.dtype.is_float():
+        return pl.repeat(True, len(numbers), dtype=pl.Boolean, eager=True)
+    size = numbers.abs()
+    in_range = (size < _TOO_LARGE) & ((size >= _TOO_SMALL) | (size == 0))
+    return in_range.fill_null(True)
 
 
 def beyond_limits(values: pl.Series, form: pl.Series) -> pl.Series:

@@ -18,12 +18,14 @@ import polars as pl
 
 from flarefree.errors import OutputError
 from flarefree.readers.xport_layout import NAMESTR, RECORD, Variable, header
+from flarefree.records.findings import Finding, Severity
 
 __all__ = ["compute_ibm_floats", "write_xport"]
 
 _LONGEST_TEXT = 200  # of a character variable, in version 5
 _DAYS_1960_TO_1970 = 3653
 _MISSING = b"\x2e" + b"\0" * 7  # the SAS missing value "."
+_TOO_LARGE, _TOO_SMALL = 16.0**63, 16.0**-65  # of IBM floating point
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -35,7 +37,7 @@ def write_xport(
     label: str = "",
     labels: Mapping[str, str] | None = None,
     created: datetime = datetime(1960, 1, 1),
-) -> None:
+) -> tuple[Finding, ...]:
     """Write a table as a SAS transport file, version 5.
 
     Parameters
@@ -52,16 +54,23 @@ def write_xport(
     created : datetime
         What the header states: passed in, so that the same table gives the same bytes.
 
+    Returns
+    -------
+    tuple of Finding
+        A note for each column with numbers that the format cannot hold (from about 7.2e75 on, and other
+        than zero below 5.4e-79): they are missing in the file.
+
     Raises
     ------
     OutputError
-        A name, label or text that is too long for the format, a number out of its range (about 7e75),
-        two columns of the same name, or a file that cannot be written.
+        A name, label or text that is too long for the format, two columns of the same name, or a file
+        that cannot be written.
     """
     path = Path(path)
     where = path.name
     _require_name(name, f"{where} dataset")
     _require_label(label, f"{where} dataset")
+    frame, notes = _within_range(frame, where)
     variables, pieces = _columns(frame, labels or {}, where)
     parts = [
         _library_headers(created),
@@ -74,6 +83,36 @@ def write_xport(
         path.write_bytes(b"".join(parts))
     except OSError as error:
         raise OutputError("this file cannot be written", where=str(path), found=str(error)) from None
+    return notes
+
+
+def _within_range(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+    """The table without numbers that IBM floating point cannot hold, and a note for each column with such."""
+    kept: list[pl.Series] = []
+    notes: list[Finding] = []
+    for column in frame.get_columns():
+        if column.dtype.is_float():
+            size = column.abs().fill_nan(None)
+            odd = ((size >= _TOO_LARGE) | ((size < _TOO_SMALL) & (size > 0))).fill_null(False)
+            if odd.any():
+                notes.append(_out_of_range(column.filter(odd), int(odd.arg_true()[0]) + 1, where))
+                column = column.to_frame().select(pl.when(~odd).then(pl.first()))[column.name]
+        kept.append(column)
+    return (frame.with_columns(kept) if notes else frame), tuple(notes)
+
+
+def _out_of_range(odd: pl.Series, row: int, where: str) -> Finding:
+    return Finding(
+        "beyond-transport",
+        Severity.NOTE,
+        "numbers that a transport file cannot hold; missing there, as computed in the other formats",
+        where,
+        row,
+        odd.name,
+        found=f"{odd[0]:g}",
+        expected="0, or 5.4e-79 to 7.2e75",
+        count=len(odd),
+    )
 
 
 # Headers -------------------------------------------------------------------------------------------
@@ -145,12 +184,12 @@ def _encoded(column: pl.Series, where: str) -> tuple[npt.NDArray[np.void], bool,
     kind = column.dtype
     if kind == pl.Date:
         days = column.cast(pl.Int32).cast(pl.Float64) + _DAYS_1960_TO_1970
-        return _numbers(days, where), True, "DATE", 9
+        return _numbers(days), True, "DATE", 9
     if kind == pl.Datetime:
         seconds = column.dt.epoch("us").cast(pl.Float64) / 1e6 + _DAYS_1960_TO_1970 * 86400.0
-        return _numbers(seconds, where), True, "DATETIME", 20
+        return _numbers(seconds), True, "DATETIME", 20
     if kind == pl.Time:
-        return _numbers(column.cast(pl.Int64).cast(pl.Float64) / 1e9, where), True, "TIME", 8
+        return _numbers(column.cast(pl.Int64).cast(pl.Float64) / 1e9), True, "TIME", 8
     if kind == pl.Boolean:
         return (
             _texts(column.replace_strict({True: "Y", False: "N"}, return_dtype=pl.String), where),
@@ -159,7 +198,7 @@ def _encoded(column: pl.Series, where: str) -> tuple[npt.NDArray[np.void], bool,
             0,
         )
     if kind.is_numeric():
-        return _numbers(column.cast(pl.Float64), where), True, "", 0
+        return _numbers(column.cast(pl.Float64)), True, "", 0
     if kind in (pl.String, pl.Categorical, pl.Enum, pl.Null):
         return _texts(column.cast(pl.String), where), False, "", 0
     raise OutputError(
@@ -186,13 +225,8 @@ def _texts(column: pl.Series, where: str) -> npt.NDArray[np.void]:
     return np.frombuffer(b"".join(map(encoded.__getitem__, texts.to_list())), dtype=f"V{width}")
 
 
-def _numbers(column: pl.Series, where: str) -> npt.NDArray[np.void]:
-    values = column.fill_null(np.nan).to_numpy()
-    if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) >= 16.0**63).any():
-        raise OutputError(
-            "this number is too large for a transport file", where=where, expected="less than 7.2e75"
-        )
-    return compute_ibm_floats(values)
+def _numbers(column: pl.Series) -> npt.NDArray[np.void]:
+    return compute_ibm_floats(column.fill_null(np.nan).to_numpy())
 
 
 def compute_ibm_floats(values: npt.NDArray[np.float64]) -> npt.NDArray[np.void]:

@@ -69,6 +69,15 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "where none of its rows are used.",
             "Use the dataset with the original dates.",
         ),
+        "empty-file": _warning(
+            "A file of subjects, results, doses, dispositions or visits has a header and no rows.",
+            "Export it again; leave it out if the study has none.",
+        ),
+        "missing-measure": _warning(
+            "An endpoint, covariate, population or analysis of the protocol uses a measure that no row "
+            "gives; what rests on it stays unknown.",
+            "Add the rows, or `tests` of the measure.",
+        ),
         # Subjects
         "no-subjects": _error(
             "No file tells who the subjects are; they are taken from the other rows, without arms.",
@@ -209,6 +218,12 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "QD, BID, TID, QW ...",
         ),
         "negative-dose": _warning("A dose is below zero; it is used so.", "Mend the dose."),
+        # Written
+        "beyond-transport": _note(
+            "A dataset has numbers that a SAS transport file cannot hold (from 7.2e75 on, or below 5.4e-79); "
+            "they are missing there.",
+            "Look for the result that they are computed from.",
+        ),
         # Decisions of a committee or an investigator
         "undated-decision": _error(
             "A confirmed event has no date; the decision is not used.", "Fill in the date."

@@ -18,7 +18,7 @@ import polars as pl
 from flarefree.errors import OutputError
 from flarefree.readers.dataset_json import write_dataset_json
 from flarefree.readers.xport_writer import write_xport
-from flarefree.records.findings import findings_frame
+from flarefree.records.findings import Finding, findings_frame
 from flarefree.reports.ars import render_ars
 from flarefree.reports.building import build_document, figure_names
 from flarefree.reports.content import DatasetLike, ReportContent
@@ -171,8 +171,10 @@ def _cannot_write(out: Path, error: OSError) -> OutputError:
 def _write_all(content: ReportContent, folder: Path, told: Progress) -> None:
     total = len(STEPS)
     told(STEPS[0], 0, total)
+    notes: list[Finding] = []
     for name, dataset in content.datasets.items():
-        write_dataset(name, dataset, folder / "adam", study=content.study)
+        notes += write_dataset(name, dataset, folder / "adam", study=content.study)
+    content = replace(content, findings=(*content.findings, *notes))
 
     told(STEPS[1], 1, total)
     findings_frame(content.findings).write_csv(folder / "findings.csv")
@@ -206,8 +208,8 @@ def _write_figures(content: ReportContent, document: Document, folder: Path) -> 
         figure_data(result.figures[place]).write_csv(folder / "figures" / f"{name}.csv")
 
 
-def write_dataset(name: str, dataset: DatasetLike, folder: Path, *, study: str = "") -> None:
-    """One dataset as Parquet, CSV, SAS transport and Dataset-JSON.
+def write_dataset(name: str, dataset: DatasetLike, folder: Path, *, study: str = "") -> tuple[Finding, ...]:
+    """One dataset as Parquet, CSV, SAS transport and Dataset-JSON; notes on what transport cannot hold.
 
     Lists become text joined by semicolons, but for Parquet, which has them.  A transport file holds at
     most 200 bytes of a text: longer ones are cut there, and there only.
@@ -217,7 +219,7 @@ def write_dataset(name: str, dataset: DatasetLike, folder: Path, *, study: str =
     flat = _without_lists(dataset.frame)
     dataset.frame.write_parquet(folder / f"{stem}.parquet")
     flat.write_csv(folder / f"{stem}.csv")
-    write_xport(
+    notes = write_xport(
         _with_short_texts(flat),
         folder / f"{stem}.xpt",
         name=name,
@@ -233,6 +235,7 @@ def write_dataset(name: str, dataset: DatasetLike, folder: Path, *, study: str =
         keys=dataset.keys,
         study=study,
     )
+    return notes
 
 
 def _without_lists(frame: pl.DataFrame) -> pl.DataFrame:

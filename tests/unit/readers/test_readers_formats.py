@@ -123,12 +123,12 @@ def test_xport_without_rows(tmp_path: Path) -> None:
 def test_numbers_are_exact_in_transport_files(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[float]
 ) -> None:
-    """Every double down to the smallest that the format holds, 16**-65; less than that is zero."""
+    """Every double down to the smallest that the format holds, 16**-65; less than that is missing."""
     values = np.array(numbers, dtype=float)
     path = tmp_path_factory.mktemp("xpt") / "x.xpt"
     write_xport(pl.DataFrame({"X": values}), path, name="X")
     back = read_xport(path).frame["X"].fill_null(np.nan).to_numpy()
-    expected = np.where(np.abs(values) < 16.0**-65, 0.0, values)
+    expected = np.where((np.abs(values) < 16.0**-65) & (values != 0), np.nan, values)
     np.testing.assert_array_equal(back, expected)
 
 
@@ -139,8 +139,6 @@ def test_numbers_are_exact_in_transport_files(
         (pl.DataFrame({"1A": [1]}), {}, "name has no place"),
         (pl.DataFrame({"A": [1], "a": [2]}), {}, "same name"),
         (pl.DataFrame({"A": ["x" * 201]}), {}, "too long"),
-        (pl.DataFrame({"A": [8e75]}), {}, "too large"),
-        (pl.DataFrame({"A": [float("inf")]}), {}, "too large"),
         (pl.DataFrame({"A": [[1]]}), {}, "type has no place"),
         (pl.DataFrame({"A": [1]}), {"labels": {"A": "é" * 21}}, "label is too long"),
         (pl.DataFrame({"A": [1]}), {"name": "TOOLONGNAME"}, "name has no place"),
@@ -152,6 +150,19 @@ def test_what_has_no_place_in_a_transport_file(
     with pytest.raises(OutputError, match=message):
         write_xport(frame, tmp_path / "x.xpt", **{"name": "X", **options})  # type: ignore[arg-type]
     assert not (tmp_path / "x.xpt").exists()
+
+
+def test_numbers_beyond_a_transport_file_are_missing_in_it_with_a_note(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"A": [1.0, 8e75, -float("inf"), None], "B": [0.0, 1e-300, 5.5e-79, -1e-80]})
+    notes = write_xport(frame, tmp_path / "x.xpt", name="X")
+    assert [(n.code, n.severity, n.file, n.column, n.row, n.count) for n in notes] == [
+        ("beyond-transport", "note", "x.xpt", "A", 2, 2),
+        ("beyond-transport", "note", "x.xpt", "B", 2, 2),
+    ]
+    back = read_xport(tmp_path / "x.xpt").frame
+    assert back["A"].to_list() == [1.0, None, None, None]
+    assert back["B"].to_list() == [0.0, None, 5.5e-79, None]
+    assert write_xport(frame[:1], tmp_path / "y.xpt", name="Y") == ()
 
 
 @pytest.mark.parametrize("kept", [0.999, 0.9, 0.5, 0.1, 0.02])

@@ -50,7 +50,7 @@ def test_decimal_commas() -> None:
     ]
 
 
-@given(st.floats(-1e59, 1e59))
+@given(st.floats(-1e59, 1e59).filter(lambda x: x == 0 or abs(x) >= 1e-60))
 def test_every_number_is_read_as_python_writes_it(number: float) -> None:
     assert read_numbers(pl.Series([repr(number)]))["number"][0] == number
 

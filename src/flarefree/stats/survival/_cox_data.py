@@ -179,10 +179,12 @@ def _center_and_scale(x: Floats, order: Ints) -> tuple[Floats, Floats]:
     n = max(kept.shape[0], 1)
     center, squares = _moments(kept)
     center /= n
-    moments = squares / n - center**2
-    scale = np.sqrt(np.maximum(moments, 0.0))
-    for column in np.flatnonzero(moments <= 1e-6 * center**2):  # the difference has lost its digits
-        scale[column] = float(np.std(kept[:, column]))
+    with np.errstate(over="ignore", invalid="ignore"):  # huge covariates overflow; the fit says so
+        moments = squares / n - center**2
+        scale = np.sqrt(np.maximum(moments, 0.0))
+        lost = np.flatnonzero(moments <= 1e-6 * center**2)  # the difference has lost its digits
+        for column in lost:
+            scale[column] = float(np.std(kept[:, column]))
     # A covariate without spread keeps its own scale: the information will show that it is constant.
     return center, np.where(scale <= 1e-12 * np.abs(center), 1.0, scale)
 
