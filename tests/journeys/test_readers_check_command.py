@@ -16,6 +16,7 @@ from flarefree.readers import write_xport
 Command = Callable[..., tuple[int, str, str]]
 
 PROTOCOL = """\
+flarefree: 1
 name: checked-trial
 title: A trial for the check command
 design: {summary: Two arms, follow_up: 12 months}

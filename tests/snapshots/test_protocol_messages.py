@@ -36,6 +36,7 @@ populations:
   itt: {label: All, when: randomized}
 analyses:
   primary: {kind: time_to_event, title: Time to failure, population: itt, endpoint: failure}
+flarefree: 1
 """
 
 
@@ -141,7 +142,8 @@ def test_a_duration_that_is_none() -> None:
         == """\
 ProtocolError: trial.yaml:3 design.follow_up: expected a duration such as "14 days" or "18 months", \
 found 'four weeks'
-  found     "four weeks\""""
+  found     "four weeks"
+  try       follow_up: 36 months"""
     )
 
 
@@ -190,7 +192,8 @@ def test_a_missing_part() -> None:
         message("title: A small trial\n", "")
         == """\
 ProtocolError: trial.yaml: title is missing
-  expected  the key title"""
+  expected  the key title
+  try       title: Maintenance treatment of lupus nephritis"""
     )
 
 

@@ -23,6 +23,7 @@ from flarefree.results import AnalysisResult, Cell, Column, Row, Sentence, Table
 
 SPEC = Protocol.model_validate(
     {
+        "flarefree": 1,
         "name": "alms-sample",
         "title": "Mycophenolate versus Azathioprine as Maintenance Therapy for Lupus Nephritis",
         "registration": "NCT00000000",

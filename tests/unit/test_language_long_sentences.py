@@ -31,7 +31,7 @@ SENTENCES = {
 @pytest.fixture(scope="module")
 def d() -> Derivation:
     long = "".join(
-        f"  long_{name}: {{label: Long, when: '{sentence}'}}\n" for name, sentence in SENTENCES.items()
+        f"  long_{name}: {{label: Long {name}, when: '{sentence}'}}\n" for name, sentence in SENTENCES.items()
     )
     text = builtin_path("alms-maintenance").read_text("utf-8")
     protocol = parse_protocol(text.replace("\nendpoints:\n", f"\nendpoints:\n{long}", 1))

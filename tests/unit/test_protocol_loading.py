@@ -35,6 +35,7 @@ endpoints:
 
       and upcr >= 500 mg/g
 populations: {itt: {label: All, when: randomized}}
+flarefree: 1
 """
 
 
@@ -199,7 +200,7 @@ def replaced(old: str, new: str) -> str:
             "randomization: {ratio: {new: 1}, strata: [site]}\npopulations:",
             "no covariate called site",
         ),
-        ("populations:", "report: {colors: {mmf: red}}\npopulations:", "there is no arm called mmf"),
+        ("populations:", 'report: {colors: {mmf: "#0b5394"}}\npopulations:', "there is no arm called mmf"),
         ("populations:", "sources: [{table: labs}]\npopulations:", "there is no table called labs"),
         ("populations:", "baseline: {visits: [Week 1]}\npopulations:", "there is no visit called Week 1"),
         (
@@ -212,8 +213,8 @@ def replaced(old: str, new: str) -> str:
             "day: 1, last_day: 20}, {name: Month 1, number: 1, day: 31, first_day: 20}]",
             "the windows of two visits overlap",
         ),
-        ("tests: [UPCR]", "tests: [UPCR], digits: -2", "digits are those after the decimal point"),
-        ("tests: [UPCR]", "tests: [UPCR], digits: 1000000000", "digits are those after the decimal point"),
+        ("tests: [UPCR]", "tests: [UPCR], digits: -2", "digits goes beyond its limits"),
+        ("tests: [UPCR]", "tests: [UPCR], digits: 1000000000", "digits goes beyond its limits"),
         (
             "upcr >= 2\n",
             "sustained(upcr >= 2 mg/mg, for 99999999999 days) and upcr >= 2\n",

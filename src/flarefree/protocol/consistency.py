@@ -23,8 +23,6 @@ STUDY_TABLES = (
 )  # fmt: skip
 """Names of `flarefree.records.tables`; a test holds the two together."""
 
-_MOST_DIGITS = 10
-
 
 def check_consistency(spec: Protocol, source: YamlSource) -> None:
     """Find every name that a part of the protocol gives another, and what else must fit.
@@ -41,6 +39,8 @@ def check_consistency(spec: Protocol, source: YamlSource) -> None:
     for name, measure in spec.measures.items():
         _check_measure(name, measure, names)
     _check_tests(spec, names)
+    _check_labels(spec, names)
+    _check_sample_size(spec, names)
     for name, covariate in spec.covariates.items():
         _check_covariate(name, covariate, names)
     for name, endpoint in spec.endpoints.items():
@@ -123,27 +123,48 @@ def _check_schedule(spec: Protocol, names: Names) -> None:
     for i, name in enumerate(spec.baseline.visits):
         names.require_visit(name, f"baseline.visits.{i}")
     for key, epoch in spec.epochs.items():
-        if None not in (epoch.first_day, epoch.last_day) and (epoch.first_day or 0) > (epoch.last_day or 0):
-            raise names.error("an epoch ends before it begins", f"epochs.{key}")
+        _require_days("an epoch", epoch.first_day, epoch.last_day, f"epochs.{key}", names)
+    _require_days("the baseline", spec.baseline.first_day, spec.baseline.last_day, "baseline", names)
+    _check_codes_of_visits(spec, names)
+
+
+def _require_days(what: str, first: int | None, last: int | None, path: str, names: Names) -> None:
+    if first is not None and last is not None and first > last:
+        found = f"first_day: {first}, last_day: {last}"
+        raise names.error(
+            f"{what} ends before it begins",
+            path,
+            found=found,
+            expected="the earlier day first",
+            try_=f"first_day: {last}, last_day: {first}",
+        )
+
+
+def _check_codes_of_visits(spec: Protocol, names: Names) -> None:
+    """A row's visit is found by name or code: one that two visits have finds none of them."""
+    seen: dict[str, str] = {}
+    schedule = spec.schedule
+    paths = {f"schedule.visits.{i}": visit for i, visit in enumerate(schedule.visits)} | {
+        f"schedule.at_events.{i}": visit for i, visit in enumerate(schedule.at_events)
+    }
+    for path, visit in paths.items():
+        for code in {name.casefold(): name for name in (visit.name, *visit.codes)}.values():
+            if code.casefold() in seen:
+                raise names.error(
+                    "two visits have this name or code",
+                    path,
+                    found=f"{code}, which {seen[code.casefold()]} has too",
+                    expected="each name and code for one visit",
+                )
+            seen[code.casefold()] = visit.name
 
 
 def _check_measure(name: str, measure: MeasureSpec, names: Names) -> None:
     path = f"measures.{name}"
     _require_unit(measure.unit, f"{path}.unit", names)
     _require_unit(measure.unit_if_missing, f"{path}.unit_if_missing", names)
-    for key in ("plausible", "normal"):
-        _require_order(getattr(measure, key), f"{path}.{key}", names)
-    for sex, limits in measure.normal_by_sex.items():
-        _require_order(limits, f"{path}.normal_by_sex.{sex}", names)
     if measure.type == "grade" and not measure.grades:
         raise names.error("a grade needs its grades", path, expected="grades: {A: 5, B: 4 ...}")
-    if measure.digits is not None and not 0 <= measure.digits <= _MOST_DIGITS:
-        raise names.error(
-            "digits are those after the decimal point",
-            f"{path}.digits",
-            found=str(measure.digits),
-            expected=f"0 to {_MOST_DIGITS}",
-        )
     sources = [key for key in ("tests", "equation", "score") if getattr(measure, key)]
     if len(sources) != 1:
         found = " and ".join(sources) or "none of them"
@@ -171,16 +192,39 @@ def _check_tests(spec: Protocol, names: Names) -> None:
             readers.setdefault(test.casefold(), []).append(name)
 
 
+def _check_labels(spec: Protocol, names: Names) -> None:
+    """Tables and figures show labels alone: of two that are alike a reader sees which is meant nowhere."""
+    for section in ("measures", "endpoints"):
+        seen: dict[str, str] = {}
+        for name, part in getattr(spec, section).items():
+            label = " ".join(part.label.split()).casefold()
+            if label in seen:
+                raise names.error(
+                    f"{seen[label]} has this label already",
+                    f"{section}.{name}.label",
+                    found=part.label,
+                    expected=f"{section} with labels of their own",
+                )
+            seen[label] = name
+
+
+def _check_sample_size(spec: Protocol, names: Names) -> None:
+    """What is assumed of an arm is a share of its patients; other keys are the calculation's own."""
+    for key, value in (spec.sample_size.assumed if spec.sample_size else {}).items():
+        if key in spec.arms and not 0 < value < 1:
+            raise names.error(
+                "what is assumed of an arm is the share of its patients who have the event",
+                f"sample_size.assumed.{key}",
+                found=f"{value:g}",
+                expected="a number between 0 and 1",
+                try_=f"{key}: {value / 100:g}" if 1 < value < 100 else f"{key}: 0.3",
+            )
+
+
 def _require_unit(unit: str, path: str, names: Names) -> None:
     if normalize_unit(unit) is None:
         hint = suggest(unit, unit_names())
         raise names.error("this unit is not known", path, found=unit, try_=hint)
-
-
-def _require_order(limits: tuple[float | None, float | None], path: str, names: Names) -> None:
-    low, high = limits
-    if low is not None and high is not None and low > high:
-        raise names.error("the lower limit is above the upper", path, found=f"{low} to {high}")
 
 
 def _check_covariate(name: str, covariate: Covariate, names: Names) -> None:
@@ -196,6 +240,9 @@ def _check_covariate(name: str, covariate: Covariate, names: Names) -> None:
     sources = [key for key in ("from_measure", "column", "of", "when") if getattr(covariate, key)]
     if len(sources) > 1:
         raise names.error("a covariate comes from one source", path, found=" and ".join(sources))
+    if covariate.cut_labels and not covariate.cut:
+        raise names.error("labels of what?", f"{path}.cut_labels", expected="cut: the points between them")
+    _check_levels(covariate, path, names)
     if covariate.cut:
         if not covariate.of and not covariate.from_measure and not covariate.column:
             raise names.error("cut what?", f"{path}.cut", expected="of: a covariate that is a number")
@@ -205,10 +252,31 @@ def _check_covariate(name: str, covariate: Covariate, names: Names) -> None:
                 "cut points and labels do not fit", path, found=found, expected="one label more"
             )
         if list(covariate.cut) != sorted(set(covariate.cut)):
-            raise names.error("cut points are not in order", f"{path}.cut")
+            raise names.error(
+                "cut points are not in order",
+                f"{path}.cut",
+                found=", ".join(f"{point:g}" for point in covariate.cut),
+                expected="each above the one before",
+                try_=f"cut: [{', '.join(f'{point:g}' for point in sorted(set(covariate.cut)))}]",
+            )
     _require_unit(covariate.unit, f"{path}.unit", names)
     if covariate.default:
         _check_default(covariate, path, names)
+
+
+def _check_levels(covariate: Covariate, path: str, names: Names) -> None:
+    """A text of the data means one level."""
+    seen: dict[str, str] = {}
+    for level, texts in covariate.levels.items():
+        for text in {text.casefold(): text for text in (level, *texts)}.values():
+            if text.casefold() in seen:
+                raise names.error(
+                    "two levels have this text",
+                    f"{path}.levels.{level}",
+                    found=f"{text}, which {seen[text.casefold()]} has too",
+                    expected="each text for one level",
+                )
+            seen[text.casefold()] = level
 
 
 def _check_default(covariate: Covariate, path: str, names: Names) -> None:
@@ -233,6 +301,7 @@ def _check_endpoint(name: str, endpoint: EndpointSpec, names: Names) -> None:
         names.require_event(component, f"{path}.first_of.{i}")
     for i, other in enumerate(endpoint.censor_at):
         names.require_event(other, f"{path}.censor_at.{i}")
+    _require_days(f"the time of {name}", endpoint.first_day, endpoint.last_day, path, names)
     _require_unit(endpoint.unit, f"{path}.unit", names)
     if endpoint.unit and endpoint.kind != "value":
         raise names.error("only a value has a unit", f"{path}.unit")

@@ -11,7 +11,7 @@ from flarefree.protocol.schema import Protocol
 
 __all__ = ["make_json_schema", "published_json_schema", "reference_page", "schema_text"]
 
-_WRITTEN = r"^\s*\d+(\.\d+)?\s*(day|week|month|year)s?\s*$"
+_WRITTEN = r"^\s*[0-9]+(\.[0-9]+)?\s*(day|week|month|year)s?\s*$"
 _DURATION: dict[str, Any] = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": _WRITTEN}]}
 
 

@@ -175,7 +175,12 @@ def load_published(protocol: LoadedProtocol) -> Published | None:
     except OSError:
         place = protocol.place("published")
         raise ProtocolError(
-            "the file of published results is not there", where=place, found=protocol.spec.published
+            "the file of published results is not there",
+            where=place,
+            found=protocol.spec.published,
+            expected="a file beside the protocol",
+            try_=f"remove the line published: {protocol.spec.published}, or put the file there "
+            "(flarefree protocols copy NAME FILE copies both)",
         ) from None
     published = _read(text, path.name)
     _require_known_analyses(published, protocol, path.name)

@@ -39,7 +39,21 @@ from flarefree.protocol.schema_analyses import (
     TimeToEvent,
     WithdrawalsTable,
 )
-from flarefree.protocol.schema_parts import Days, Name, Part
+from flarefree.protocol.schema_parts import (
+    Color,
+    Count,
+    Days,
+    Digits,
+    Limits,
+    Name,
+    Number,
+    Part,
+    Positive,
+    Share,
+    SomeDays,
+    StudyDay,
+    Words,
+)
 
 __all__ = [
     "AdverseEventGroup",
@@ -105,29 +119,29 @@ __all__ = [
 class Citation(Part):
     """A paper, plan or registry entry that the protocol was taken from."""
 
-    key: str
-    text: str
+    key: Words
+    text: Words
 
 
 class Design(Part):
     """The trial in a few words, for readers."""
 
-    summary: str
+    summary: Words
     masking: str = ""
     allocation: str = ""
-    follow_up: Days = Field(description="Planned follow-up from day 1.")
-    planned_size: int | None = None
+    follow_up: SomeDays = Field(description="Planned follow-up from day 1.")
+    planned_size: Count | None = None
     eligibility: tuple[str, ...] = ()
 
 
 class Regimen(Part):
     """One drug of one arm, as it is to be taken."""
 
-    drug: str
-    codes: tuple[str, ...] = Field((), description="How exposure records name it.")
+    drug: Words
+    codes: tuple[Words, ...] = Field((), description="How exposure records name it.")
     target: str = Field("", description="Daily target dose with unit, such as `2 g/day` or `2 mg/kg/day`.")
     minimum: str = ""
-    from_day: int = 1
+    from_day: StudyDay = 1
     until: Days | None = None
     is_placebo: bool = False
 
@@ -135,8 +149,8 @@ class Regimen(Part):
 class Arm(Part):
     """A treatment group."""
 
-    label: str
-    codes: tuple[str, ...] = Field((), description="How the data name it, beside its key and label.")
+    label: Words
+    codes: tuple[Words, ...] = Field((), description="How the data name it, beside its key and label.")
     regimens: tuple[Regimen, ...] = ()
     planned_from_induction: str = Field(
         "", description="Induction treatment that leads here, if not randomized."
@@ -146,7 +160,7 @@ class Arm(Part):
 class DoseRules(Part):
     """Dose changes that the protocol allows; conduct acts on them, analysis reports departures."""
 
-    low_weight_kg: float | None = None
+    low_weight_kg: Positive | None = None
     longest_interruption: Days | None = None
     changes: str = ""
     prednisone_ceiling: str = Field("", description="Highest allowed dose, such as `10 mg/day`.")
@@ -169,7 +183,7 @@ class Masking(Part):
 class Randomization(Part):
     """How patients are allocated."""
 
-    ratio: dict[str, int]
+    ratio: dict[str, Count] = Field(min_length=1)
     strata: tuple[Name, ...] = ()
     method: str = ""
     center_blocked: bool = False
@@ -181,36 +195,36 @@ class Randomization(Part):
 class Epoch(Part):
     """A named stretch of study days, both ends counted; an open end is left out."""
 
-    label: str
-    first_day: int | None = None
-    last_day: int | None = None
+    label: Words
+    first_day: StudyDay | None = None
+    last_day: StudyDay | None = None
 
 
 class Visit(Part):
     """A planned visit: its target day and the window in which it counts as that visit."""
 
-    name: str
-    number: float
-    day: int
-    first_day: int | None = None
-    last_day: int | None = None
-    codes: tuple[str, ...] = Field((), description="How data name it, beside its name.")
-    month: float | None = None
+    name: Words
+    number: Number
+    day: StudyDay
+    first_day: StudyDay | None = None
+    last_day: StudyDay | None = None
+    codes: tuple[Words, ...] = Field((), description="How data name it, beside its name.")
+    month: Number | None = None
 
 
 class EventVisit(Part):
     """A visit that something brings about: early withdrawal, treatment failure."""
 
-    name: str
-    codes: tuple[str, ...] = Field((), description="How data name it, beside its name.")
+    name: Words
+    codes: tuple[Words, ...] = Field((), description="How data name it, beside its name.")
     when: str = Field("", description="What brings it about, for readers.")
 
 
 class Contact(Part):
     """A contact that is no visit: telephone, safety follow-up, vital status."""
 
-    name: str
-    every: Days | None = None
+    name: Words
+    every: SomeDays | None = None
     until: Days | None = None
     after_last_visit: Days | None = None
     purpose: str = ""
@@ -228,8 +242,8 @@ class Schedule(Part):
 class BaselineRule(Part):
     """Which value is the baseline: the last one at or before `last_day`, flagged ones first."""
 
-    last_day: int = 1
-    first_day: int | None = None
+    last_day: StudyDay = 1
+    first_day: StudyDay | None = None
     prefer_flagged: bool = True
     visits: tuple[str, ...] = Field((), description="If given, only values of these visits.")
 
@@ -251,41 +265,41 @@ class FollowUpRule(Part):
 class MeasureSpec(Part):
     """What a measure's name means: the tests it is read from, or the equation it follows."""
 
-    label: str
+    label: Words
     unit: str = ""
     type: Literal["number", "yes_no", "grade", "text"] = "number"
-    tests: tuple[str, ...] = Field((), description="Test codes, most trusted first.")
+    tests: tuple[Words, ...] = Field((), description="Test codes, most trusted first.")
     category: str = Field(
         "", description="Only records of this category, or of this planned time point within a visit."
     )
     equation: Literal["", "mdrd-186", "mdrd-175", "ckd-epi-2009", "ckd-epi-2021"] = ""
     score: Literal["", "sledai-2k", "sledai-2k-extrarenal"] = ""
-    yes: tuple[str, ...] = Field((), description="Texts that mean yes, beside Y, YES, PRESENT, POSITIVE.")
-    no: tuple[str, ...] = ()
-    grades: dict[str, float] = Field(default_factory=dict, description="Texts and the grades they mean.")
-    plausible: tuple[float | None, float | None] = (None, None)
-    normal: tuple[float | None, float | None] = (None, None)
-    normal_by_sex: dict[Literal["F", "M"], tuple[float | None, float | None]] = Field(default_factory=dict)
+    yes: tuple[Words, ...] = Field((), description="Texts that mean yes, beside Y, YES, PRESENT, POSITIVE.")
+    no: tuple[Words, ...] = ()
+    grades: dict[str, Number] = Field(default_factory=dict, description="Texts and the grades they mean.")
+    plausible: Limits = (None, None)
+    normal: Limits = (None, None)
+    normal_by_sex: dict[Literal["F", "M"], Limits] = Field(default_factory=dict)
     unit_if_missing: str = Field("", description="Unit to take where a record has none (a finding is kept).")
-    digits: int | None = None
+    digits: Digits | None = None
     log_scale: bool = False
 
 
 class Covariate(Part):
     """A patient's characteristic: a column of the subjects' table, or a measure's baseline value."""
 
-    label: str
+    label: Words
     type: Literal["number", "category"] = "category"
     unit: str = ""
     from_measure: Name | Literal[""] = ""
     column: str = Field("", description="The column of the subjects' file, if not the covariate's name.")
-    levels: dict[str, tuple[str, ...]] = Field(
+    levels: dict[str, tuple[Words, ...]] = Field(
         default_factory=dict, description="Levels in order, each with the texts that mean it."
     )
-    cut: tuple[float, ...] = Field(
+    cut: tuple[Number, ...] = Field(
         (), description="Cut points that make categories of a number; each begins the category above it."
     )
-    cut_labels: tuple[str, ...] = ()
+    cut_labels: tuple[Words, ...] = ()
     of: Name | Literal[""] = Field("", description="The covariate that is cut or grouped.")
     when: str = Field("", description="Or a sentence at baseline: its levels are `yes` and `no`.")
     default: str = Field(
@@ -304,7 +318,7 @@ class EndpointSpec(Part):
     assessment.  A composite is the first of its components, and keeps the later ones.
     """
 
-    label: str
+    label: Words
     when: str = ""
     state: str = ""
     first_of: tuple[Name, ...] = ()
@@ -316,8 +330,10 @@ class EndpointSpec(Part):
     )
     unknown: Literal["no", "yes"] = Field("no", description="What a sentence that stays unknown counts as.")
     origin: Literal["day_1", "first_dose"] = "day_1"
-    first_day: int | None = Field(None, description="Earliest day of an event; else day 2, 1 for records.")
-    last_day: int | None = None
+    first_day: StudyDay | None = Field(
+        None, description="Earliest day of an event; else day 2, 1 for records."
+    )
+    last_day: StudyDay | None = None
     original_primary: bool = False
 
     @model_validator(mode="after")
@@ -340,7 +356,7 @@ class EndpointSpec(Part):
 class Population(Part):
     """Who is analyzed: a sentence about patients, and the arm they are counted in."""
 
-    label: str
+    label: Words
     when: str
     by: Literal["planned", "actual"] = "planned"
 
@@ -350,9 +366,9 @@ class AdverseEventRules(Part):
 
     starts: Literal["first_dose", "day_1"] = "first_dose"
     nonserious_until: Literal["last_visit", "last_dose", "end"] = "end"
-    nonserious_days_after: int = 0
+    nonserious_days_after: int = Field(0, ge=0, le=36_525)
     serious_until: Literal["last_visit", "last_dose", "end"] = "end"
-    serious_days_after: int = 0
+    serious_days_after: int = Field(0, ge=0, le=36_525)
     partial_dates: Literal["conservative", "earliest"] = "conservative"
 
 
@@ -373,12 +389,12 @@ class Withdrawals(Part):
 class SampleSize(Part):
     """The size calculation, as planned."""
 
-    per_arm: int | None = None
+    per_arm: Count | None = None
     test: str = ""
-    alpha: float = 0.05
-    power: float | None = None
-    assumed: dict[str, float] = Field(default_factory=dict)
-    hazard_ratio: float | None = None
+    alpha: Share = 0.05
+    power: Share | None = None
+    assumed: dict[str, Number] = Field(default_factory=dict)
+    hazard_ratio: Positive | None = None
 
 
 # The whole --------------------------------------------------------------------------------------
@@ -387,17 +403,19 @@ class SampleSize(Part):
 class OpenChoice(Part):
     """A choice that the source leaves open and no part above could carry as its note."""
 
-    topic: str
-    choice: str
+    topic: Words
+    choice: Words
 
 
 class ReportSpec(Part):
     """What the report says about itself, and its order of sections."""
 
-    sections: tuple[str, ...] = ()
-    significance: float = 0.05
-    percent_digits: int = 1
-    colors: dict[str, str] = Field(default_factory=dict)
+    sections: tuple[Words, ...] = ()
+    significance: Share = 0.05
+    percent_digits: Digits = 1
+    colors: dict[str, Color] = Field(
+        default_factory=dict, description='A color of each arm in figures, such as `"#0b5394"`.'
+    )
 
 
 class SourcePreference(Part):
@@ -410,9 +428,9 @@ class SourcePreference(Part):
 class Protocol(Part):
     """A whole trial."""
 
-    flarefree: Literal[1] = Field(1, description="Version of this file format.")
+    flarefree: Literal[1] = Field(description="Version of this file format.")
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    title: str
+    title: Words
     registration: str = ""
     condition: str = ""
     citations: tuple[Citation, ...] = ()

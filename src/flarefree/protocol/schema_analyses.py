@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flarefree.protocol.schema_parts import Name, Part
+from flarefree.protocol.schema_parts import Digits, Months, Name, Number, Part, Positive, Words
 
 __all__ = [
     "AdverseEventGroup",
@@ -44,8 +44,8 @@ __all__ = [
 class AnalysisBase(Part):
     """What every analysis has."""
 
-    title: str
-    section: str = "Results"
+    title: Words
+    section: Words = "Results"
     population: Name
     purpose: Literal["primary", "secondary", "sensitivity", "safety", "descriptive"] = "descriptive"
 
@@ -71,7 +71,7 @@ class BaselineVariable(Part):
         Literal["n_percent", "mean_sd", "median_iqr", "median_range", "geometric_mean_sd", "n"], ...
     ] = ()
     test: Literal["", "anova", "chi_square", "fisher", "kruskal_wallis", "t", "wilcoxon"] = ""
-    digits: int | None = None
+    digits: Digits | None = None
 
 
 class BaselineTable(AnalysisBase):
@@ -86,7 +86,7 @@ class Exposure(AnalysisBase):
     """Doses taken: mean daily dose, share at 80% of target, duration, prednisone at or under its ceiling."""
 
     kind: Literal["exposure"]
-    adherence_threshold: float = 0.8
+    adherence_threshold: float = Field(0.8, gt=0, le=1, allow_inf_nan=False)
     among_events_of: Name | Literal[""] = ""
     show: tuple[Literal["daily_dose", "adherence", "duration", "prednisone", "cumulative_dose"], ...] = (
         "daily_dose",
@@ -99,7 +99,7 @@ class Exposure(AnalysisBase):
 class Model(Part):
     """A model for a hazard ratio."""
 
-    label: str
+    label: Words
     type: Literal["cox", "cox_stratified", "frailty"] = "cox"
     covariates: tuple[Name, ...] = ()
     strata: tuple[Name, ...] = ()
@@ -114,11 +114,11 @@ class TimeToEvent(AnalysisBase):
     conf_type: Literal["log-log", "log", "plain"] = "log-log"
     strata: tuple[Name, ...] = ()
     models: tuple[Model, ...] = ()
-    at_months: tuple[float, ...] = ()
+    at_months: tuple[Months, ...] = ()
     curve: bool = True
     curve_shows: Literal["survival", "cumulative"] = "survival"
     time_unit: Literal["months", "days", "weeks"] = "months"
-    tick_every: float = 6
+    tick_every: Positive = 6
     p_value: Literal["logrank", "wald"] = "logrank"
 
 
@@ -137,7 +137,7 @@ class Subgroups(AnalysisBase):
     endpoint: Name
     by: tuple[Name, ...]
     models: tuple[Model, ...] = ()
-    cumulative_at_months: float | None = None
+    cumulative_at_months: Months | None = None
 
 
 class WithdrawalsTable(AnalysisBase):
@@ -154,9 +154,9 @@ class WithdrawalsTable(AnalysisBase):
 class AdverseEventGroup(Part):
     """One line of an adverse-event summary: a record sentence."""
 
-    label: str
+    label: Words
     where: str = ""
-    indent: int = 0
+    indent: int = Field(0, ge=0, le=10)
 
 
 class AdverseEvents(AnalysisBase):
@@ -166,7 +166,7 @@ class AdverseEvents(AnalysisBase):
     where: str = Field("emergent", description="Which events are counted, as a record sentence.")
     by: tuple[Literal["body_system", "term"], ...] = ("body_system", "term")
     groups: tuple[AdverseEventGroup, ...] = ()
-    any_label: str = "Any adverse event"
+    any_label: Words = "Any adverse event"
     rates: bool = False
     show_events: bool = False
     test: Literal["", "fisher"] = "fisher"
@@ -206,7 +206,7 @@ class ChangeFromBaseline(AnalysisBase):
     response: Literal["change", "value"] = "change"
     factors: tuple[Name, ...] = ()
     adjust_for_baseline: bool = True
-    dose: dict[str, float] = Field(
+    dose: dict[str, Number] = Field(
         default_factory=dict, description="Dose of each arm, for the test of dose response."
     )
     pairwise: bool = True
@@ -217,7 +217,7 @@ class DoseByVisit(AnalysisBase):
     """Dose and drug trough by visit."""
 
     kind: Literal["dose_by_visit"]
-    drug: str
+    drug: Words
     trough: Name | Literal[""] = ""
     arm: str = ""
     visits: tuple[str, ...] = ()
@@ -239,11 +239,12 @@ class LaboratoryAbnormalities(AnalysisBase):
     abnormal: Literal["range", "change"] = Field(
         "range", description="Beyond the limits, or changed by much since the previous scheduled visit."
     )
-    times_lower: float = Field(1.0, ge=0, description=TIMES_LOWER)
-    times_upper: float = Field(1.0, gt=0, description=TIMES_UPPER)
+    times_lower: float = Field(1.0, ge=0, allow_inf_nan=False, description=TIMES_LOWER)
+    times_upper: float = Field(1.0, gt=0, allow_inf_nan=False, description=TIMES_UPPER)
     share_of_range: float = Field(
         0.5,
         ge=0,
+        allow_inf_nan=False,
         description="A change is large if it is more than this share of upper limit less lower limit.",
     )
 
@@ -259,8 +260,8 @@ class Shifts(AnalysisBase):
     endpoints: tuple[Name, ...] = Field((), description="States: who is in one at any of the visits.")
     visits: tuple[str, ...] = Field((), description="All after day 1 if empty.")
     by_visit: bool = Field(False, description="Each visit by itself; else the most extreme value of all.")
-    times_lower: float = Field(1.0, ge=0, description=TIMES_LOWER)
-    times_upper: float = Field(1.0, gt=0, description=TIMES_UPPER)
+    times_lower: float = Field(1.0, ge=0, allow_inf_nan=False, description=TIMES_LOWER)
+    times_upper: float = Field(1.0, gt=0, allow_inf_nan=False, description=TIMES_UPPER)
     test: Literal["", "cmh"] = Field(
         "cmh", description="Cochran-Mantel-Haenszel test of the arms, stratified by status at baseline."
     )
@@ -272,7 +273,7 @@ class CategoriesByVisit(AnalysisBase):
     kind: Literal["categories_by_visit"]
     measure: Name
     visits: tuple[str, ...]
-    categories: dict[str, float] = Field(description="Labels in print order, and the value that each means.")
+    categories: dict[str, Number] = Field(description="Labels in print order, and the value that each means.")
     imputation: Literal["locf", "observed"] = "observed"
     strata: tuple[Name, ...] = ()
     test: Literal["", "cmh"] = Field(
@@ -297,7 +298,7 @@ class Medications(AnalysisBase):
     kind: Literal["medications"]
     where: str = Field("", description="Which records count, as a record sentence; all if empty.")
     by: tuple[Literal["drug_class", "drug"], ...] = ("drug_class", "drug")
-    any_label: str = "Any medication"
+    any_label: Words = "Any medication"
     test: Literal["", "fisher"] = ""
     show_total: bool = False
     order: Literal["alphabetical", "frequency"] = "frequency"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from flarefree.errors import ProtocolError
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.schema import Protocol
+from flarefree.protocol.schema_parts import BLANK
 from flarefree.protocol.yaml_source import YamlSource
 
 __all__ = ["raise_first_error"]
@@ -61,7 +62,8 @@ class _Detail:
                 hint = suggest(key, known)
                 return f"{key} is not a key here", "" if hint else "one of " + ", ".join(known), hint
             case "missing":
-                return f"{self.item['loc'][-1]} is missing", f"the key {self.item['loc'][-1]}", ""
+                missing = str(self.item["loc"][-1])
+                return f"{missing} is missing", f"the key {missing}", _EXAMPLES.get(missing, "")
             case "union_tag_invalid":
                 tags = [tag.strip().strip("'") for tag in context["expected_tags"].split(",")]
                 return (
@@ -78,18 +80,81 @@ class _Detail:
                     "one of " + ", ".join(options),
                     suggest(str(self.input), options),
                 )
+            case "string_pattern_mismatch" if context["pattern"] == BLANK:
+                return f"{self._named()} has no words", "text that a reader can read", self._example()
+            case "string_pattern_mismatch" if "#" in context["pattern"]:
+                return "this is no color", "# and six digits or letters a to f", 'such as "#0b5394"'
             case "string_pattern_mismatch":
                 return f"{key} is not such a name", "small letters, digits and _, beginning with a letter", ""
             case "value_error":
-                return str(context["error"]), "", ""
+                return str(context["error"]), "", self._example()
+            case kind if kind in _LIMITS:
+                limit = next(value for name, value in context.items() if name in ("gt", "ge", "lt", "le"))
+                return (
+                    f"{self._named()} goes beyond its limits",
+                    f"a number {_LIMITS[kind]} {limit:g}",
+                    self._example(),
+                )
         return (
             f"{key or 'the protocol'} is not what it should be",
             _EXPECTED.get(self.item["type"], self.item["msg"]),
-            "",
+            self._example(),
         )
 
+    def _keys(self) -> list[str]:
+        """The keys of the path, the innermost first, without places in lists."""
+        return [key for key in reversed(self.path.split(".")) if not key.isdigit()]
+
+    def _named(self) -> str:
+        return next(iter(self._keys()), "") or "the protocol"
+
+    def _example(self) -> str:
+        return next((_EXAMPLES[key] for key in self._keys()[:2] if key in _EXAMPLES), "")
+
+
+_LIMITS = {
+    "greater_than": "above",
+    "greater_than_equal": "of at least",
+    "less_than": "below",
+    "less_than_equal": "of at most",
+}
+
+_EXAMPLES = {
+    "flarefree": "flarefree: 1",
+    "label": "label: Urinary protein",
+    "title": "title: Maintenance treatment of lupus nephritis",
+    "plausible": "plausible: [0, 60], or [0, null] for an open side",
+    "normal": "normal: [35, 50], or [35, null] for an open side",
+    "F": "F: [45, 84]",
+    "M": "M: [59, 104]",
+    "ratio": "ratio: {new: 2, old: 1}",
+    "at_months": "at_months: [12, 24, 36]",
+    "cumulative_at_months": "cumulative_at_months: 36",
+    "tick_every": "tick_every: 6",
+    "alpha": "alpha: 0.05",
+    "significance": "significance: 0.05",
+    "power": "power: 0.8",
+    "hazard_ratio": "hazard_ratio: 0.5",
+    "per_arm": "per_arm: 100",
+    "planned_size": "planned_size: 200",
+    "adherence_threshold": "adherence_threshold: 0.8",
+    "low_weight_kg": "low_weight_kg: 50",
+    "digits": "digits: 1",
+    "percent_digits": "percent_digits: 1",
+    "colors": 'colors: {new: "#0b5394"}',
+    "cut": "cut: [50, 75]",
+    "day": "day: 1",
+    "number": "number: 1",
+    "first_day": "first_day: 1",
+    "last_day": "last_day: 1",
+    "from_day": "from_day: 1",
+    "follow_up": "follow_up: 36 months",
+}
+"""What could stand there instead, by the key."""
 
 _EXPECTED = {
+    "finite_number": "a number, neither infinite nor .nan",
+    "too_short": "at least one entry",
     "string_type": "text (put it in quotes if it looks like a number)",
     "int_type": "a whole number",
     "int_parsing": "a whole number",

@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.tokens import TagToken
 
 from flarefree.errors import ProtocolError
 
@@ -115,6 +116,7 @@ def read_yaml(text: str, name: str, *, as_text: bool = False) -> YamlSource:
             found=f"{len(text):,} characters",
             expected=f"at most {_LONGEST:,}",
         )
+    _require_untagged(text, name)
     root = _compose(text, name)
     if root is None:
         raise ProtocolError(
@@ -130,6 +132,25 @@ def read_yaml(text: str, name: str, *, as_text: bool = False) -> YamlSource:
             expected="keys and values: name, title, design, arms ...",
         )
     return YamlSource(name, text, values, reader.lines, reader.starts)
+
+
+def _require_untagged(text: str, name: str) -> None:
+    """A tag (`!!python/object`, `!include`) asks for something to be made of a value: nothing is."""
+    if re.search(r"(?:^|[\s\[{,])!", text) is None:
+        return  # the usual case; looking at every token takes as long as reading
+    try:
+        for token in YAML(typ="safe", pure=True).scan(text):
+            if isinstance(token, TagToken):
+                line = token.start_mark.line
+                raise ProtocolError(
+                    "tags are not used",
+                    where=f"{name}:{line + 1}",
+                    found=_short(text.splitlines()[line]),
+                    expected="a plain value",
+                    try_="remove the tag, or put a text that begins with ! in quotes",
+                )
+    except (YAMLError, RecursionError):
+        return  # composing says what is wrong
 
 
 def _compose(text: str, name: str) -> Node | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lark import Token, Tree
 
-from flarefree.protocol.durations import parse_days
+from flarefree.protocol.durations import LONGEST_DAYS, parse_days
 from flarefree.protocol.language.messages import SentenceError, suggest
 from flarefree.protocol.language.nodes import (
     EPOCH_REFERENCES,
@@ -119,8 +119,9 @@ class Builder:
 
     def _day(self, tree: Part) -> int:
         *sign, number = (str(token) for token in _tokens(tree))
-        if not number.isdigit() or int(number) == 0:
-            raise self._error("this is no study day", tree, expected="a whole number; there is no day 0")
+        if not number.isdigit() or not 0 < int(number) <= LONGEST_DAYS:
+            rule = "there is no day 0" if int(float(number)) == 0 else f"at most {LONGEST_DAYS:,}"
+            raise self._error("this is no study day", tree, expected=f"a whole number; {rule}")
         return -int(number) if sign and sign[0] == "-" else int(number)
 
     def _bare_name(self, name: str, span: Span) -> Node:

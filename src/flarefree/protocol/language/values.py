@@ -206,6 +206,8 @@ class ValueChecker:
                 left, right, unit = self._alike(left, left_kind, right, right_kind, node.right, word)
             case ArithmeticOperator.MULTIPLY:
                 unit = self._product_unit(node, left_kind.unit, right_kind.unit)
+            case _ if _constant(node.right) == 0:
+                raise self._error("this divides by zero", node.right, expected="a number that is not 0")
             case _ if not right_kind.unit:
                 unit = left_kind.unit
             case _:
@@ -336,6 +338,26 @@ class ValueChecker:
 
     def _error(self, what: str, node: Node, *, expected: str = "", try_: str = "") -> SentenceError:
         return SentenceError(what, node.span, self._text, expected=expected, try_=try_)
+
+
+def _constant(node: Node) -> float | None:
+    """The value of numbers that the sentence itself writes; None if a measure is among them."""
+    match node:
+        case Quantity(value=value):
+            return value
+        case Arithmetic(operator=operator, left=left, right=right):
+            a, b = _constant(left), _constant(right)
+            if a is None or b is None:
+                return 0.0 if operator is ArithmeticOperator.MULTIPLY and 0 in (a, b) else None
+            match operator:
+                case ArithmeticOperator.ADD:
+                    return a + b
+                case ArithmeticOperator.SUBTRACT:
+                    return a - b
+                case ArithmeticOperator.MULTIPLY:
+                    return a * b
+            return a / b if b else None
+    return None
 
 
 def _relabeled(node: Node, unit: str) -> Node:
