@@ -324,5 +324,6 @@ def test_text_where_a_number_should_be() -> None:
         == """\
 ProtocolError: trial.yaml:13 schedule.visits.1.number: number is not what it should be
   found     "six"
-  expected  a number"""
+  expected  a number
+  try       number: 1"""
     )

@@ -86,11 +86,19 @@ def copy_protocol(
     protocol = load_protocol(name)
     files = {file: builtin_path(protocol.spec.name)}
     if protocol.spec.published:
-        files[file.parent / protocol.spec.published] = Path(protocol.folder) / protocol.spec.published
+        published = file.parent / protocol.spec.published
+        source = Path(protocol.folder) / protocol.spec.published
+        if not _is_copy(published, source):
+            files[published] = source
     _copy(files)
     for written in files:
         typer.echo(f"Written: {written}")
     typer.echo(f"Analyze with it: flarefree analyze STUDY --protocol {file}")
+
+
+def _is_copy(target: Path, source: Path) -> bool:
+    """Whether an earlier copy left the same file there."""
+    return target.is_file() and target.read_bytes() == source.read_bytes()
 
 
 def _copy(files: dict[Path, Path]) -> None:
