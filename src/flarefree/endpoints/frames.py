@@ -162,59 +162,57 @@ def time_to_event_frame(
     found: EndpointEvents, protocol: LoadedProtocol, labels: Labels, row_of: Ints64
 ) -> pl.DataFrame:
     """One row a patient and an event or composite endpoint; patients without a day of origin have none."""
-    parts = [
-        _times_frame(name, found.outcomes[name], found, protocol, labels, row_of)
-        for name, spec in protocol.spec.endpoints.items()
-        if spec.kind in ("event", "composite")
-    ]
-    if not parts:
+    names = [name for name, spec in protocol.spec.endpoints.items() if spec.kind in ("event", "composite")]
+    if not names:
         return pl.DataFrame(schema=TIME_TO_EVENT_SCHEMA)
-    return pl.concat(parts).cast(TIME_TO_EVENT_SCHEMA)  # type: ignore[arg-type]
-
-
-def _times_frame(
-    name: str,
-    outcome: Outcome,
-    found: EndpointEvents,
-    protocol: LoadedProtocol,
-    labels: Labels,
-    row_of: Ints64,
-) -> pl.DataFrame:
-    spec, times = protocol.spec.endpoints[name], outcome.times
-    who = np.flatnonzero(outcome.follow_up.start_days != NO_DAY)
-    components = pl.Series([*spec.first_of, name], dtype=pl.String)
-    enders = pl.Series([*spec.censor_at, "end of follow-up"], dtype=pl.String)
-    origins = np.empty(found.n_events + 1, dtype=np.int64)
+    words = pl.Series([*protocol.spec.endpoints, "end of follow-up"], dtype=pl.String)
+    code = {name: i for i, name in enumerate(words.to_list())}
+    parts = [_times(name, found.outcomes[name], protocol, code) for name in names]
+    columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    is_event, event = columns["is_event"], columns["event"]
+    origin = np.full(found.n_events + 1, len(found.blocks), dtype=np.int64)
     for place, block in enumerate(found.blocks):
-        origins[block.ids] = place
-    of_block = pl.Series([*(str(block.origin) for block in found.blocks), "derived"], dtype=pl.String)
-    origins[-1] = len(found.blocks)
-    is_event = times.is_event[who]
-    event = times.events[who]
-    component = times.components[who] if spec.first_of else np.full(who.size, -1, dtype=np.int32)
-    by = outcome.follow_up.censored_by[who]
+        origin[block.ids] = place
+    origins = pl.Series([*(str(block.origin) for block in found.blocks), "derived"], dtype=pl.String)
+    rows = pl.Series(row_of[event] if row_of.size else np.zeros(event.size), dtype=pl.Int64)
     frame = pl.DataFrame(
         {
-            "subject": labels.subjects(who),
-            "endpoint": pl.repeat(name, who.size, dtype=pl.String, eager=True),
-            "start_day": outcome.follow_up.start_days[who],
-            "stop_day": times.stop_days[who],
-            "time": times.times[who],
+            "subject": labels.subjects(columns["who"]),
+            "endpoint": words.gather(columns["endpoint"]),
+            "start_day": columns["start_day"],
+            "stop_day": columns["stop_day"],
+            "time": columns["time"],
             "is_event": is_event,
-            "component": components.gather(
-                np.where(component < 0, len(spec.first_of), component).astype(np.int64)
-            ),
-            "censored_by": enders.gather(np.where(by < 0, len(spec.censor_at), by).astype(np.int64)),
-            "origin": of_block.gather(origins[event]),
-            "event_index": pl.Series(row_of[event] if row_of.size else np.zeros(who.size), dtype=pl.Int64),
+            "component": _gathered(words, np.where(is_event, columns["component"], -1)),
+            "censored_by": _gathered(words, np.where(is_event, -1, columns["by"])),
+            "origin": origins.gather(origin[event]),
+            "event_index": rows.set(pl.Series(~is_event), None),
         }
     )
-    seen = pl.col("is_event")
-    return frame.with_columns(
-        component=pl.when(seen).then("component"),
-        censored_by=pl.when(~seen).then("censored_by"),
-        event_index=pl.when(seen).then("event_index"),
-    )
+    return frame.cast(TIME_TO_EVENT_SCHEMA)  # type: ignore[arg-type]
+
+
+def _times(
+    name: str, outcome: Outcome, protocol: LoadedProtocol, code: dict[str, int]
+) -> dict[str, npt.NDArray[Any]]:
+    """One endpoint's lines as arrays; names are codes, `event` is -1 where there was none."""
+    spec, times = protocol.spec.endpoints[name], outcome.times
+    who = np.flatnonzero(outcome.follow_up.start_days != NO_DAY)
+    # Index -1 is the last: the endpoint's own name, and the end of follow-up.
+    components = np.array([*(code[part] for part in spec.first_of), code[name]], dtype=np.int64)
+    enders = np.array([*(code[other] for other in spec.censor_at), code["end of follow-up"]], dtype=np.int64)
+    component = times.components[who] if spec.first_of else np.full(who.size, -1, dtype=np.int32)
+    return {
+        "who": who,
+        "endpoint": np.full(who.size, code[name], dtype=np.int64),
+        "start_day": outcome.follow_up.start_days[who],
+        "stop_day": times.stop_days[who],
+        "time": times.times[who],
+        "is_event": times.is_event[who],
+        "component": components[component],
+        "by": enders[outcome.follow_up.censored_by[who]],
+        "event": times.events[who],
+    }
 
 
 # States and values --------------------------------------------------------------------------------
