@@ -95,6 +95,7 @@ class _Assembly:
         self._items: dict[str, list[Item]] = {table: [] for table in TABLES}
         for number, reading in enumerate(readings):
             self._findings.add(*reading.raw.findings)
+            self._note_same_columns(reading.raw)
             if reading.what.how is not None:
                 require_columns(reading.raw, reading.what.how)
                 self._items[reading.what.how.table].append(Item(reading.raw, reading.what.how, number))
@@ -263,6 +264,25 @@ class _Assembly:
             check_needed_measures(whole["observations"], protocol, self._findings)
         visits = whole["visits"] if not whole["visits"].is_empty() else whole["observations"]
         check_visits(visits, self._expected.visit_windows(), self._findings)
+
+    def _note_same_columns(self, raw: RawTable) -> None:
+        """Columns whose names differ in case alone: the first one in the file is read."""
+        by_name: dict[str, list[str]] = {}
+        for column in raw.frame.columns:
+            by_name.setdefault(column.casefold(), []).append(column)
+        for first, *others in by_name.values():
+            if others:
+                self._findings.add(
+                    Finding(
+                        "same-column",
+                        Severity.WARNING,
+                        "columns whose names differ in case alone: one of them is read",
+                        raw.source.path,
+                        column=first,
+                        found=", ".join([first, *others]),
+                        expected="a name for each column, in whatever case",
+                    )
+                )
 
     def _note_unread(self) -> None:
         unread: dict[str, list[Source]] = {}

@@ -16,12 +16,15 @@ import numpy.typing as npt
 import polars as pl
 
 from flarefree.errors import ReadError
+from flarefree.readers.quotes import require_around_fields, require_closed, shortened
 from flarefree.readers.raw import RawTable, blank_to_null, read_bytes, relative_name, source_of, unpack
 from flarefree.records.findings import Finding, Severity, list_findings
 
 __all__ = ["read_delimited"]
 
-_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_NAMES = {
+    ",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar", "^": "caret", "~": "tilde", " ": "blank"
+}  # fmt: skip
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -67,16 +70,39 @@ def read_delimited(
     _require_header(text, separator, delimiter is not None, where)
     shape = _Shape.of(text, separator, where)
     kept, ragged = shape.without_ragged_rows(text, where)
-    frame = _parsed(kept, separator, where)
+    frame = blank_to_null(_parsed(kept, separator, where))
+    frame, rows, blank = _without_blank_rows(frame, shape.kept_rows(), where)
     kind = "delimited" if shape.has_inner_newlines else "csv"
     return RawTable(
         _stem(path),
-        blank_to_null(frame),
+        frame,
         {},
         source_of(path, root, kind, shape.n_rows, packed),
-        rows=shape.kept_rows(),
-        findings=(*notes, *ragged),
+        rows=rows,
+        findings=(*notes, *ragged, *blank),
     )
+
+
+def _without_blank_rows(
+    frame: pl.DataFrame, rows: pl.Series | None, where: str
+) -> tuple[pl.DataFrame, pl.Series | None, tuple[Finding, ...]]:
+    """The table without rows that hold delimiters alone, as spreadsheets leave them, and a note of them."""
+    some_column = frame.get_columns()[0]
+    if not some_column.null_count():
+        return frame, rows, ()
+    blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    if not blank.any():
+        return frame, rows, ()
+    numbers = rows if rows is not None else pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True)
+    note = Finding(
+        "blank-row",
+        Severity.NOTE,
+        "rows that hold delimiters and nothing else; left out",
+        where,
+        int(numbers.filter(blank)[0]),
+        count=int(blank.sum()),
+    )
+    return frame.filter(~blank), numbers.filter(~blank).alias("row"), (note,)
 
 
 def _stem(path: Path) -> str:
@@ -187,7 +213,9 @@ def _require_header(text: bytes, separator: str, was_given: bool, where: str) ->
     header = text.split(b"\n", 1)[0].decode("utf-8")
     if separator in header:
         return
-    others = {other: header.count(other) for other in _NAMES if other != separator}
+    others = {other: header.count(other) for other in _NAMES if other not in (separator, " ")}
+    if not any(others.values()) and _is_in_every_line(text, " "):
+        others[" "] = header.strip().count(" ")
     best = max(others, key=lambda other: others[other])
     if not others[best]:
         return
@@ -195,15 +223,17 @@ def _require_header(text: bytes, separator: str, was_given: bool, where: str) ->
     raise ReadError(
         f"the columns of this file are not separated by a {_NAMES.get(separator, repr(separator))}",
         where=f"{where} line 1",
-        found=f"{_shortened(header)}  (one column, with {others[best]} of the character {_NAMES[best]})",
+        found=f"{shortened(header)}  (one column, with {others[best]} of the character {_NAMES[best]})",
         expected=f"columns separated by a {_NAMES.get(separator, repr(separator))}",
         try_=how,
     )
 
 
-def _shortened(line: str, length: int = 60) -> str:
-    line = line.strip()
-    return line if len(line) <= length else line[: length - 3] + "..."
+def _is_in_every_line(text: bytes, separator: str, looked_at: int = 20) -> bool:
+    """Whether it stands as often in each of the first lines: words of one column's name do not."""
+    lines = [line.strip() for line in text.split(b"\n", looked_at)[:looked_at] if line.strip()]
+    counts = {line.count(separator.encode()) for line in lines}
+    return len(lines) > 1 and len(counts) == 1 and counts != {0}
 
 
 class _Shape:
@@ -231,8 +261,8 @@ class _Shape:
             # A character is within quotes after an odd number of them; a doubled quote keeps the parity.
             within = np.logical_xor.accumulate(quotes)
             inner = bool((newline & within).any())
-            _require_closed(text, within, newline, where)
-            _require_around_fields(data, within, quotes, delimiter | newline, where)
+            require_closed(text, data, within, quotes, delimiter | newline, where)
+            require_around_fields(data, within, quotes, delimiter | newline, where)
             newline &= ~within
             delimiter &= ~within
         ends = np.flatnonzero(newline) + 1
@@ -290,49 +320,6 @@ class _Shape:
             files=[where],
             expected=f"{self.fields[0]} fields",
         )
-
-
-def _require_closed(
-    text: bytes, within: npt.NDArray[np.bool_], newline: npt.NDArray[np.bool_], where: str
-) -> None:
-    if not within[-1]:
-        return
-    opened = int(np.flatnonzero(~within)[-1]) + 1 if (~within).any() else 0
-    line = int(newline[:opened].sum()) + 1
-    raise ReadError(
-        "a quotation mark is opened and never closed",
-        where=f"{where} line {line}",
-        found=_shortened(text[opened : opened + 80].decode("utf-8", "replace").split("\n")[0]),
-        expected='a second " after the text; one within a text is written twice ("")',
-    )
-
-
-def _require_around_fields(
-    data: npt.NDArray[np.uint8],
-    within: npt.NDArray[np.bool_],
-    quotes: npt.NDArray[np.bool_],
-    between: npt.NDArray[np.bool_],
-    where: str,
-) -> None:
-    """A quotation mark opens at a field's beginning and closes at its end; a stray one would swallow rows.
-
-    `between` is true where a delimiter or a newline stands.
-    """
-    may_open = np.append(True, (between | quotes)[:-1])
-    may_close = np.append((between | quotes | (data == _RETURN))[1:], True)
-    stray = quotes & np.where(within, ~may_open, ~may_close)
-    if not stray.any():
-        return
-    place = int(np.flatnonzero(stray)[0])
-    line = int((data[:place] == _NEWLINE).sum()) + 1
-    start = data[:place].tobytes().rfind(_LINE_FEED) + 1
-    raise ReadError(
-        "a quotation mark stands within a text that is not in quotation marks, or follows one that is",
-        where=f"{where} line {line}",
-        found=_shortened(data[start : place + 20].tobytes().decode("utf-8", "replace").split("\n")[0][-60:]),
-        expected='quotation marks around the whole text, and those within it written twice: "5"" long"',
-        try_="export the file again with texts in quotation marks, or write the mark twice",
-    )
 
 
 def _runs(

@@ -5,6 +5,7 @@ Decides which files there are and what each of them is; `assembling.py` does the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +97,7 @@ def _study_yaml(folder: Path) -> Path | None:
 
 def _protocol_said(said: StudyFile, described: Path | None, folder: Path) -> tuple[Protocol | None, str]:
     """The protocol that `study.yaml` names, and what it is found by."""
+    _require_protocol_file(said.protocol, described, folder)
     try:
         return protocol_of(said.protocol, folder)
     except ProtocolError as error:
@@ -108,6 +110,32 @@ def _protocol_said(said: StudyFile, described: Path | None, folder: Path) -> tup
             expected=error.expected,
             try_=error.try_,
         ) from None
+
+
+_A_KEY_OF_PROTOCOLS = re.compile(r"^[\"']?(flarefree|title|arms|endpoints|measures|schedule)[\"']?\s*:", re.M)
+
+
+def _require_protocol_file(said: str, described: Path | None, folder: Path) -> None:
+    """Refuse a file that is no protocol without a word of what it holds.
+
+    A study folder may come from anybody, and errors of a protocol quote it: nobody is to read other
+    files of this machine so.
+    """
+    path = folder / said
+    if described is None or not said or not path.is_file():
+        return
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(1_000_000).decode("utf-8", "replace")
+    except OSError:
+        return  # to be told by whoever reads it
+    if path.suffix.lower() not in (".yaml", ".yml", ".json") or not _A_KEY_OF_PROTOCOLS.search(head):
+        raise StudyError(
+            "study.yaml names a file that is no protocol",
+            where=f"{described.name} protocol",
+            found=said,
+            expected="the name of a built-in protocol, or a YAML file (.yaml, .yml) with a protocol",
+        )
 
 
 # Files -----------------------------------------------------------------------------------------------

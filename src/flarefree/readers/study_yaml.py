@@ -86,7 +86,7 @@ def read_study_yaml(path: Path, covariates: Iterable[str] | None = None) -> Stud
         source = read_yaml(path.read_text(encoding="utf-8"), path.name)
     except ProtocolError as error:
         raise StudyError(
-            error.what,
+            error.what.replace("the file is no protocol", "this file holds no keys and values"),
             where=error.where,
             found=error.found,
             expected="protocol: ..., files: ...",
@@ -116,6 +116,11 @@ class _Reading:
         entries = (
             None if files is None else tuple(self._entry(item, f"files.{i}") for i, item in enumerate(files))
         )
+        for place, entry in enumerate(entries or ()):
+            if entry in (entries or ())[:place]:
+                raise self._error(
+                    f"files.{place}", "this file is named twice", found=entry.path.name, expected="once"
+                )
         return StudyFile(
             self._text(values, "name", ""),
             self._text(values, "protocol", ""),

@@ -47,6 +47,11 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A row has another number of fields than the header; it is left out.",
             "Mend the row; texts that hold the delimiter need quotation marks.",
         ),
+        "blank-row": _note("Rows of a CSV file hold delimiters and nothing else; they are left out."),
+        "same-column": _warning(
+            "Two columns of a file have names that differ in case alone; one of them is read.",
+            "Delete or rename one of them.",
+        ),
         "wrong-type": _error(
             "A value of a Dataset-JSON file is not of its column's declared type; it is not used.",
             "Mend the value or the declaration.",

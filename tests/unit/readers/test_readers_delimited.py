@@ -222,3 +222,33 @@ def test_stray_quotation_marks_are_an_error_and_swallow_no_row(tmp_path: Path, r
     with pytest.raises(ReadError, match="a quotation mark stands within a text") as caught:
         read_delimited(write(tmp_path, "id,term,other\n" + rows))
     assert caught.value.where == f"labs.csv line {line}"
+
+
+def test_rows_of_delimiters_alone_are_left_out_with_a_note(tmp_path: Path) -> None:
+    table = read_delimited(write(tmp_path, "id,value\n1,10\n,\n2,20\n , \n,\n"))
+    assert table.frame.rows() == [("1", "10"), ("2", "20")]
+    assert table.row_numbers().to_list() == [1, 3]
+    (note,) = table.findings
+    assert (note.code, note.severity, note.row, note.count) == ("blank-row", "note", 2, 3)
+
+
+@pytest.mark.parametrize("separator", ["^", "~", " "])
+def test_rare_delimiters_are_suspected_too(tmp_path: Path, separator: str) -> None:
+    content = "id,test,value\n1,CREAT,10\n2,CREAT,20\n".replace(",", separator)
+    with pytest.raises(ReadError, match="not separated by a comma") as caught:
+        read_delimited(write(tmp_path, content))
+    assert caught.value.try_ == f"delimiter: {separator!r} in study.yaml"
+    assert read_delimited(write(tmp_path, content), delimiter=separator).frame.width == 3
+
+
+def test_one_column_of_words_is_no_wrong_delimiter(tmp_path: Path) -> None:
+    assert read_delimited(write(tmp_path, "patient name\nAna\nBea Cruz\n")).frame.width == 1
+
+
+def test_an_unclosed_quotation_mark_is_told_where_it_opens(tmp_path: Path) -> None:
+    """Of three quoted texts the second never closes: every later mark seems to change its part."""
+    content = 'id,term\n1,"rash"\n2,"fever\n3,"cough"\n4,none\n'
+    with pytest.raises(ReadError, match="never closed") as caught:
+        read_delimited(write(tmp_path, content))
+    assert caught.value.where == "labs.csv line 3"
+    assert caught.value.found == '"fever'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from datetime import date, datetime, time
@@ -337,3 +338,27 @@ def test_dates_without_target_type_stay_text(tmp_path: Path) -> None:
         },
     )
     assert read_dataset_json(path).frame.rows() == [("2014-03", date(2014, 3, 2)), (None, None)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"PAR1" + b"x" * 40, b"x" * 40 + b"PAR1", b"PAR1" + b"x" * 40 + b"\xff\xff\xff\x7fPAR1", b"PAR1PAR1"],
+    ids=["no mark at the end", "none at the beginning", "a footer longer than the file", "marks alone"],
+)
+def test_parquet_that_is_damaged_at_its_ends(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "labs.parquet").write_bytes(content)
+    with pytest.raises(ReadError, match="no Parquet file"):
+        read_parquet(tmp_path / "labs.parquet")
+
+
+def test_a_damaged_footer_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Polars panics over some of these, and Rust would print a backtrace."""
+    path = tmp_path / "labs.parquet"
+    pl.DataFrame({"id": ["a", "b"], "n": [1.0, 2.0]}).write_parquet(path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    for place in range(len(content) - 8 - length, len(content) - 8, 7):
+        path.write_bytes(content[:place] + b"\xff\xff" + content[place + 2 :])
+        with contextlib.suppress(ReadError):
+            read_parquet(path)
+    assert capfd.readouterr().err == ""

@@ -522,3 +522,9 @@ def test_reading_twice_gives_the_same(tmp_path: Path, protocol: LoadedProtocol) 
     assert first.findings == second.findings
     assert first.sources == second.sources
     assert all(first[name].equals(second[name]) for name in TABLES)
+
+
+def test_columns_that_differ_in_case_alone_are_told(protocol: LoadedProtocol) -> None:
+    study = from_frames({"dm": DM, "lb": LB.with_columns(lbtestcd=pl.lit("OTHER"))}, protocol)
+    (finding,) = found(study, "same-column")
+    assert (finding.severity, finding.file, finding.found) == ("warning", "lb", "LBTESTCD, lbtestcd")

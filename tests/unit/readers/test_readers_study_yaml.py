@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flarefree.errors import StudyError
+from flarefree.readers import read_study
 from flarefree.readers.study_yaml import read_study_yaml
 
 
@@ -63,3 +65,35 @@ def test_settings_of_the_right_kind_are_taken(tmp_path: Path) -> None:
     assert (entry.delimiter, entry.encoding) == (";", "latin-1")
     assert entry.how is not None
     assert (entry.how.decimal, entry.how.date_format) == (",", "%d/%m/%Y")
+
+
+# Files that are not what study.yaml takes them for ----------------------------------------------------
+
+
+def test_a_list_is_no_study_yaml(study_folder: Callable[..., Path]) -> None:
+    with pytest.raises(StudyError, match="this file holds no keys and values") as caught:
+        read_study(study_folder(yaml="- patients.csv\n- labs.csv\n"))
+    assert caught.value.found == "a list"
+
+
+def test_a_file_named_twice_is_refused_but_two_tables_of_one_file_are_not(
+    study_folder: Callable[..., Path],
+) -> None:
+    entry = "  - {file: patients.csv, table: subjects, columns: {subject: patno, arm: group}}\n"
+    with pytest.raises(StudyError, match="named twice") as caught:
+        read_study(study_folder(yaml="files:\n" + entry + entry))
+    assert "files.1" in caught.value.where
+    visits = "  - {file: patients.csv, table: visits, columns: {subject: patno, date: rand}}\n"
+    study = read_study(study_folder(yaml="files:\n" + entry + visits))
+    assert (study["subjects"].height, study["visits"].height) == (6, 6)
+
+
+@pytest.mark.parametrize("name", ["secret.txt", "secret.yaml", "../secret.txt"])
+def test_a_file_that_is_no_protocol_is_not_quoted(study_folder: Callable[..., Path], name: str) -> None:
+    folder = study_folder(yaml=f"protocol: {name}\n")
+    (folder / name).write_text("root:x:0:0\npassword: hunter2\n", encoding="utf-8")
+    with pytest.raises(StudyError, match="names a file that is no protocol") as caught:
+        read_study(folder)
+    assert caught.value.found == name
+    assert "root" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
