@@ -47,9 +47,23 @@ def analyze_components(trial: Trial, name: str, spec: Components) -> AnalysisRes
         population=spec.population,
         footnotes=(
             "Where an arm had no events the hazard ratio has no estimate, and P is the log-rank test's.",
+            *_as_derived(trial, spec.endpoints),
         ),
     )
     return finish(name, spec, tables=[table], warnings=warnings, methods=[m for m in methods if m])
+
+
+def _as_derived(trial: Trial, endpoints: Sequence[str]) -> Iterator[str]:
+    """Kinds of an adjudicated event are shown as the rule finds them: decisions are about the event."""
+    spec = trial.spec.endpoints
+    for whole in endpoints:
+        kinds = [e for e in endpoints if e in spec[whole].first_of and not spec[e].adjudicated]
+        if spec[whole].adjudicated and kinds:
+            names = " and ".join(spec[kind].label.lower() for kind in kinds)
+            yield (
+                f"{spec[whole].label} is as adjudicated; {names} are as derived from the data, "
+                "those that the committee refuted included."
+            )
 
 
 def _row(trial: Trial, cohort: Cohort, endpoint: str, p: str) -> tuple[Row, list[str]]:

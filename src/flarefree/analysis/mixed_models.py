@@ -203,13 +203,13 @@ def _mmrm_table(trial: Trial, cohort: Cohort, name: str, spec: MixedModel, measu
     apart = _means(fit.contrasts("arm", by="visit", reference=trial.spec.reference_arm))
     apart |= _means(fit.contrasts("arm", reference=trial.spec.reference_arm))
     known = trial.spec.measures.get(measure)
-    unit = known.unit if known else ""
+    unit, digits = (known.unit, known.digits) if known else ("", None)
     rows: list[Row] = []
     for visit in fit.visits:
-        cells = {g.key: _mean_se(means.get((g.key, visit))) for g in cohort.groups}
+        cells = {g.key: _mean_se(means.get((g.key, visit)), digits) for g in cohort.groups}
         rows.append(Row(f"{visit} — least-squares mean ± SE", cells, "ls_mean", visit, unit=unit))
-        rows += _difference_rows(trial, apart, visit, unit)
-    rows += _difference_rows(trial, apart, ALL_VISITS, unit, heading=f"{ALL_VISITS}, equally weighted")
+        rows += _difference_rows(trial, apart, visit, unit, digits)
+    rows += _difference_rows(trial, apart, ALL_VISITS, unit, digits, f"{ALL_VISITS}, equally weighted")
     for test in fit.term_tests().iter_rows(named=True):
         if ":" in test["term"]:
             cells = {
@@ -239,18 +239,21 @@ def _more(trial: Trial) -> tuple[Any, ...]:
     return trial.overall_column() if len(trial.comparisons) > 1 else ()
 
 
-def _mean_se(row: dict[str, float | None] | None) -> Cell:
+def _mean_se(row: dict[str, float | None] | None, digits: int | None) -> Cell:
     found = row or {}
     limits = {k: found.get(k) for k in ("conf_low", "conf_high")}
-    return Cell("mean_se", {"mean": found.get("estimate"), "std_error": found.get("std_error"), **limits})
+    shown = {"mean": found.get("estimate"), "std_error": found.get("std_error"), **limits}
+    return Cell("mean_se", shown, digits)
 
 
-def _difference_rows(trial: Trial, apart: Means, visit: str, unit: str, heading: str = "") -> Iterator[Row]:
+def _difference_rows(
+    trial: Trial, apart: Means, visit: str, unit: str, digits: int | None, heading: str = ""
+) -> Iterator[Row]:
     found = {c.key: apart.get((f"{c.arm} - {c.reference}", visit)) for c in trial.comparisons}
     known = {key: row for key, row in found.items() if row is not None}
     label = f"{heading}: difference (95% CI)" if heading else "Difference (95% CI)"
     limits = {
-        key: estimate({k: row[k] for k in ("estimate", "conf_low", "conf_high", "std_error", "df")})
+        key: estimate({k: row[k] for k in ("estimate", "conf_low", "conf_high", "std_error", "df")}, digits)
         for key, row in known.items()
     }
     yield Row(label, limits, "ls_mean_difference", visit, indent=1, unit=unit)

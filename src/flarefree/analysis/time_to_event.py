@@ -83,6 +83,12 @@ def _count_rows(trial: Trial, times: Times) -> Iterator[Row]:
     for component in _components(trial, times.endpoint, events):
         label = f"First: {trial.spec.endpoints[component].label}"
         yield _share_row(label, "first_event", component, events, "component", sizes)
+    if (
+        trial.spec.endpoints[times.endpoint].first_of
+        and (events.get_column("component") == times.endpoint).any()
+    ):
+        label = "Decided as a whole, without a component that was derived"
+        yield _share_row(label, "first_event", times.endpoint, events, "component", sizes)
     yield Row(
         "Censored — no. (%)",
         {g: n_percent(sizes[g] - times.events(g), sizes[g]) for g in groups},

@@ -153,18 +153,31 @@ def _visits(records: VirtualRecords, days: _Calendar) -> pl.DataFrame:
             "day": v.day.ravel(),
         }
     )
-    frame = records.endings.keep_until(frame, "day")
+    planned = records.endings.keep_until(frame, "day")
+    left_early = np.flatnonzero(~np.isin(records.endings.status, ("COMPLETED", "DEATH", "LOST TO FOLLOW-UP")))
+    early = pl.DataFrame(
+        {
+            "patient": left_early.astype(np.int32),
+            "visit": np.full(len(left_early), k, dtype=np.int32),
+            "day": records.endings.day[left_early],
+        }
+    )
+    # A patient who leaves on the day of a planned visit has that one; all others have one of their own.
+    early = early.join(planned, on=["patient", "day"], how="anti", maintain_order="left")
+    made = pl.concat([planned, early]).sort("patient", "day", maintain_order=True)
     return _identified(
-        records, frame, "SV", {**_visit_columns(records, frame), "SVSTDTC": days.column(frame, "day")}
+        records, made, "SV", {**_visit_columns(records, made), "SVSTDTC": days.column(made, "day")}
     ).drop("SVSEQ")
+
+
+_EARLY_WITHDRAWAL = ("Early withdrawal", 90.0)
 
 
 def _visit_columns(records: VirtualRecords, frame: pl.DataFrame) -> dict[str, object]:
     index = frame.get_column("visit").to_list()
-    return {
-        "VISITNUM": [records.visits.numbers[i] for i in index],
-        "VISIT": [records.visits.names[i].upper() for i in index],
-    }
+    names = (*records.visits.names, _EARLY_WITHDRAWAL[0])
+    numbers = (*records.visits.numbers, _EARLY_WITHDRAWAL[1])
+    return {"VISITNUM": [numbers[i] for i in index], "VISIT": [names[i].upper() for i in index]}
 
 
 def _laboratory(protocol: Protocol, records: VirtualRecords, days: _Calendar) -> pl.DataFrame:

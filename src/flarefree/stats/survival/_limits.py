@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from flarefree.errors import StatsError
 from flarefree.stats.survival._numbers import normal_quantile
 
-__all__ = ["CONF_TYPES", "compute_survival_limits"]
+__all__ = ["CONF_TYPES", "compute_survival_limits", "require_conf_type"]
 
 CONF_TYPES = ("log-log", "log", "plain", "arcsin", "logit")
+_OTHER_NAMES = {"arcsine": "arcsin", "loglog": "log-log", "linear": "plain"}
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -39,6 +41,19 @@ def compute_survival_limits(
                 return _arcsin(survival, log_se, z)
             case _:
                 return _logit(survival, log_se, z)
+
+
+def require_conf_type(conf_type: str) -> str:
+    """The kind of limits by its usual name; a StatsError if there is none."""
+    name = _OTHER_NAMES.get(conf_type, conf_type)
+    if name not in CONF_TYPES:
+        raise StatsError(
+            "no such kind of confidence limits",
+            where="conf_type",
+            found=repr(conf_type),
+            expected=", ".join(CONF_TYPES),
+        )
+    return name
 
 
 def _plain(s: Floats, se: Floats, z: float) -> tuple[Floats, Floats]:

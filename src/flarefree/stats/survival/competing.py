@@ -22,7 +22,7 @@ from flarefree.stats.survival._inputs import (
     require_times,
     require_weights,
 )
-from flarefree.stats.survival._limits import CONF_TYPES, compute_survival_limits
+from flarefree.stats.survival._limits import compute_survival_limits, require_conf_type
 from flarefree.stats.survival._numbers import chi_square_p, require_level
 from flarefree.stats.survival._order import TIE_TOLERANCE, sort_entries, sort_times
 from flarefree.stats.survival.logrank_tests import encode_strata
@@ -209,10 +209,7 @@ def cumulative_incidence(
     [aalen1978], [gray1988]
     """
     level = require_level(level)
-    if conf_type not in CONF_TYPES:
-        raise StatsError(
-            "no such limits", where="conf_type", found=repr(conf_type), expected=", ".join(CONF_TYPES)
-        )
+    conf_type = require_conf_type(conf_type)
     if variance not in VARIANCES or (variance == "aalen" and not (entry is None and weights is None)):
         raise StatsError(
             "no such variance",

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from flarefree.errors import StatsError
 from flarefree.stats.survival._curve_kernels import count_curves, robust_variances
 from flarefree.stats.survival._inputs import (
     encode_groups,
@@ -20,7 +19,7 @@ from flarefree.stats.survival._inputs import (
     require_times,
     require_weights,
 )
-from flarefree.stats.survival._limits import CONF_TYPES, compute_survival_limits
+from flarefree.stats.survival._limits import compute_survival_limits, require_conf_type
 from flarefree.stats.survival._numbers import require_level
 from flarefree.stats.survival._order import sort_entries, sort_times
 from flarefree.stats.survival.curves import KaplanMeier, KaplanMeierCurve
@@ -77,7 +76,7 @@ def kaplan_meier(
     [kaplan1958], [greenwood1926]; agrees with R's survival 3.5-3 (tests/agreement).
     """
     level = require_level(level)
-    _require_conf_type(conf_type)
+    conf_type = require_conf_type(conf_type)
     times = require_times(time)
     events = require_events(event)
     require_length(events, times.size, "event")
@@ -141,13 +140,3 @@ def kaplan_meier(
         variance="infinitesimal jackknife" if robust else "Greenwood",
         is_grouped=group is not None,
     )
-
-
-def _require_conf_type(conf_type: str) -> None:
-    if conf_type not in CONF_TYPES:
-        raise StatsError(
-            "no such kind of confidence limits",
-            where="conf_type",
-            found=repr(conf_type),
-            expected=", ".join(CONF_TYPES),
-        )
