@@ -161,7 +161,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "test": "The test.",
         "alpha": "Two-sided significance.",
         "power": "Power.",
-        "assumed": "What was assumed, by arm or by name.",
+        "assumed": "What was assumed: of an arm, the share of its patients who have the event; else by name.",
         "hazard_ratio": "The hazard ratio to find.",
     },
     "SourcePreference": {"table": "A table of the study.", "use": "Which data, or both in turn."},
