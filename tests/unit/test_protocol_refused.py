@@ -101,6 +101,7 @@ def test_values_out_of_their_limits(old: str, new: str, where: str) -> None:
     error = refused(old, new)
     assert error.where == where
     assert error.found
+    assert error.expected or "expected" in error.what
     assert error.try_
 
 

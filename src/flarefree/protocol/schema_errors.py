@@ -87,7 +87,8 @@ class _Detail:
             case "string_pattern_mismatch":
                 return f"{key} is not such a name", "small letters, digits and _, beginning with a letter", ""
             case "value_error":
-                return str(context["error"]), "", self._example()
+                what, _, expected = str(context["error"]).partition("; expected ")
+                return what, expected, self._example()
             case kind if kind in _LIMITS:
                 limit = next(value for name, value in context.items() if name in ("gt", "ge", "lt", "le"))
                 return (
@@ -96,7 +97,7 @@ class _Detail:
                     self._example(),
                 )
         return (
-            f"{key or 'the protocol'} is not what it should be",
+            f"{self._named()} is not what it should be",
             _EXPECTED.get(self.item["type"], self.item["msg"]),
             self._example(),
         )
@@ -245,7 +246,12 @@ def _shown(value: Any, kind: str) -> str:
     if isinstance(value, dict):
         return "keys and values: " + ", ".join(map(str, value)) if value else "nothing"
     if isinstance(value, list):
-        return "a list"
+        is_short = len(value) <= 4 and all(isinstance(item, int | float | None) for item in value)
+        return (
+            f"[{', '.join('null' if item is None else str(item) for item in value)}]"
+            if is_short
+            else "a list"
+        )
     if value is None:
         return "nothing"
     text = f'"{" ".join(value.split())}"' if isinstance(value, str) else str(value)

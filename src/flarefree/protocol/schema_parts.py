@@ -31,9 +31,9 @@ Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 def _require_number(written: Any) -> Any:
     if isinstance(written, bool):
-        raise ValueError("yes and no are no numbers")
+        raise ValueError("this is no number; expected digits, not true or false")
     if isinstance(written, str) and not written.isascii():
-        raise ValueError("a number is written with the digits 0 to 9")
+        raise ValueError("this number is not written in figures that are read; expected the digits 0 to 9")
     return written
 
 
@@ -42,14 +42,14 @@ _is_number = BeforeValidator(_require_number)
 
 def _require_day(day: int) -> int:
     if day == 0:
-        raise ValueError("there is no day 0: day 1 follows day -1")
+        raise ValueError("there is no day 0; expected day 1 or later, or day -1 or earlier")
     return day
 
 
 def _require_order(limits: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
     low, high = limits
     if low is not None and high is not None and low > high:
-        raise ValueError("the lower limit is above the upper")
+        raise ValueError("the lower limit is above the upper; expected the lower limit first")
     return limits
 
 

@@ -207,7 +207,12 @@ class ValueChecker:
             case ArithmeticOperator.MULTIPLY:
                 unit = self._product_unit(node, left_kind.unit, right_kind.unit)
             case _ if _constant(node.right) == 0:
-                raise self._error("this divides by zero", node.right, expected="a number that is not 0")
+                raise self._error(
+                    "this divides by zero",
+                    node.right,
+                    expected="a divisor that is not 0",
+                    try_="leave the division out",
+                )
             case _ if not right_kind.unit:
                 unit = left_kind.unit
             case _:
