@@ -90,9 +90,9 @@ def check_needed_measures(observations: pl.DataFrame, protocol: Protocol, findin
             Finding(
                 "missing-measure",
                 Severity.WARNING,
-                f"no row gives {name}; what rests on it stays unknown",
-                found=f"used by {texts(users)}",
-                expected=texts(spec.tests or (name,)),
+                "no row gives this measure, which the protocol uses; what rests on it stays unknown",
+                found=f"no {name}",
+                expected=f"{texts(spec.tests or (name,))}, for {texts(users)}",
             )
         )
 

@@ -55,8 +55,7 @@ def test_an_equation_needs_creatinine() -> None:
 def test_a_measure_that_no_row_gives_is_a_warning(needing: LoadedProtocol) -> None:
     (finding,) = found(from_frames({"dm": DM, "lb": LB}, needing), "missing-measure")
     assert finding.severity == "warning"
-    assert finding.message.startswith("no row gives proteinuria")
-    assert (finding.found, finding.expected) == ("used by flare", "PROT24H")
+    assert (finding.found, finding.expected) == ("no proteinuria", "PROT24H, for flare")
 
 
 def test_a_result_that_cannot_be_used_does_not_give_its_measure(needing: LoadedProtocol) -> None:
