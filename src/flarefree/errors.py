@@ -8,6 +8,7 @@ FlarefreeError                      exit code 2, printed without a traceback
 ├── StudyError                      a study folder lacks what an analysis cannot go on without
 ├── OutputError                     the output folder cannot be written
 ├── MissingExtraError               an optional part is not installed
+├── NotFoundError (KeyError)        what was asked for by name does not exist
 ├── UnitError (ValueError)          one unit does not become the other
 └── StatsError (ValueError)         a statistic does not exist for these numbers
     ├── FormulaError                a model formula cannot be read, or names no column; shows a caret
@@ -29,6 +30,7 @@ __all__ = [
     "LanguageError",
     "MissingExtraError",
     "NoEventsError",
+    "NotFoundError",
     "OutputError",
     "ProtocolError",
     "ReadError",
@@ -101,6 +103,10 @@ class MissingExtraError(FlarefreeError):
 
 class UnitError(FlarefreeError, ValueError):
     """A unit is not known, or one does not become the other."""
+
+
+class NotFoundError(FlarefreeError, KeyError):
+    """What was asked for by name does not exist; `try_` holds the nearest name."""
 
 
 class StatsError(FlarefreeError, ValueError):

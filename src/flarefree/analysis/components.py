@@ -16,6 +16,7 @@ from flarefree.analysis.hazards import Times, times_to, untimed_warning
 from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
+from flarefree.analysis.unmeasured import require_decidable
 from flarefree.lineage import events_anchor
 from flarefree.protocol.schema import Components
 from flarefree.results import AnalysisResult, Cell, Row, Table
@@ -68,9 +69,10 @@ def _as_derived(trial: Trial, endpoints: Sequence[str]) -> Iterator[str]:
 
 def _row(trial: Trial, cohort: Cohort, endpoint: str, p: str) -> tuple[Row, list[str]]:
     label = trial.spec.endpoints[endpoint].label
-    if trial.spec.endpoints[endpoint].kind == "state":
-        return _state_row(trial, cohort, endpoint), []
     try:
+        if trial.spec.endpoints[endpoint].kind == "state":
+            require_decidable(trial, endpoint)
+            return _state_row(trial, cohort, endpoint), []
         times = times_to(trial, cohort, endpoint)
     except NotComputableError as reason:
         return Row(label, term="time_to_event", endpoint=endpoint), [str(reason)]

@@ -17,6 +17,7 @@ import polars as pl
 from flarefree.analysis.baseline import characteristic
 from flarefree.analysis.outcome import NotComputableError
 from flarefree.analysis.trial import Cohort, Comparison, Trial
+from flarefree.analysis.unmeasured import require_decidable
 from flarefree.errors import NoEventsError, SingularDesignError, StatsError
 from flarefree.protocol.schema import Model
 from flarefree.studytime import DAYS_PER_MONTH, DAYS_PER_YEAR
@@ -90,8 +91,9 @@ def times_to(trial: Trial, cohort: Cohort, endpoint: str) -> Times:
     Raises
     ------
     NotComputableError
-        None of them has.
+        None of them has, or it could not be known of anybody.
     """
+    require_decidable(trial, endpoint)
     label = trial.spec.endpoints[endpoint].label
     found = trial.derivation.time_to_event.filter(pl.col("endpoint") == endpoint).select(
         "subject",

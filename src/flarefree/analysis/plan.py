@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from flarefree.analysis.outcome import NotComputableError, not_computable, not_yet_computed
-from flarefree.analysis.sentences import analysis_sentences
+from flarefree.analysis.sentences import analysis_sentences, named_endpoints
 from flarefree.analysis.trial import Trial
+from flarefree.analysis.unmeasured import unmeasured_warning
 from flarefree.errors import StatsError
 from flarefree.results import AnalysisResult
 
@@ -54,7 +55,9 @@ def run_analysis(trial: Trial, name: str) -> AnalysisResult:
     if spec.kind not in HOMES:
         return not_yet_computed(name, spec, "This version cannot do this kind of analysis.", sentences)
     try:
-        return replace(_function(spec.kind)(trial, name, spec), sentences=sentences)
+        result = _function(spec.kind)(trial, name, spec)
+        said = unmeasured_warning(trial, named_endpoints(spec))
+        return replace(result, sentences=sentences, warnings=(*said, *result.warnings))
     except NotComputableError as reason:
         return not_computable(name, spec, str(reason), sentences)
     except StatsError as trouble:

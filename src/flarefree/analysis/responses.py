@@ -9,6 +9,7 @@ from flarefree.analysis.comparing import fisher_of_counts
 from flarefree.analysis.outcome import NotComputableError, finish
 from flarefree.analysis.populations import unplaced_warning
 from flarefree.analysis.trial import Cohort, Trial
+from flarefree.analysis.unmeasured import require_decidable
 from flarefree.analysis.visits import at_visits, chosen_visits
 from flarefree.protocol.schema import ResponseByVisit, Visit
 from flarefree.results import AnalysisResult, Cell, Figure, Row, Table
@@ -29,6 +30,7 @@ BARS_SCHEMA = {
 def analyze_responses(trial: Trial, name: str, spec: ResponseByVisit) -> AnalysisResult:
     """One row a visit."""
     cohort = trial.require_cohort(spec.population)
+    require_decidable(trial, spec.endpoint)
     states = trial.derivation.states.filter(pl.col("endpoint") == spec.endpoint)
     known = cohort.of(states.filter(pl.col("holds").is_not_null()))
     if known.height == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from flarefree.analysis.plan import run_analysis
 from flarefree.analysis.published import beside_published
 from flarefree.analysis.trial import open_trial
 from flarefree.endpoints.derivation import Derivation
+from flarefree.errors import NotFoundError
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.published import load_published
 from flarefree.records.study import Study
@@ -48,10 +50,15 @@ class Analysis:
     is_masked: bool = False
 
     def __getitem__(self, name: str) -> AnalysisResult:
-        for result in self.results:
-            if result.id == name:
-                return result
-        raise KeyError(name)
+        found = {result.id: result for result in self.results}
+        if name in found:
+            return found[name]
+        near = get_close_matches(name, found, n=1)
+        raise NotFoundError(
+            f"there is no analysis called {name}",
+            expected=", ".join(found),
+            try_=near[0] if near else "",
+        )
 
     def tidy(self) -> pl.DataFrame:
         """One row a statistic of every table: what `results.csv` holds."""

@@ -10,7 +10,7 @@ from flarefree.protocol.language.nodes import Holds, Node
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.results import Sentence
 
-__all__ = ["analysis_sentences", "endpoint_sentences"]
+__all__ = ["analysis_sentences", "endpoint_sentences", "named_endpoints"]
 
 
 def analysis_sentences(trial: Trial, name: str) -> tuple[Sentence, ...]:
@@ -19,7 +19,7 @@ def analysis_sentences(trial: Trial, name: str) -> tuple[Sentence, ...]:
     spec = protocol.spec.analyses[name]
     paths = [f"populations.{spec.population}.when"]
     paths += [f"populations.{key}.when" for key in getattr(spec, "of", ())]
-    endpoints = [*_named_endpoints(spec)]
+    endpoints = [*named_endpoints(spec)]
     own = [path for path in protocol.sentences if path.startswith(f"analyses.{name}.")]
     covariates = [f"covariates.{key}.when" for key in _named_covariates(spec)]
     kept = [path for path in [*paths, *covariates, *own] if path in protocol.sentences]
@@ -65,7 +65,8 @@ def _named_in(node: Node) -> Iterator[str]:
                 yield from _named_in(part)
 
 
-def _named_endpoints(spec: object) -> Iterator[str]:
+def named_endpoints(spec: object) -> Iterator[str]:
+    """The endpoints that an analysis names."""
     for key in ("endpoint", "among_events_of"):
         if getattr(spec, key, ""):
             yield getattr(spec, key)

@@ -160,11 +160,19 @@ class Trial:
         return self._placed(population, spec.label, members, "arm" if spec.by == "planned" else "actual_arm")
 
     def _placed(self, key: str, label: str, members: pl.DataFrame, arm: str) -> Cohort:
-        group = pl.lit(MASKED) if self.is_masked else pl.col(arm)
+        # Data that tell only the planned arm say nothing of a patient who took another one's drug.
+        own = pl.coalesce(arm, "arm") if self._tells_no_actual_arm else pl.col(arm)
+        group = pl.lit(MASKED) if self.is_masked else own
         placed = members.with_columns(group=group.cast(pl.String)).filter(
             pl.col("group").is_in([g.key for g in self.groups])
         )
         return Cohort(key, label, placed, self.groups, members.height - placed.height)
+
+    @cached_property
+    def _tells_no_actual_arm(self) -> bool:
+        return (
+            self.derivation.subjects.get_column("actual_arm").null_count() == self.derivation.subjects.height
+        )
 
     def allocated(self) -> Cohort:
         """Every patient of the trial proper in the arm they were allocated to, analyzed or not."""

@@ -47,8 +47,8 @@ def analyze(
     Example: flarefree analyze my-study --protocol alms-maintenance --out report
     """
     with progress_bar(quiet=as_json) as move:
-        written = _analyze(study, protocol, out, True if masked else None, move)
-    _say(written, as_json)
+        written, analysis = _analyze(study, protocol, out, True if masked else None, move)
+    _say(written, analysis, as_json)
 
 
 def demo(
@@ -73,8 +73,8 @@ def demo(
     with progress_bar(quiet=as_json) as move:
         move("Drawing virtual patients", 0, 1)
         with virtual_study(study, patients, seed) as folder:
-            written = _analyze(folder, None, out, None, move)
-    _say(written, as_json)
+            written, analysis = _analyze(folder, None, out, None, move)
+    _say(written, analysis, as_json)
     if study is not None and not as_json:
         typer.echo(f"Its data:  {study}  (try: flarefree check {study})")
 
@@ -94,7 +94,7 @@ def _analyze(
     derivation = derive(records, protocol)
     analysis = run_analyses(derivation, masked=masked, progress=move)
     move("Explaining events", 0, 1)
-    return write_report(_content(analysis), out, progress=move)
+    return write_report(_content(analysis), out, progress=move), analysis
 
 
 def _content(analysis: Analysis) -> ReportContent:
@@ -128,10 +128,32 @@ def _explanations(analysis: Analysis) -> dict[tuple[str, str], str]:
     return {(subject, endpoint): render_text(explain(d, subject, endpoint)) for subject, endpoint in pairs}
 
 
-def _say(written: WrittenReport, as_json: bool) -> None:
+def _say(written: WrittenReport, analysis: Analysis, as_json: bool) -> None:
+    undone = [result.id for result in analysis.results if result.status != "computed"]
+    findings = _counted_findings(analysis)
     if as_json:
-        typer.echo(json.dumps({"folder": str(written.folder), "files": written.files}, indent=2))
+        said = {
+            "folder": str(written.folder),
+            "files": written.files,
+            "not_computed": undone,
+            "findings": findings,
+        }
+        typer.echo(json.dumps(said | {"masked": analysis.is_masked}, indent=2))
         return
     typer.echo(f"The report: {written.html}")
     typer.echo(f"On paper:   {written.pdf}")
     typer.echo(f"{len(written.files)} files in {written.folder}: results, figures, datasets, manifest.")
+    if analysis.is_masked:
+        typer.echo("Arms are masked: all patients stand in one column.")
+    if undone:
+        typer.echo(f"Could not be computed (the report says why): {', '.join(undone)}.")
+    if findings["error"] or findings["warning"]:
+        doubtful = f"{findings['error']} errors and {findings['warning']} warnings"
+        typer.echo(f"The data have {doubtful}: see the report, or run flarefree check.")
+
+
+def _counted_findings(analysis: Analysis) -> dict[str, int]:
+    """Findings of the data and of the derivation, by severity."""
+    d = analysis.derivation
+    found = [str(finding.severity) for finding in (*d.study.findings, *d.findings)]
+    return {severity: found.count(severity) for severity in ("error", "warning", "note")}

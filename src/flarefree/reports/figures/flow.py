@@ -247,8 +247,9 @@ def _draw_stages(drawing: Drawing, stages: list[tuple[str, float, float]]) -> No
         if not stage:
             continue
         needed = text_width(stage, TEXT) + 6
-        slack = max(needed - (bottom - top), 0) / 2
-        top, bottom = max(top - slack, 0.5), bottom + slack
+        lacking = max(needed - (bottom - top), 0)
+        above = min(lacking / 2, max(top - 0.5, 0))  # the drawing ends above; what lacks goes below
+        top, bottom = top - above, bottom + lacking - above
         drawing.line(STRIP, top, STRIP, bottom, color=MUTED, width=HAIRLINE)
         drawing.text(
             STRIP - 4.5, (top + bottom) / 2, stage, anchor="middle", italic=True, color=MUTED, turned=True
