@@ -81,7 +81,7 @@ def demo(
 
 def _analyze(
     study: Path, protocol: str | None, out: Path, masked: bool | None, move: Progress
-) -> WrittenReport:
+) -> tuple[WrittenReport, Analysis]:
     from flarefree.analysis.run import analyze as run_analyses
     from flarefree.endpoints.derive import derive
     from flarefree.readers.study_folder import read_study
@@ -148,8 +148,14 @@ def _say(written: WrittenReport, analysis: Analysis, as_json: bool) -> None:
     if undone:
         typer.echo(f"Could not be computed (the report says why): {', '.join(undone)}.")
     if findings["error"] or findings["warning"]:
-        doubtful = f"{findings['error']} errors and {findings['warning']} warnings"
-        typer.echo(f"The data have {doubtful}: see the report, or run flarefree check.")
+        kinds = [
+            _counted(findings[severity], severity) for severity in ("error", "warning") if findings[severity]
+        ]
+        typer.echo(f"Findings in the data: {' and '.join(kinds)}; see the report, or run flarefree check.")
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _counted_findings(analysis: Analysis) -> dict[str, int]:
