@@ -112,7 +112,9 @@ def _protocol_said(said: StudyFile, described: Path | None, folder: Path) -> tup
         ) from None
 
 
-_A_KEY_OF_PROTOCOLS = re.compile(r"^[\"']?(flarefree|title|arms|endpoints|measures|schedule)[\"']?\s*:", re.M)
+_A_KEY_OF_PROTOCOLS = re.compile(  # at a line's beginning, or in a mapping of JSON
+    r"(?:^|[{,])\s*[\"']?(flarefree|title|arms|endpoints|measures|schedule)[\"']?\s*:", re.M
+)
 
 
 def _require_protocol_file(said: str, described: Path | None, folder: Path) -> None:
