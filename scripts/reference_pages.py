@@ -160,7 +160,7 @@ def _default(default: Any) -> str:
 
 def python_page() -> str:
     """The public names of `flarefree`, by their own docstrings."""
-    functions = [name for name in flarefree.__all__ if name != "stats"]
+    functions = [name for name in flarefree.__all__ if name not in MODULES]
     parts = [
         "# Python",
         MADE,
@@ -168,12 +168,19 @@ def python_page() -> str:
         "How they are used together is in [use it from Python](../how-to/use-from-python.md).\n"
         "Frames are Polars frames; results are immutable.",
         *(function_section(name) for name in functions),
-        stats_section(),
+        *(module_section(name) for name in MODULES),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 IMPORTS = "import flarefree as ff"
+
+MODULES = {
+    "simulation": "A design and a seed go in; trials that can be replayed, patient by patient, come out.\n"
+    "How each is made is in the pages on methods.",
+    "stats": "Arrays, or a formula and a frame, go in; frozen results come out, with `.tidy()`.\n"
+    "How each is computed is in the pages on methods.",
+}
 
 
 def function_section(name: str) -> str:
@@ -209,15 +216,12 @@ def _term(line: str) -> str:
     return f"`{name}` ({kind})." if kind else f"`{name}`."
 
 
-def stats_section() -> str:
-    """The statistics by name, with the first line of each one's docstring."""
-    home = import_module("flarefree.stats")
-    rows = [f"| `ff.stats.{name}` | {first_line(getattr(home, name))} |" for name in sorted(home.__all__)]
-    told = (
-        "Arrays, or a formula and a frame, go in; frozen results come out, with `.tidy()`.\n"
-        "How each is computed is in the pages on methods."
-    )
-    return "\n\n".join(["## ff.stats", told, "\n".join(["| name | what it is |", "| --- | --- |", *rows])])
+def module_section(name: str) -> str:
+    """A module's names, with the first line of each one's docstring."""
+    home = import_module(f"flarefree.{name}")
+    rows = [f"| `ff.{name}.{each}` | {first_line(getattr(home, each))} |" for each in sorted(home.__all__)]
+    table = "\n".join(["| name | what it is |", "| --- | --- |", *rows])
+    return "\n\n".join([f"## ff.{name}", MODULES[name], table])
 
 
 def first_line(thing: Any) -> str:
