@@ -141,6 +141,8 @@ class _Grouped:
     def of(rows: LongRows, n_subjects: int, schedule: Schedule) -> _Grouped:
         subjects, days, measures = rows.subjects, rows.days, rows.measures
         labels = _NO_LABELS if rows.labels is None or "visit" not in schedule.gather_by else rows.labels
+        if labels.size and not _any_scheduled(labels, len(schedule.visits)):
+            labels = _NO_LABELS  # names that the schedule does not know at all say less than the days
         order = _IN_ORDER
         if not assigning.is_sorted(subjects, days):
             order = _sorting(subjects, days)
@@ -162,6 +164,10 @@ class _Grouped:
             window_start,
         )
         return _Grouped(groups, measures, order, offsets, visits)
+
+
+def _any_scheduled(labels: Ints32, n_visits: int) -> bool:
+    return bool(((labels >= 0) & (labels < n_visits)).any())
 
 
 def _sorting(subjects: Ints32, days: Ints32) -> Ints64:

@@ -80,7 +80,7 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
     if rows.is_empty() or windows.is_empty():
         return
     pieces = [_oddly_placed(piece, windows) for piece in in_pieces(rows.select(*_ORIGIN, *_VISIT))]
-    outside = pl.concat([outside for outside, _ in pieces])
+    outside = pl.concat([outside for outside, _, _ in pieces])
     findings.list_rows(
         outside.unique(["subject", *_VISIT], keep="first", maintain_order=True),
         "visit-outside-window",
@@ -90,7 +90,16 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
         found=pl.format("{} on day {}", "name", "day"),
         expected=pl.format("day {} to {}", _day("first_day"), _day("last_day")),
     )
-    strange = pl.concat([strange for _, strange in pieces])
+    strange = pl.concat([strange for _, strange, _ in pieces])
+    if strange.height and not any(known for _, _, known in pieces):
+        findings.count_rows(
+            _first_words(strange),
+            "no-visit-known",
+            Severity.WARNING,
+            "no visit bears a name or number of the schedule; rows are placed by their days",
+            column="visit",
+        )
+        return
     findings.count_rows(
         _first_words(strange),
         "unscheduled-visit",
@@ -103,8 +112,10 @@ def check_visits(rows: pl.DataFrame, windows: pl.DataFrame, findings: Collector)
 _VISIT = ("visit", "visit_number", "day")
 
 
-def _oddly_placed(rows: pl.DataFrame, windows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows outside their visit's window, and the names and places of visits that there are not."""
+def _oddly_placed(rows: pl.DataFrame, windows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, bool]:
+    """Rows outside their visit's window; names and places of visits that there are not; and whether
+    any visit is one of the schedule's.
+    """
     changes = pl.any_horizontal(
         pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("subject", *_VISIT)
     )
@@ -135,6 +146,8 @@ def _oddly_placed(rows: pl.DataFrame, windows: pl.DataFrame) -> tuple[pl.DataFra
     return (
         found.filter(outside).select(*_ORIGIN, *_VISIT, "name", "first_day", "last_day"),
         found.filter(strange).select("source", "row", found=called),
+        # Visits at events (early withdrawal) have no window, and mean nothing for the others.
+        not found.filter(pl.coalesce("first_day", "last_day").is_not_null()).is_empty(),
     )
 
 

@@ -191,6 +191,11 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The file counts study days from the first dose, and we from randomization."
         ),
         "visit-outside-window": _warning("A visit was made outside its window.", "Nothing, if it is so."),
+        "no-visit-known": _warning(
+            "No visit of the data bears a name or number of the protocol's schedule: rows are placed in its "
+            "windows by their days.",
+            'Map the names: `values: {visit: {"M3": "Month 3"}}`, or add them to `codes` of the visits.',
+        ),
         "unscheduled-visit": _note(
             "Visits that the protocol's schedule does not have.", "`codes` of the visit."
         ),
