@@ -2,8 +2,9 @@
 
 The floor is what nobody can avoid: reading the columns with pyarrow, and one numba pass over them (a
 running minimum and a doubling, per patient).  Ours goes from the same Parquet file to every state, event
-and time to event of `alms-maintenance` (27 endpoints), with the rows behind each event.  Rounds alternate,
-and the best of each is compared: what else the machine does only ever adds.
+and time to event of `alms-maintenance` (27 endpoints), with the rows behind each event, by as many threads as
+there are processors (pyarrow reads with as many).  Rounds alternate, so that whatever else the machine
+does touches both; the ratio is of medians, and the best rounds stand beside it.
 
 The file: 33 334 patients, 50 assessments each, 6 measures, sorted by patient and day, text identifiers,
 zstd.  Run with a number of rows to try a smaller one: `python benchmarks/bench_endpoints.py 1000000`.
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from numba import njit
 
-from flarefree.endpoints.derive import derive_arrays
+from flarefree.endpoints.registry import derive_registry
 from flarefree.protocol.loading import load_protocol
 from flarefree.records.study import Study
 from flarefree.records.tables import SUBJECTS
@@ -36,6 +38,7 @@ MEASURES = ("creatinine", "proteinuria", "upcr", "red_cells", "dipstick_blood", 
 ROUNDS = 7
 REACH = 3.0
 MEMORY_GB = 2.0
+ALMS = load_protocol("alms-maintenance")
 
 
 def write_rows(path: Path, rows: int, seed: int = 1) -> int:
@@ -100,9 +103,14 @@ def read_and_pass(path: Path, codes: np.ndarray) -> None:
 
 def all_endpoints(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """From the file to the frames of events and of time to event."""
-    rows = pl.read_parquet(path)
-    names = rows.get_column("subject").rle().struct.field("value")
-    subjects = pl.DataFrame({"subject": names}).with_columns(
+    return derive_registry(path, Study("benchmark", tables={"subjects": subjects(path)}), ALMS)
+
+
+@cache
+def subjects(path: Path) -> pl.DataFrame:
+    """The registry's table of patients, which it has beside the laboratory's rows."""
+    names = pl.scan_parquet(path).select("subject").collect().to_series().rle().struct.field("value")
+    known = pl.DataFrame({"subject": names}).with_columns(
         arm=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("MMF")).otherwise(pl.lit("AZA")),
         sex=pl.lit("F"),
         race=pl.lit("ASIAN"),
@@ -110,13 +118,9 @@ def all_endpoints(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         randomization_date=date(2006, 1, 1),
         end_day=pl.lit(1097, dtype=pl.Int32),
     )
-    absent = [
-        pl.lit(None, dtype=kind).alias(name)
-        for name, kind in SUBJECTS.items()
-        if name not in subjects.columns
-    ]
-    study = Study("benchmark", tables={"subjects": subjects.with_columns(absent), "observations": rows})
-    return derive_arrays(study, load_protocol("alms-maintenance")).events()
+    return known.with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in SUBJECTS.items() if name not in known.columns
+    )
 
 
 # Measuring ----------------------------------------------------------------------------------------
@@ -161,8 +165,8 @@ def _report(floors: list[tuple[float, float]], ours: list[tuple[float, float]]) 
             floor, own = (of(times[i] for times in part) for part in (floors, ours))
             line = f"floor {floor:5.2f} s   all endpoints {own:5.2f} s   ratio {own / floor:5.2f}"
             print(f"{name:<6} {clock:<10} {line}")
-    ratio = min(wall for wall, _ in ours) / min(wall for wall, _ in floors)
-    print(f"ratio of the best rounds: {ratio:.2f} (wanted: at most {REACH:g})")
+    ratio = statistics.median(wall for wall, _ in ours) / statistics.median(wall for wall, _ in floors)
+    print(f"ratio of medians: {ratio:.2f} (wanted: at most {REACH:g})")
     return ratio
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flarefree.endpoints.evaluate import Evaluator, evaluate_condition, evaluate_value
     from flarefree.endpoints.explain import Explanation, explain
     from flarefree.endpoints.panel import Panel, PanelColumn, build_panel, regular_panel
+    from flarefree.endpoints.registry import derive_registry
 
 __all__ = [
     "Context",
@@ -30,6 +31,7 @@ __all__ = [
     "build_panel",
     "compute_egfr",
     "derive",
+    "derive_registry",
     "evaluate_condition",
     "evaluate_value",
     "explain",
@@ -46,6 +48,7 @@ _HOME = {
     "build_panel": "panel",
     "compute_egfr": "equations",
     "derive": "derive",
+    "derive_registry": "registry",
     "evaluate_condition": "evaluate",
     "evaluate_value": "evaluate",
     "explain": "explain",

@@ -32,7 +32,7 @@ UNSCHEDULED_SPAN_DAYS = 7
 """Rows of an unscheduled visit's label further apart than this are two visits under one label."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def is_sorted(subjects: Ints32, days: Ints32) -> bool:
     """Whether rows come by patient, and by day within a patient."""
     for j in range(1, subjects.size):
@@ -41,7 +41,7 @@ def is_sorted(subjects: Ints32, days: Ints32) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def last_days(subjects: Ints32, days: Ints32, n_subjects: int) -> Ints32:
     """The latest day of each subject's rows, `NO_DAY` if it has none."""
     last = np.full(n_subjects, NO_DAY, np.int32)
@@ -51,7 +51,7 @@ def last_days(subjects: Ints32, days: Ints32, n_subjects: int) -> Ints32:
     return last
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def code_numbers(values: Floats, known: Floats) -> tuple[Ints32, int]:
     """Small codes for numbers of which there are few; `known` is filled with them, NaN is -1.
 
@@ -126,7 +126,7 @@ def assign(
     return groups, np.cumsum(counts), visits[:total].copy()
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _assign(
     subjects: Ints32,
     days: Ints32,
@@ -245,7 +245,7 @@ def _assign(
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _claim(
     starts: Ints32,
     stops: Ints32,
@@ -291,7 +291,7 @@ def _claim(
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _number_by_day(
     low: int,
     high: int,
@@ -324,7 +324,7 @@ def _number_by_day(
             groups[j] = begin + place_of[groups[j] - begin]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def measures_present(groups: Ints32, measures: npt.NDArray[np.int16], n_measures: int) -> Flags:
     """Which measures any used row is of: (n_measures,)."""
     present = np.zeros(n_measures, np.bool_)
@@ -370,7 +370,7 @@ def pick_rows(
     return picked, found, found_days, latest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pick_rows(
     groups: Ints32,
     measures: npt.NDArray[np.int16],
@@ -400,7 +400,7 @@ def _pick_rows(
         latest[group] = max(latest[group], days[row])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def order_of(offsets: Ints64, days: Ints32) -> Ints64:
     """The order of assessments by day within each patient; of one day, in order of creation.
 

@@ -32,7 +32,7 @@ _CODES = {
 }
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _holds(code: int, a: float, b: float) -> bool:
     near = abs(a - b) <= 1e-9 * max(abs(a), abs(b))
     if code == 0:
@@ -60,7 +60,7 @@ def compare(operator: ComparisonOperator, left: Floats, right: Floats, n: int) -
     return verdicts
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _compare(code: int, left: Floats, right: Floats, verdicts: Ints8) -> None:
     for j in range(verdicts.size):
         a = left[j] if left.size > 1 else left[0]
@@ -87,7 +87,7 @@ def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) 
     return answers
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _compare_count(code: int, verdicts: Ints8, bound: Floats, answers: Ints8) -> None:
     m, n = verdicts.shape
     for j in range(n):
@@ -106,7 +106,7 @@ def _compare_count(code: int, verdicts: Ints8, bound: Floats, answers: Ints8) ->
             answers[j] = TRUE if agree else FALSE
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def join_all(verdicts: Ints8, other: Ints8) -> None:
     """`and`: takes another part into the first, in place."""
     for j in range(verdicts.size):
@@ -116,7 +116,7 @@ def join_all(verdicts: Ints8, other: Ints8) -> None:
             verdicts[j] = UNKNOWN
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def join_any(verdicts: Ints8, other: Ints8) -> None:
     """`or`: takes another part into the first, in place."""
     for j in range(verdicts.size):

@@ -54,7 +54,7 @@ NO_DAY = np.int32(-(2**31))
 """The day of what has none: a constant, a patient's characteristic, something that did not happen."""
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def elapsed(first: Any, last: Any) -> Any:
     """Calendar days from one study day to another, minding that there is no day 0."""
     return (last - 1 if last > 0 else last) - (first - 1 if first > 0 else first)
@@ -63,7 +63,7 @@ def elapsed(first: Any, last: Any) -> Any:
 # References: which earlier value -----------------------------------------------------------------
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def last_within(
     offsets: Ints64, values: Floats, days: Ints32, allowed: Flags, flagged: Flags, first: int, last: int
 ) -> Ints64:
@@ -89,7 +89,7 @@ def last_within(
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def extreme_within(
     offsets: Ints64, values: Floats, days: Ints32, first: int, last: int, sign: float
 ) -> Ints64:
@@ -113,7 +113,7 @@ def extreme_so_far(offsets: Ints64, values: Floats, sign: float) -> Ints64:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _extreme_so_far(offsets: Ints64, values: Floats, sign: float, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         best = -1
@@ -130,7 +130,7 @@ def last_known(offsets: Ints64, values: Floats, with_this: bool) -> Ints64:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _last_known(offsets: Ints64, values: Floats, with_this: bool, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         latest = -1
@@ -149,7 +149,7 @@ def first_known(offsets: Ints64, values: Floats, days: Ints32, first: int, last:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _first_known(offsets: Ints64, values: Floats, days: Ints32, first: int, last: int, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         earliest = -1
@@ -173,7 +173,7 @@ def latest_true(offsets: Ints64, verdicts: Ints8) -> Ints64:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _true_so_far(offsets: Ints64, verdicts: Ints8, is_latest: bool, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         which = -1
@@ -190,7 +190,7 @@ def take(source: Ints64, values: Floats) -> Floats:
     return taken
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _take(source: Ints64, values: Floats, taken: Floats) -> None:
     for j in range(source.size):
         taken[j] = np.nan if source[j] < 0 else values[source[j]]
@@ -203,7 +203,7 @@ def spread(offsets: Ints64, of_subject: Ints64) -> Ints64:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _spread(offsets: Ints64, of_subject: Ints64, found: Ints64) -> None:
     for i in range(offsets.size - 1):
         found[offsets[i] : offsets[i + 1]] = of_subject[i]
@@ -216,7 +216,7 @@ def spread_values(offsets: Ints64, source: Ints64, values: Floats) -> Floats:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _spread_values(offsets: Ints64, source: Ints64, values: Floats, found: Floats) -> None:
     for i in range(offsets.size - 1):
         found[offsets[i] : offsets[i + 1]] = np.nan if source[i] < 0 else values[source[i]]
@@ -229,7 +229,7 @@ def repeated(codes: Ints32, lengths: Ints64) -> Ints32:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _repeat(codes: Ints32, lengths: Ints64, found: Ints32) -> None:
     place = 0
     for i in range(codes.size):
@@ -250,7 +250,7 @@ def confirm(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: in
     return confirmed, by
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _confirm(
     offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int, confirmed: Ints8, by: Ints64
 ) -> None:
@@ -283,7 +283,7 @@ def sustain(offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int) -> tup
     return sustained, until
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sustain(
     offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int, sustained: Ints8, until: Ints64
 ) -> None:
@@ -314,7 +314,7 @@ def was_true(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, I
     return was, first
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _was_true(offsets: Ints64, verdicts: Ints8, counted: Flags, was: Ints8, first: Ints64) -> None:
     for i in range(offsets.size - 1):
         verdict = FALSE
@@ -335,7 +335,7 @@ def previous_verdict(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[
     return previous, which
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _previous_verdict(
     offsets: Ints64, verdicts: Ints8, counted: Flags, previous: Ints8, which: Ints64
 ) -> None:
@@ -358,7 +358,7 @@ def first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int) -> In
     return found[:n].copy()
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, found: Ints64) -> int:
     n = 0
     for i in range(offsets.size - 1):
@@ -373,7 +373,7 @@ def _first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, foun
     return n
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def onsets(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, last: int) -> Ints64:
     """Where an episode begins: true, of days `first` to `last`, and not true before.
 
