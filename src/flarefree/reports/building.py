@@ -64,7 +64,7 @@ def build_document(content: ReportContent, outputs: Sequence[SourceLine] = ()) -
     anchors = {result.id: result_anchor(result) for result in content.results}
     return Document(
         title=spec.title,
-        short_title=spec.name,
+        short_title=f"{content.study}, analyzed by the protocol {spec.name}",
         language="en",
         is_virtual=content.is_virtual,
         virtual_label=VIRTUAL_LABEL,
@@ -159,9 +159,9 @@ def _facts(content: ReportContent) -> tuple[Fact, ...]:
     counts = content.row_counts
     rows = sum(source.rows for source in content.sources)
     facts = [
-        Fact("Registration", protocol.spec.registration),
-        Fact("Protocol", protocol.path, f"sha256 {protocol.digest[:16]}"),
         Fact("Study", content.study),
+        Fact("Protocol", protocol.path, f"sha256 {protocol.digest[:16]}"),
+        Fact("Registration of the protocol", protocol.spec.registration),
         Fact("Subjects", format_count(counts["subjects"]) if "subjects" in counts else ""),
         Fact("Data", _data_words(len(content.sources), rows), f"sha256 {data_digest(content)[:16]}"),
         Fact("Findings", f"{format_count(len(content.findings))} in the data"),
