@@ -25,6 +25,8 @@ SETTINGS = {
     "five patients an arm": {"n_per_arm": 5, "dropout": 0.3},
     "strong effect": {"control_failure": 0.99, "treatment_failure": 0.02, "n_per_arm": 40},
     "nearly everybody": {"control_failure": 0.999999, "treatment_failure": 0.9999, "n_per_arm": 30},
+    "harm, all followed alike": {"control_failure": 0.05, "treatment_failure": 0.7},
+    "harm, drop-out": {"control_failure": 0.05, "treatment_failure": 0.7, "dropout": (0.6, 0.02)},
     "harm": {"control_failure": 0.05, "treatment_failure": 0.7, "accrual_months": 3.0, "n_per_arm": 33},
 }
 
