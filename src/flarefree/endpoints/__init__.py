@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flarefree.endpoints.context import Context
     from flarefree.endpoints.derivation import Derivation
-    from flarefree.endpoints.derive import derive
     from flarefree.endpoints.equations import compute_egfr
     from flarefree.endpoints.evaluate import Evaluator, evaluate_condition, evaluate_value
-    from flarefree.endpoints.explain import Explanation, explain
+    from flarefree.endpoints.explain import Explanation
     from flarefree.endpoints.panel import Panel, PanelColumn, build_panel, regular_panel
     from flarefree.endpoints.registry import derive_registry
 
+# `derive` and `explain` are modules here, and would hide functions of the same name: take `flarefree.derive`,
+# and `explain` from `flarefree.endpoints.explain`.
 __all__ = [
     "Context",
     "Derivation",
@@ -30,11 +31,9 @@ __all__ = [
     "PanelColumn",
     "build_panel",
     "compute_egfr",
-    "derive",
     "derive_registry",
     "evaluate_condition",
     "evaluate_value",
-    "explain",
     "regular_panel",
 ]
 
@@ -47,11 +46,9 @@ _HOME = {
     "PanelColumn": "panel",
     "build_panel": "panel",
     "compute_egfr": "equations",
-    "derive": "derive",
     "derive_registry": "registry",
     "evaluate_condition": "evaluate",
     "evaluate_value": "evaluate",
-    "explain": "explain",
     "regular_panel": "panel",
 }
 
