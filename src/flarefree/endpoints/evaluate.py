@@ -126,6 +126,7 @@ class Evaluator:
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
     _partners: dict[Node, Ints64] = field(default_factory=dict)
+    _baselines: dict[str, Ints64] = field(default_factory=dict)
     _constants: dict[int, Ints8] = field(default_factory=dict)
     _subject: Ints32 | None = None
 
@@ -406,7 +407,9 @@ class Evaluator:
 
     def baseline_of(self, measure: str) -> Ints64:
         """At which assessment each patient's baseline of a measure stands: (n_subjects,), -1 if none."""
-        return references.baseline_of(self, measure)
+        if measure not in self._baselines:
+            self._baselines[measure] = references.baseline_of(self, measure)
+        return self._baselines[measure]
 
     def _arithmetic(self, node: Arithmetic) -> Floats:
         left, right = self._value(node.left), self._value(node.right)

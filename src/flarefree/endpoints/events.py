@@ -105,9 +105,15 @@ class Candidates:
             return parts[0]
         if not parts:
             return Candidates.none()
+        joined = Candidates.one_after_another(parts)
+        return joined.take(np.lexsort((np.arange(len(joined)), joined.days, joined.subjects)))
+
+    @staticmethod
+    def one_after_another(parts: Sequence[Candidates]) -> Candidates:
+        """Several lists as one, in their order."""
         ends = np.cumsum([part.row_starts[-1] for part in parts])
         starts = [part.row_starts[1:] + before for part, before in zip(parts, [0, *ends[:-1]], strict=True)]
-        joined = Candidates(
+        return Candidates(
             np.concatenate([p.subjects for p in parts]),
             np.concatenate([p.days for p in parts]),
             np.concatenate([p.confirmed_days for p in parts]),
@@ -116,8 +122,6 @@ class Candidates:
             np.concatenate([p.row_tables for p in parts]),
             np.concatenate([p.row_indices for p in parts]),
         )
-        order = np.lexsort((np.arange(len(joined)), joined.days, joined.subjects))
-        return joined.take(order)
 
 
 def find_onsets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from flarefree.endpoints.derivation import (
     VALUES_SCHEMA,
 )
 from flarefree.endpoints.evaluate import Evaluator
+from flarefree.endpoints.events import Candidates
 from flarefree.endpoints.kernels import NO_DAY, UNKNOWN
 from flarefree.endpoints.panel import Panel
 from flarefree.endpoints.standing import Block, EndpointEvents, Outcome, reasons_not_used
@@ -73,9 +75,10 @@ def _gathered(values: pl.Series, index: npt.NDArray[Any]) -> pl.Series:
     return with_nothing.gather(np.where(index < 0, len(values), index).astype(np.int64))
 
 
-def _nullable(days: npt.NDArray[Any]) -> pl.Series:
-    """Days, null where there is none."""
-    return pl.Series(days, dtype=pl.Int32).replace(int(NO_DAY), None)
+def _nullable(values: npt.NDArray[Any], nothing: int) -> pl.Series:
+    """Whole numbers, null where they are `nothing`."""
+    known = np.where(values == nothing, np.nan, values)
+    return pl.Series(known, nan_to_null=True).cast(pl.Int32)
 
 
 # Events -------------------------------------------------------------------------------------------
@@ -85,53 +88,54 @@ def events_frame(
     found: EndpointEvents, protocol: LoadedProtocol, panel: Panel, labels: Labels
 ) -> tuple[pl.DataFrame, Ints64]:
     """Every candidate event, by endpoint, patient and day; and the row that each event's number became."""
-    by_endpoint: dict[str, list[pl.DataFrame]] = {name: [] for name in protocol.spec.endpoints}
-    for block, used, reasons in reasons_not_used(found, protocol):
-        if len(block.candidates):
-            by_endpoint[block.endpoint].append(_block_frame(block, used, reasons, panel, labels))
-    parts = [_one_endpoint(blocks) for blocks in by_endpoint.values() if blocks]
-    if not parts:
+    place = {name: i for i, name in enumerate(protocol.spec.endpoints)}
+    told = [one for one in reasons_not_used(found, protocol) if len(one[0].candidates)]
+    if not told:
         return pl.DataFrame(schema=EVENTS_SCHEMA), np.empty(0, dtype=np.int64)
-    frame = pl.concat(parts)
-    row_of = np.empty(found.n_events, dtype=np.int64)
-    row_of[frame.get_column("id").to_numpy()] = np.arange(frame.height)
-    return frame.select(list(EVENTS_SCHEMA)).cast(EVENTS_SCHEMA), row_of  # type: ignore[arg-type]
-
-
-def _one_endpoint(blocks: list[pl.DataFrame]) -> pl.DataFrame:
-    """An endpoint's events by patient and day, as each block is by itself; episodes counted."""
-    frame = blocks[0] if len(blocks) == 1 else pl.concat(blocks).sort("subject_index", "day", "id")
-    subjects = frame.get_column("subject_index").to_numpy()
-    is_first = np.ones(subjects.size, dtype=np.bool_)
-    np.not_equal(subjects[1:], subjects[:-1], out=is_first[1:])
-    place = np.arange(subjects.size)
-    episode = place - np.maximum.accumulate(np.where(is_first, place, 0)) + 1
-    return frame.with_columns(episode=pl.Series(episode, dtype=pl.Int32))
-
-
-def _block_frame(
-    block: Block, used: Flags, reasons: npt.NDArray[np.object_], panel: Panel, labels: Labels
-) -> pl.DataFrame:
-    c = block.candidates
+    told.sort(key=lambda one: place[one[0].endpoint])
+    blocks = [block for block, _, _ in told]
+    endpoint = _each(blocks, [place[block.endpoint] for block in blocks])
+    ids = np.concatenate([block.ids for block in blocks])
+    candidates = Candidates.one_after_another([block.candidates for block in blocks])
+    order = np.lexsort((ids, candidates.days, candidates.subjects, endpoint))
+    c = candidates.take(order)
     at = c.assessments
     visits = np.where(at >= 0, panel.visits[np.maximum(at, 0)], -1) if panel.n_assessments else at
-    return pl.DataFrame(
+    origin = _each(blocks, list(range(len(blocks))))
+    origins = pl.Series([str(block.origin) for block in blocks], dtype=pl.String)
+    reasons = np.concatenate([reasons for _, _, reasons in told])
+    frame = pl.DataFrame(
         {
             "subject": labels.subjects(c.subjects),
-            "endpoint": pl.repeat(block.endpoint, len(c), dtype=pl.String, eager=True),
+            "endpoint": pl.Series(list(place), dtype=pl.String).gather(endpoint[order]),
+            "episode": pl.Series(_episodes(endpoint[order], c.subjects), dtype=pl.Int32),
             "day": c.days,
             "date": labels.dates(c.subjects, c.days),
-            "confirmed_day": _nullable(c.confirmed_days),
-            "assessment": pl.Series(at, dtype=pl.Int64).replace(-1, None).cast(pl.Int32),
+            "confirmed_day": _nullable(c.confirmed_days, int(NO_DAY)),
+            "assessment": _nullable(at, -1),
             "visit": labels.visits(visits),
-            "origin": pl.repeat(str(block.origin), len(c), dtype=pl.String, eager=True),
-            "is_used": used,
-            "reason": pl.Series(reasons.tolist(), dtype=pl.String),
+            "origin": origins.gather(origin[order]),
+            "is_used": np.concatenate([used for _, used, _ in told])[order],
+            "reason": pl.Series(reasons[order].tolist(), dtype=pl.String),
             "rows": _row_lists(c.row_starts, c.row_tables, c.row_indices),
-            "subject_index": c.subjects,
-            "id": block.ids,
         }
     )
+    row_of = np.empty(found.n_events, dtype=np.int64)
+    row_of[ids[order]] = np.arange(order.size)
+    return frame.cast(EVENTS_SCHEMA), row_of  # type: ignore[arg-type]
+
+
+def _each(blocks: Sequence[Block], values: Sequence[int]) -> Ints64:
+    """A value for each event of each block."""
+    return np.repeat(np.array(values, dtype=np.int64), [len(block.candidates) for block in blocks])
+
+
+def _episodes(endpoint: Ints64, subjects: Ints32) -> Ints64:
+    """1, 2 ... within each patient and endpoint, which follow each other."""
+    is_first = np.ones(subjects.size, dtype=np.bool_)
+    is_first[1:] = (subjects[1:] != subjects[:-1]) | (endpoint[1:] != endpoint[:-1])
+    place = np.arange(subjects.size)
+    return place - np.maximum.accumulate(np.where(is_first, place, 0)) + 1
 
 
 def _row_lists(starts: Ints64, tables: npt.NDArray[np.int8], indices: Ints64) -> pl.Series:
@@ -381,7 +385,10 @@ def agreement_frame(
             continue
         decided = pl.DataFrame([r for r in found.agreement if r["endpoint"] == name], schema=AGREEMENT_SCHEMA)
         base = pl.DataFrame(
-            {"subject": labels.subjects(who), "derived_day": _nullable(found.derived_days[name][who])}
+            {
+                "subject": labels.subjects(who),
+                "derived_day": _nullable(found.derived_days[name][who], int(NO_DAY)),
+            }
         )
         undecided = base.join(decided, on="subject", how="anti", maintain_order="left").with_columns(
             endpoint=pl.lit(name),

@@ -49,7 +49,7 @@ def source_of_subject(e: Evaluator, node: Reference) -> Ints64 | None:
     """Where the referred value stands, if that is the same at all of a patient's assessments."""
     match node.kind:
         case ReferenceKind.BASELINE | ReferenceKind.CHANGE | ReferenceKind.PERCENT_CHANGE:
-            return baseline_of(e, node.measure.name)
+            return e.baseline_of(node.measure.name)
         case ReferenceKind.LOWEST | ReferenceKind.HIGHEST if node.epoch:
             column = e.column(node.measure.name)
             first, last = e.epoch(node.epoch)

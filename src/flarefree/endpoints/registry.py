@@ -31,8 +31,8 @@ __all__ = ["derive_registry"]
 PART_ROWS = 2_500_000
 """Rows of a part: enough that the work on it outweighs taking it up."""
 
-READ_ROWS = 10_000_000
-"""Rows that are read at a time, some 500 MB with their identifiers; a part is a piece of them."""
+READ_ROWS = 12_000_000
+"""Rows that are read at a time, some 600 MB with their identifiers; a part is a piece of them."""
 
 Ints64 = npt.NDArray[np.int64]
 
