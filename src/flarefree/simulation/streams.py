@@ -66,7 +66,8 @@ class Streams:
     def words(self, trial: Any, patient: Any, visit: Any = 0, stream: Any = 0) -> Words:
         """Blocks of four 32-bit words, shape (..., 4)."""
         named = (("visit", visit), ("patient", patient), ("trial", trial), ("stream", stream))
-        counter = np.broadcast_arrays(*(_word(value, name) for name, value in named))
+        # Copies: NumPy warns where a kernel asks whether a broadcast view may be written to.
+        counter = [np.array(a) for a in np.broadcast_arrays(*(_word(value, name) for name, value in named))]
         out = np.empty((counter[0].size, 4), dtype=np.uint32)
         c0, c1, c2, c3 = (part.ravel() for part in counter)
         fill_words(c0, c1, c2, c3, *self.key, out)
