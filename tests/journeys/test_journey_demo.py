@@ -49,12 +49,26 @@ def test_every_page_of_the_demo_says_that_its_patients_are_virtual(report: Path)
 def test_results_are_one_statistic_a_row(report: Path) -> None:
     with (report / "results.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    columns = ["analysis", "endpoint", "population", "group", "level", "term", "stat", "value", "unit", "method"]
+    columns = [
+        "analysis",
+        "endpoint",
+        "population",
+        "group",
+        "level",
+        "term",
+        "stat",
+        "value",
+        "unit",
+        "method",
+    ]
     assert list(rows[0]) == columns
     failures = {
         r["group"]: r["value"]
         for r in rows
-        if r["endpoint"] == "treatment_failure" and r["term"] == "events" and r["stat"] == "n" and r["group"] in ("MMF", "AZA")
+        if r["endpoint"] == "treatment_failure"
+        and r["term"] == "events"
+        and r["stat"] == "n"
+        and r["group"] in ("MMF", "AZA")
     }
     assert set(failures) == {"MMF", "AZA"}
 

@@ -1,6 +1,5 @@
 """Prints `docs/reference/endpoint-rules.md` from the cases: `python tests/spec/rules_page.py` writes it."""
 
-
 from __future__ import annotations
 
 import sys
