@@ -205,7 +205,8 @@ ProtocolError: trial.yaml:28 analyses.primary.kind: there is no such kind of ana
   found     "time_to_evnt"
   expected  one of participant_flow, populations, baseline_table, exposure, time_to_event, components, \
 subgroups, withdrawals, adverse_events, course, response_by_visit, change_from_baseline, dose_by_visit, \
-laboratory_abnormalities, shifts, categories_by_visit, subjects_by_site, medications, agreement, mixed_model, logistic_mixed_model
+laboratory_abnormalities, shifts, categories_by_visit, subjects_by_site, medications, \
+agreement, mixed_model, logistic_mixed_model
   try       did you mean time_to_event?"""
     )
 

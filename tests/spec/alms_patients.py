@@ -9,9 +9,9 @@ per field, a negative dipstick and no casts.
 from __future__ import annotations
 
 from endpoint_rules import Case
-from patients_on_paper import Patient
 
 from flarefree.units import convert
+from patients_on_paper import Patient
 
 QUIET = {"red_cells": 1, "dipstick_blood": 0, "cellular_casts": False}
 

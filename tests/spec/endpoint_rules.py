@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import polars as pl
-from patients_on_paper import Paper, Patient
 
 from flarefree.endpoints.derivation import Derivation
 from flarefree.endpoints.derive import derive
+from patients_on_paper import Paper, Patient
 
 
 @dataclass(frozen=True)
