@@ -328,6 +328,15 @@ def test_without_patients() -> None:
         derive(Paper(protocol="alms-maintenance").study())
 
 
+def test_a_patient_who_stands_twice() -> None:
+    paper = Paper(protocol="alms-maintenance")
+    for name in ("Ana", "Bea", "Ana"):
+        paper.patient(name)
+    with pytest.raises(StudyError, match="stands twice") as refused:
+        derive(paper.study())
+    assert refused.value.found == "Ana"
+
+
 def test_a_decision_on_what_is_not_adjudicated_is_said(two: Paper) -> None:
     two.add("decisions", subject="Bea", endpoint="kidney_failure", reader="committee", is_confirmed=True)
     d = derive(two.study(), "alms-maintenance")

@@ -180,20 +180,21 @@ def _in_its_file(finding: Finding, study: Study) -> Finding:
 
 
 def _require_patients(study: Study) -> None:
-    if not study["subjects"].height:
+    subjects = study["subjects"].get_column("subject")
+    if not subjects.len():
         raise StudyError(
             "the study has no patients",
             where=study.name,
             found="an empty subjects' table",
             expected="one row a patient: DM, ADSL, or the file that study.yaml maps to `subjects`",
         )
-    # Patients that only other rows name have no arm and no day 1: a report of nobody.
-    if any(finding.code == "no-subjects" for finding in study.findings):
+    twice = subjects.filter(subjects.is_duplicated()).unique(maintain_order=True)
+    if twice.len():
         raise StudyError(
-            "no file tells who the patients are, their arms and their first days",
+            "a patient stands twice in the subjects' table, and would be counted twice",
             where=study.name,
-            found="no subjects' table, or one without rows",
-            expected="one row a patient: DM, ADSL, or the file that study.yaml maps to `subjects`",
+            found=", ".join(str(subject) for subject in twice.head(5)),
+            expected="one row a patient",
         )
 
 
