@@ -32,8 +32,21 @@ SVG = "FT_SVG"
 
 
 def render_ars(content: ReportContent) -> str:
-    """The reporting event as JSON text."""
-    return json.dumps(build_reporting_event(content), indent=1, ensure_ascii=False) + "\n"
+    """The reporting event as JSON text: one line for each analysis, method, output and so on."""
+    event = build_reporting_event(content)
+    parts = [f"{json.dumps(key)}: {_lines(value)}" for key, value in event.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _lines(value: Any) -> str:
+    # Indented throughout, json would leave its fast encoder and take seconds over ten megabytes.
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(map(_written, value)) + "\n]"
+    return _written(value)
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def build_reporting_event(content: ReportContent) -> Json:
