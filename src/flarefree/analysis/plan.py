@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from flarefree.analysis.implausible import implausible_warning
 from flarefree.analysis.outcome import NotComputableError, not_computable, not_yet_computed
 from flarefree.analysis.sentences import analysis_sentences, named_endpoints
 from flarefree.analysis.trial import Trial
@@ -56,7 +57,8 @@ def run_analysis(trial: Trial, name: str) -> AnalysisResult:
         return not_yet_computed(name, spec, "This version cannot do this kind of analysis.", sentences)
     try:
         result = _function(spec.kind)(trial, name, spec)
-        said = unmeasured_warning(trial, named_endpoints(spec))
+        named = tuple(named_endpoints(spec))
+        said = (*unmeasured_warning(trial, named), *implausible_warning(trial, named))
         return replace(result, sentences=sentences, warnings=(*said, *result.warnings))
     except NotComputableError as reason:
         return not_computable(name, spec, str(reason), sentences)
