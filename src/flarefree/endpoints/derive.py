@@ -188,6 +188,14 @@ def _require_patients(study: Study) -> None:
             found="an empty subjects' table",
             expected="one row a patient: DM, ADSL, or the file that study.yaml maps to `subjects`",
         )
+    # Patients that only other rows name have no arm and no day 1: a report of nobody.
+    if any(finding.code == "no-subjects" for finding in study.findings):
+        raise StudyError(
+            "no file tells who the patients are, their arms and their first days",
+            where=study.name,
+            found="no subjects' table, or one without rows",
+            expected="one row a patient: DM, ADSL, or the file that study.yaml maps to `subjects`",
+        )
     twice = subjects.filter(subjects.is_duplicated()).unique(maintain_order=True)
     if twice.len():
         raise StudyError(
