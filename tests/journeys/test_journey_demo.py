@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,11 +40,12 @@ def test_the_demo_writes_every_file_under_its_fixed_name(report: Path) -> None:
 
 def test_every_page_of_the_demo_says_that_its_patients_are_virtual(report: Path) -> None:
     assert "virtual" in (report / "report.html").read_text(encoding="utf-8")[:20_000].lower()
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (poppler) is not installed: the page was read, the paper was not")
     pages = subprocess.run(
-        ["pdftotext", "-layout", str(report / "report.pdf"), "-"], capture_output=True, text=True, check=False
+        ["pdftotext", "-layout", str(report / "report.pdf"), "-"], capture_output=True, text=True, check=True
     )
-    if pages.returncode == 0:
-        assert all("virtual" in page.lower() for page in pages.stdout.split("\f") if page.strip())
+    assert all("virtual" in page.lower() for page in pages.stdout.split("\f") if page.strip())
 
 
 def test_results_are_one_statistic_a_row(report: Path) -> None:
