@@ -22,7 +22,6 @@ from naive_endpoints import Assessment, NaivePatient, Value
 from flarefree.endpoints.context import NormalRange
 from flarefree.endpoints.evaluate import Evaluator, Truth
 from flarefree.endpoints.kernels import FALSE, TRUE, UNKNOWN
-from flarefree.endpoints.walking import walk
 from flarefree.protocol.language.nodes import (
     And,
     Arithmetic,
@@ -37,6 +36,7 @@ from flarefree.protocol.language.nodes import (
     ReferenceKind,
     Sustained,
 )
+from flarefree.protocol.language.walking import walk
 
 some = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]

@@ -11,8 +11,8 @@ from flarefree.errors import ProtocolError
 from flarefree.protocol import LoadedProtocol, builtin_protocols, load_protocol, parse_protocol
 from flarefree.protocol.language.nodes import Node, Quantity
 from flarefree.protocol.language.printing import print_node
+from flarefree.protocol.language.walking import walk
 from flarefree.protocol.loading import builtin_path
-from flarefree.protocol.sentences import walk
 
 BUILTIN = ("alms-maintenance", "cdisc-pilot", "multitarget-maintenance")
 

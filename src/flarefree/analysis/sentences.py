@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
 
 from flarefree.analysis.trial import Trial
-from flarefree.protocol.language.nodes import Holds, Node
+from flarefree.protocol.language.nodes import Holds
+from flarefree.protocol.language.walking import walk
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.results import Sentence
 
@@ -50,19 +50,11 @@ def _walk(protocol: LoadedProtocol, endpoints: list[str], seen: set[str]) -> Ite
         path = f"endpoints.{endpoint}.{'when' if spec.when else 'state' if spec.state else 'value'}"
         if path in protocol.sentences:
             yield protocol.sentence(path)
-            yield from _walk(protocol, list(_named_in(protocol.sentences[path])), seen)
-
-
-def _named_in(node: Node) -> Iterator[str]:
-    """Names of the endpoints that a sentence holds, in the order they are written."""
-    if isinstance(node, Holds):
-        yield node.name
-    for field in fields(node):
-        value = getattr(node, field.name)
-        parts = value if isinstance(value, tuple) else (value,)
-        for part in parts:
-            if is_dataclass(part) and isinstance(part, Node):
-                yield from _named_in(part)
+            yield from _walk(
+                protocol,
+                [part.name for part in walk(protocol.sentences[path]) if isinstance(part, Holds)],
+                seen,
+            )
 
 
 def named_endpoints(spec: object) -> Iterator[str]:

@@ -13,8 +13,8 @@ import polars as pl
 
 from flarefree.analysis.outcome import NotComputableError
 from flarefree.analysis.trial import Trial
-from flarefree.endpoints.walking import walk
 from flarefree.protocol.language.nodes import Holds, IsKnown, Measure
+from flarefree.protocol.language.walking import walk
 
 __all__ = ["require_decidable", "unmeasured", "unmeasured_warning"]
 

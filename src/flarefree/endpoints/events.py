@@ -20,8 +20,8 @@ from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.kernels import NO_DAY, TRUE, UNKNOWN
 from flarefree.endpoints.record_sentences import TABLE_NAME, RecordReader
 from flarefree.endpoints.support import confirmed_days, support_of
-from flarefree.endpoints.walking import walk
 from flarefree.protocol.language.nodes import Holds, InWindow, Node, Or, Records, Reference
+from flarefree.protocol.language.walking import walk
 from flarefree.protocol.schema import EndpointSpec
 from flarefree.records.tables import TABLES
 

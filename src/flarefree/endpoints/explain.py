@@ -34,7 +34,7 @@ from flarefree.errors import ProtocolError, StudyError
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.language.nodes import Holds, Measure, Node
 from flarefree.protocol.language.printing import print_node
-from flarefree.protocol.sentences import walk
+from flarefree.protocol.language.walking import walk
 
 __all__ = ["Explainer", "Explanation", "explain", "explainable", "render_text"]
 

@@ -12,8 +12,8 @@ from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.follow_up import is_allocated
 from flarefree.endpoints.kernels import TRUE
 from flarefree.endpoints.panel import Panel
-from flarefree.endpoints.walking import walk
 from flarefree.protocol.language.nodes import Node, SubjectFact
+from flarefree.protocol.language.walking import walk
 from flarefree.protocol.schema import Schedule
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from flarefree.errors import LanguageError, ProtocolError
 from flarefree.protocol.language.checking import Scope, check_condition, check_records, check_value
@@ -11,10 +11,11 @@ from flarefree.protocol.language.messages import SentenceError
 from flarefree.protocol.language.nodes import Holds, Measure, Node, RecordTable
 from flarefree.protocol.language.parsing import parse_condition, parse_record_condition, parse_value
 from flarefree.protocol.language.vocabulary import Vocabulary
+from flarefree.protocol.language.walking import walk
 from flarefree.protocol.schema import Protocol
 from flarefree.protocol.yaml_source import YamlSource
 
-__all__ = ["ordered_endpoints", "read_sentences", "walk"]
+__all__ = ["ordered_endpoints", "read_sentences"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +140,6 @@ def _named_by(name: str, spec: Protocol, sentences: dict[str, Node]) -> tuple[st
         if node is not None:
             named += [inner.name for inner in walk(node) if isinstance(inner, Holds | Measure)]
     return tuple(dict.fromkeys(other for other in named if other in spec.endpoints))
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """A node and everything within it, outermost first."""
-    yield node
-    for field in fields(node):
-        value = getattr(node, field.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, Node):
-                yield from walk(part)
 
 
 def _circle(circle: tuple[str, ...], source: YamlSource) -> ProtocolError:
