@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flarefree import simulation, stats
+    from flarefree import evidence, simulation, stats
     from flarefree.analysis.run import analyze
     from flarefree.endpoints.derive import derive
     from flarefree.protocol.loading import load_protocol
     from flarefree.readers.study_folder import read_study
 
-__all__ = ["analyze", "derive", "load_protocol", "read_study", "simulation", "stats"]
+__all__ = ["analyze", "derive", "evidence", "load_protocol", "read_study", "simulation", "stats"]
 
 __version__ = "0.1.0"
 
@@ -32,7 +32,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in ("simulation", "stats"):
+    if name in ("evidence", "simulation", "stats"):
         return import_module(f"flarefree.{name}")
     raise AttributeError(f"module 'flarefree' has no attribute {name!r}")
 

@@ -6,6 +6,7 @@ FlarefreeError                      exit code 2, printed without a traceback
 │   └── LanguageError               an endpoint's sentence cannot be read; shows a caret
 ├── ReadError                       a data file cannot be read
 ├── StudyError                      a study folder lacks what an analysis cannot go on without
+├── EvidenceError (ValueError)      published numbers cannot be what they say; names study and cell
 ├── OutputError                     the output folder cannot be written
 ├── MissingExtraError               an optional part is not installed
 ├── NotFoundError (KeyError)        what was asked for by name does not exist
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConvergenceError",
+    "EvidenceError",
     "FlarefreeError",
     "FormulaError",
     "LanguageError",
@@ -91,6 +93,10 @@ class ReadError(FlarefreeError):
 
 class StudyError(FlarefreeError):
     """A study lacks something that its analysis cannot go on without."""
+
+
+class EvidenceError(FlarefreeError, ValueError):
+    """Published numbers cannot be what they say; `where` names the study and the cell."""
 
 
 class OutputError(FlarefreeError):

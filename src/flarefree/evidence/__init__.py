@@ -1,0 +1,32 @@
+"""The evidence of published trials: sourced, audited, pooled, as a network, carried to other patients.
+
+Takes the reviewed base of studies that comes with flarefree, or a stranger's rows (a frame, a CSV, a YAML);
+gives frozen results with `.tidy()`, each number with its place in its source.  Begin reading at `schema.py`
+(what is known of a study), then `library.py` (the base as frames); `docs/how-to/read-the-evidence.md` uses it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flarefree.evidence.library import Evidence, load_evidence
+
+__all__ = ["Evidence", "load_evidence"]
+
+# Public name -> module under flarefree.evidence; each imported when first asked for.
+_HOME = {
+    "Evidence": "library",
+    "load_evidence": "library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"flarefree.evidence.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
