@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
+from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 import polars as pl
+
+from flarefree.errors import OutputError
 
 __all__ = [
     "AnalysisResult",
@@ -49,7 +54,17 @@ Display = Literal[
 ]
 """How a cell is to be printed, and the statistics that it must hold for that."""
 
-FigureKind = Literal["kaplan_meier", "forest", "flow", "course", "bars", "subject_course"]
+FigureKind = Literal[
+    "bars",
+    "course",
+    "flow",
+    "forest",
+    "funnel",
+    "kaplan_meier",
+    "meta_forest",
+    "sequential",
+    "subject_course",
+]
 
 Status = Literal["computed", "not_yet_computed", "not_computable"]
 
@@ -174,6 +189,50 @@ class Figure:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", MappingProxyType(dict(self.data)))
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+    def _repr_svg_(self) -> str:
+        """The drawing, for notebooks: they call this method by its name."""
+        # By name: this floor knows no drawing, and who only computes loads none.
+        drawing = import_module("flarefree.reports.figures")
+        return str(drawing.render_figure(self, drawing.Palette()))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawing: an SVG file, or a page of HTML that holds it, by the path's suffix.
+
+        Raises
+        ------
+        OutputError
+            The suffix is another, or the file cannot be written.
+        """
+        path = Path(path)
+        match path.suffix.lower():
+            case ".svg":
+                text = self._repr_svg_()
+            case ".html" | ".htm":
+                text = _PAGE.format(title=escape(self.title or self.id), svg=self._repr_svg_())
+            case other:
+                raise OutputError(
+                    "a figure is not written in this format",
+                    where=str(path),
+                    found=other or "no suffix",
+                    expected=".svg or .html",
+                )
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise OutputError("the figure cannot be written", where=str(path), found=str(error)) from None
+        return path
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body>
+<figure>
+{svg}</figure>
+</body>
+</html>
+"""
 
 
 @dataclass(frozen=True, slots=True)
