@@ -173,7 +173,8 @@ def test_a_file_that_is_no_yaml() -> None:
         == """\
 ProtocolError: trial.yaml:6: this is not YAML
   found     old: {label: Old drug}
-  expected  text that YAML can read (expected ',' or ']', but got '<scalar>')"""
+  expected  text that YAML can read (expected ',' or ']', but got '<scalar>')
+  try       close the bracket that opens here or above, and part its items by commas"""
     )
 
 

@@ -315,3 +315,38 @@ def test_a_sentence_nested_without_end_is_refused(sentence: str) -> None:
 def test_a_long_sentence_is_read_and_prints_back(sentence: str) -> None:
     node = parse_condition(sentence)
     assert parse_condition(print_node(node)) == node
+
+
+@pytest.mark.parametrize(
+    ("sentence", "message", "try_"),
+    [
+        ("sustained(x >= 2, for 28)", "a length of time needs its unit", "for 28 days"),
+        ("confirmed(x >= 2, within 14 to 42)", "a length of time needs its unit", "28 days"),
+        (
+            "sustained(x >= 2 for 28 days)",
+            "a comma is missing before for, within",
+            "sustained(x, for 28 days)",
+        ),
+        ("x => 2", "this is no comparison", ">= for at least"),
+        ("x =< 2", "this is no comparison", "<= for at most"),
+        ("x = > 2", "this is no comparison", ">= for at least"),
+        ("x > 2 && y > 3", "& has no meaning here", "write and"),
+        ("x > 2 || y > 3", "| has no meaning here", "write or"),
+        ("x > 1,5", "a decimal comma", "1.5"),
+        ("x between 1 and 2", "between is not a word of this language", "both limits"),
+        ("x greater than 2", "a comparison is written as a sign", "> for more than"),
+        ("x less than 2", "a comparison is written as a sign", "< for less than"),
+        ("if x > 2 then y", "a condition is written without if and then", "the condition itself"),
+        ("x >= 25% baseline(x)", "a percentage of a value is written as a product", "0.25 * baseline"),
+    ],
+)
+def test_a_common_slip_is_named_and_mended(sentence: str, message: str, try_: str) -> None:
+    with pytest.raises(LanguageError) as caught:
+        parse_condition(sentence)
+    assert message in str(caught.value)
+    assert try_ in str(caught.value)
+
+
+def test_a_slip_within_quotes_is_none() -> None:
+    with pytest.raises(LanguageError, match="death does not fit here"):
+        parse_record_condition('drug contains "a && b" death')

@@ -158,12 +158,15 @@ def _compose(text: str, name: str) -> Node | None:
         return YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        lines = text.splitlines()
         line = mark.line + 1 if mark else 0
+        found = lines[line - 1] if 0 < line <= len(lines) else ""
         raise ProtocolError(
             "this is not YAML",
             where=f"{name}:{line}" if line else name,
-            found=_short(text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""),
+            found=_short(found),
             expected=_problem(error),
+            try_=_remedy(error, found),
         ) from None
     except YAMLError as error:
         raise ProtocolError("this is not YAML", where=name, expected=str(error).splitlines()[0]) from None
@@ -182,6 +185,22 @@ def _problem(error: MarkedYAMLError) -> str:
     if "\\t" in problem or "'\\t'" in problem:
         return "spaces for indentation, not tabs"
     return f"text that YAML can read ({problem})" if problem else ""
+
+
+def _remedy(error: MarkedYAMLError, line: str) -> str:
+    """What to do about the slips that people make most: colons in text, open quotes, uneven indentation."""
+    said = f"{error.problem} {error.context}"
+    if "expected ',' or" in said:
+        return "close the bracket that opens here or above, and part its items by commas"
+    if "mapping values" in said and len(re.findall(r":\s", line)) > 1:
+        return "put a text that has a colon in it in quotes"
+    if "quoted scalar" in said:
+        return "close the quotation marks that open here or above"
+    if re.search(r"mapping values|block (mapping|collection)|<block", said):
+        return (
+            "indent the keys of a block by the same number of spaces; close every quotation mark above"
+        )
+    return ""
 
 
 class _Reader:

@@ -16,6 +16,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
 from flarefree.protocol.language.building import Builder
 from flarefree.protocol.language.messages import SentenceError, suggest
 from flarefree.protocol.language.nodes import Node, Span
+from flarefree.protocol.language.slips import find_slip
 from flarefree.protocol.language.words import KEYWORDS, TABLES
 
 __all__ = ["parse_condition", "parse_record_condition", "parse_value"]
@@ -91,6 +92,7 @@ def _require_shallow(tree: Tree[Token] | Token, text: str) -> None:
 
 
 def _explain(error: UnexpectedInput, text: str) -> NoReturn:
+    _explain_slip(error, text)
     if isinstance(error, UnexpectedCharacters):
         _explain_character(text, error.pos_in_stream or 0)
     if isinstance(error, UnexpectedEOF) or (
@@ -106,6 +108,13 @@ def _explain(error: UnexpectedInput, text: str) -> NoReturn:
         ) from None
     assert isinstance(error, UnexpectedToken)
     _explain_token(error, text)
+
+
+def _explain_slip(error: UnexpectedInput, text: str) -> None:
+    position = len(text) if error.pos_in_stream is None else int(error.pos_in_stream)
+    slip = find_slip(text, position)
+    if slip is not None:
+        raise SentenceError(slip.message, Span(slip.start, slip.stop), text, try_=slip.try_) from None
 
 
 def _explain_character(text: str, position: int) -> NoReturn:
