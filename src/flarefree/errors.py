@@ -7,6 +7,7 @@ FlarefreeError                      exit code 2, printed without a traceback
 ├── ReadError                       a data file cannot be read
 ├── StudyError                      a study folder lacks what an analysis cannot go on without
 ├── EvidenceError (ValueError)      published numbers cannot be what they say; names study and cell
+├── DesignError (ValueError)        a trial cannot be run or simulated as asked
 ├── OutputError                     the output folder cannot be written
 ├── MissingExtraError               an optional part is not installed
 ├── NotFoundError (KeyError)        what was asked for by name does not exist
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConvergenceError",
+    "DesignError",
     "EvidenceError",
     "FlarefreeError",
     "FormulaError",
@@ -113,6 +115,10 @@ class UnitError(FlarefreeError, ValueError):
 
 class NotFoundError(FlarefreeError, KeyError):
     """What was asked for by name does not exist; `try_` holds the nearest name."""
+
+
+class DesignError(FlarefreeError, ValueError):
+    """A trial cannot be run or simulated as asked: a ratio, a size, a rate that cannot be."""
 
 
 class StatsError(FlarefreeError, ValueError):
