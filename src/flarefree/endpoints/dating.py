@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from flarefree.endpoints.elementwise import compare_numbers
 from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
+from flarefree.endpoints.resting import Where
 from flarefree.protocol.language.nodes import (
     And,
     Arithmetic,
@@ -55,8 +56,22 @@ _NEVER = np.int32(2**31 - 1)
 def day_of(e: Evaluator, node: Node, at: Ints64) -> Ints32:
     """The day that a condition's verdict rests on, at the assessments `at`: (n,)."""
     verdicts = e.verdicts(node)[at]
+    here = _days_here(e, node, at, verdicts)
+    if here is not None:
+        return here
     days = _day_of(e, node, at, verdicts)
     return np.where(verdicts == UNKNOWN, NO_DAY, days).astype(np.int32)
+
+
+def _days_here(e: Evaluator, node: Node, at: Ints64, verdicts: Ints8) -> Ints32 | None:
+    """The assessments' own days, if each of these verdicts is true and rests on its assessment; else None."""
+    if not e.has_one_day_each or not (verdicts == TRUE).all():
+        return None
+    resting = e.resting(node)
+    days = e.panel.days[at]
+    if resting.where is not Where.HERE or (days.size and int(days.min()) < resting.since):
+        return None
+    return days
 
 
 def _day_of(e: Evaluator, node: Node, at: Ints64, verdicts: Ints8) -> Ints32:

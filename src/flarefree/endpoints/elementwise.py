@@ -6,6 +6,8 @@ asked (`flarefree.endpoints.dating`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -13,7 +15,16 @@ from numba import njit
 from flarefree.endpoints.kernels import FALSE, TRUE, UNKNOWN
 from flarefree.protocol.language.nodes import ComparisonOperator
 
-__all__ = ["TOLERANCE", "compare", "compare_count", "compare_numbers", "join_all", "join_any", "negate"]
+__all__ = [
+    "TOLERANCE",
+    "as_verdicts",
+    "compare",
+    "compare_count",
+    "compare_numbers",
+    "join_all",
+    "join_any",
+    "negate",
+]
 
 Ints8 = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float64]
@@ -62,13 +73,83 @@ def compare(operator: ComparisonOperator, left: Floats, right: Floats, n: int) -
 
 @njit(cache=True, nogil=True)
 def _compare(code: int, left: Floats, right: Floats, verdicts: Ints8) -> None:
-    for j in range(verdicts.size):
-        a = left[j] if left.size > 1 else left[0]
-        b = right[j] if right.size > 1 else right[0]
-        if np.isnan(a) or np.isnan(b):
-            verdicts[j] = UNKNOWN
+    """Branches only around the loops, so that a processor takes several assessments at once."""
+    if left.size == 1 and verdicts.size > 1:
+        if right.size == 1:
+            _compare_each(code, left, right, verdicts, 0, 0)
         else:
-            verdicts[j] = TRUE if _holds(code, a, b) else FALSE
+            _compare_with(_MIRRORED_CODES[code], right, left[0], verdicts)
+    elif right.size == 1:
+        _compare_with(code, left, right[0], verdicts)
+    else:
+        _compare_each(code, left, right, verdicts, 1, 1)
+
+
+_MIRRORED_CODES = (2, 3, 0, 1, 4, 5)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _verdict(is_so: bool, a: float, b: float) -> Any:
+    return np.int8(is_so) if (a == a) & (b == b) else UNKNOWN
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _near(a: float, b: float) -> bool:
+    return (abs(a - b) <= 1e-9 * max(abs(a), abs(b))) | (a == b)
+
+
+@njit(cache=True, nogil=True)
+def _compare_with(code: int, left: Floats, b: float, verdicts: Ints8) -> None:
+    n = verdicts.size
+    if code == 0:
+        for j in range(n):
+            a = left[j]
+            verdicts[j] = _verdict(_near(a, b) | (a > b), a, b)
+    elif code == 1:
+        for j in range(n):
+            a = left[j]
+            verdicts[j] = _verdict((not _near(a, b)) & (a > b), a, b)
+    elif code == 2:
+        for j in range(n):
+            a = left[j]
+            verdicts[j] = _verdict(_near(a, b) | (a < b), a, b)
+    elif code == 3:
+        for j in range(n):
+            a = left[j]
+            verdicts[j] = _verdict((not _near(a, b)) & (a < b), a, b)
+    elif code == 4:
+        for j in range(n):
+            a = left[j]
+            verdicts[j] = _verdict(_near(a, b), a, b)
+    else:
+        for j in range(n):
+            a = left[j]
+            verdicts[j] = _verdict(not _near(a, b), a, b)
+
+
+@njit(cache=True, nogil=True)
+def _compare_each(
+    code: int, left: Floats, right: Floats, verdicts: Ints8, left_step: int, right_step: int
+) -> None:
+    for j in range(verdicts.size):
+        a = left[j * left_step]
+        b = right[j * right_step]
+        near = _near(a, b)
+        more = a > b
+        less = a < b
+        if code == 0:
+            is_so = near | more
+        elif code == 1:
+            is_so = (not near) & more
+        elif code == 2:
+            is_so = near | less
+        elif code == 3:
+            is_so = (not near) & less
+        elif code == 4:
+            is_so = near
+        else:
+            is_so = not near
+        verdicts[j] = _verdict(is_so, a, b)
 
 
 def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) -> Ints8:
@@ -90,17 +171,18 @@ def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) 
 @njit(cache=True, nogil=True)
 def _compare_count(code: int, verdicts: Ints8, bound: Floats, answers: Ints8) -> None:
     m, n = verdicts.shape
+    n_true = np.zeros(n, np.int8)
+    n_unknown = np.zeros(n, np.int8)
+    for i in range(m):
+        for j in range(n):
+            n_true[j] += verdicts[i, j] == TRUE
+            n_unknown[j] += verdicts[i, j] == UNKNOWN
     for j in range(n):
         b = bound[j] if bound.size > 1 else bound[0]
-        n_true = 0
-        n_unknown = 0
-        for i in range(m):
-            n_true += 1 if verdicts[i, j] == TRUE else 0
-            n_unknown += 1 if verdicts[i, j] == UNKNOWN else 0
         agree = 0
-        for count in range(n_true, n_true + n_unknown + 1):
+        for count in range(n_true[j], n_true[j] + n_unknown[j] + 1):
             agree += 1 if _holds(code, float(count), b) else 0
-        if np.isnan(b) or (agree != 0 and agree != n_unknown + 1):
+        if np.isnan(b) or (agree != 0 and agree != n_unknown[j] + 1):
             answers[j] = UNKNOWN
         else:
             answers[j] = TRUE if agree else FALSE
@@ -110,22 +192,41 @@ def _compare_count(code: int, verdicts: Ints8, bound: Floats, answers: Ints8) ->
 def join_all(verdicts: Ints8, other: Ints8) -> None:
     """`and`: takes another part into the first, in place."""
     for j in range(verdicts.size):
-        if other[j] == FALSE or verdicts[j] == FALSE:
-            verdicts[j] = FALSE
-        elif other[j] == UNKNOWN:
-            verdicts[j] = UNKNOWN
+        a, b = verdicts[j], other[j]
+        known = UNKNOWN if (a == UNKNOWN) | (b == UNKNOWN) else TRUE
+        verdicts[j] = FALSE if (a == FALSE) | (b == FALSE) else known
 
 
 @njit(cache=True, nogil=True)
 def join_any(verdicts: Ints8, other: Ints8) -> None:
     """`or`: takes another part into the first, in place."""
     for j in range(verdicts.size):
-        if other[j] == TRUE or verdicts[j] == TRUE:
-            verdicts[j] = TRUE
-        elif other[j] == UNKNOWN:
-            verdicts[j] = UNKNOWN
+        a, b = verdicts[j], other[j]
+        known = UNKNOWN if (a == UNKNOWN) | (b == UNKNOWN) else FALSE
+        verdicts[j] = TRUE if (a == TRUE) | (b == TRUE) else known
 
 
 def negate(verdicts: Ints8) -> Ints8:
     """`not`: unknown stays unknown."""
-    return np.array([1, 0, 2], dtype=np.int8)[verdicts]
+    negated = np.empty_like(verdicts)
+    _negate(verdicts, negated)
+    return negated
+
+
+@njit(cache=True, nogil=True)
+def _negate(verdicts: Ints8, negated: Ints8) -> None:
+    for j in range(verdicts.size):
+        negated[j] = UNKNOWN if verdicts[j] == UNKNOWN else TRUE - verdicts[j]
+
+
+def as_verdicts(values: Floats) -> Ints8:
+    """Numbers as verdicts: false for 0, unknown for NaN, else true."""
+    verdicts = np.empty(values.size, np.int8)
+    _as_verdicts(values, verdicts)
+    return verdicts
+
+
+@njit(cache=True, nogil=True)
+def _as_verdicts(values: Floats, verdicts: Ints8) -> None:
+    for j in range(values.size):
+        verdicts[j] = np.int8(values[j] != 0.0) if values[j] == values[j] else UNKNOWN

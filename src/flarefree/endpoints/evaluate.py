@@ -18,9 +18,10 @@ import numpy.typing as npt
 from flarefree.endpoints import kernels, references
 from flarefree.endpoints.context import FIRST_DAY, LAST_DAY, Context
 from flarefree.endpoints.dating import MIRRORED, day_of, day_of_value
-from flarefree.endpoints.elementwise import compare, compare_count, join_all, join_any, negate
+from flarefree.endpoints.elementwise import as_verdicts, compare, compare_count, join_all, join_any, negate
 from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
 from flarefree.endpoints.panel import Panel, PanelColumn
+from flarefree.endpoints.resting import Resting, resting_of
 from flarefree.endpoints.wording import Words, compare_words, words_of, yes_no
 from flarefree.errors import ProtocolError
 from flarefree.protocol.language.nodes import (
@@ -115,7 +116,8 @@ class Evaluator:
     """Evaluates sentences on one panel, each part once.
 
     What is no panel's business is given to it: first days of events by name (`begun`), of records,
-    and facts about patients, each with shape (n_subjects,) and `NO_DAY` where there is none.
+    and facts about patients, each with shape (n_subjects,) and `NO_DAY` where there is none.  Panels
+    that have the same columns may share `restings` (see `flarefree.endpoints.resting`).
     """
 
     panel: Panel
@@ -123,12 +125,14 @@ class Evaluator:
     begun: dict[str, Ints32] = field(default_factory=dict)
     records: Mapping[Records, Ints32] = field(default_factory=dict)
     facts: Mapping[SubjectFact, Ints8] = field(default_factory=dict)
+    restings: dict[Node, Resting] = field(default_factory=dict)
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
     _partners: dict[Node, Ints64] = field(default_factory=dict)
     _baselines: dict[str, Ints64] = field(default_factory=dict)
     _constants: dict[int, Ints8] = field(default_factory=dict)
     _subject: Ints32 | None = None
+    _one_day_each: bool | None = None
 
     # Public ---------------------------------------------------------------------------------------
 
@@ -155,6 +159,20 @@ class Evaluator:
     def day_of(self, node: Node, at: Ints64) -> Ints32:
         """The day that a condition rests on, at some assessments; see `flarefree.endpoints.dating`."""
         return day_of(self, node, at)
+
+    def resting(self, node: Node) -> Resting:
+        """Where the day of a condition lies wherever it is true."""
+        if node not in self.restings:
+            self.restings[node] = resting_of(self, node, True)
+        return self.restings[node]
+
+    @property
+    def has_one_day_each(self) -> bool:
+        """Whether all values of an assessment were taken on its day, as on virtual visits."""
+        if self._one_day_each is None:
+            columns = self.panel.columns.values()
+            self._one_day_each = all(column.days is self.panel.days for column in columns)
+        return self._one_day_each
 
     def source(self, node: Reference) -> Ints64:
         """At which assessment the referred value stands, -1 where there is none: (n_assessments,)."""
@@ -288,7 +306,7 @@ class Evaluator:
 
     def _as_verdicts(self, values: Floats) -> Ints8:
         """A yes/no value as a condition."""
-        verdicts = np.where(np.isnan(values), UNKNOWN, values != 0).astype(np.int8)
+        verdicts = as_verdicts(values)
         return verdicts if verdicts.size == self.panel.n_assessments else self._constant(verdicts)
 
     def _is_known(self, operand: Node) -> Ints8:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -159,12 +160,19 @@ def find_onsets(
 
 def _looks_ahead(evaluator: Evaluator, node: Node, first_day: int) -> bool:
     """Whether an assessment before the first day may rest on a value after it: a whole epoch's extreme."""
-    epochs = {part.epoch for part in walk(node) if isinstance(part, Reference) and part.epoch}
+    epochs, names = _named_in(node)
     states = evaluator.context.states
-    named = [states[part.name] for part in walk(node) if isinstance(part, Holds) and part.name in states]
     return any(evaluator.context.epochs[epoch][1] >= first_day for epoch in epochs) or any(
-        _looks_ahead(evaluator, state, first_day) for state in named
+        _looks_ahead(evaluator, states[name], first_day) for name in names if name in states
     )
+
+
+@lru_cache(maxsize=1024)
+def _named_in(node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Epochs that a sentence's references look within, and what it asks to hold."""
+    epochs = [part.epoch for part in walk(node) if isinstance(part, Reference) and part.epoch]
+    names = [part.name for part in walk(node) if isinstance(part, Holds)]
+    return tuple(dict.fromkeys(epochs)), tuple(dict.fromkeys(names))
 
 
 def _dated(evaluator: Evaluator, node: Node, at: Ints64) -> Ints32:

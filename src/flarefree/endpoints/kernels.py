@@ -65,18 +65,27 @@ def elapsed(first: Any, last: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def last_within(
-    offsets: Ints64, values: Floats, days: Ints32, allowed: Flags, flagged: Flags, first: int, last: int
+    offsets: Ints64,
+    values: Floats,
+    days: Ints32,
+    allowed: Flags,
+    flagged: Flags,
+    first: int,
+    last: int,
+    in_order: bool,
 ) -> Ints64:
     """The last known value of days `first` to `last`, flagged ones before others: (n_subjects,).
 
     Last is by the value's own day, then by its place.  `allowed` and `flagged` of length 0 allow all
-    and prefer none.
+    and prefer none.  Where each patient's days are `in_order`, what comes after `last` is not looked at.
     """
     found = np.full(offsets.size - 1, -1, np.int64)
     for i in range(offsets.size - 1):
         best = -1
         for j in range(offsets[i], offsets[i + 1]):
-            if np.isnan(values[j]) or days[j] < first or days[j] > last:
+            if days[j] < first or days[j] > last or np.isnan(values[j]):
+                if in_order and days[j] > last:
+                    break
                 continue
             if allowed.size and not allowed[j]:
                 continue
@@ -91,14 +100,16 @@ def last_within(
 
 @njit(cache=True, nogil=True)
 def extreme_within(
-    offsets: Ints64, values: Floats, days: Ints32, first: int, last: int, sign: float
+    offsets: Ints64, values: Floats, days: Ints32, first: int, last: int, sign: float, in_order: bool
 ) -> Ints64:
     """The lowest (`sign` 1) or highest (-1) value of some days: (n_subjects,); the earliest of ties."""
     found = np.full(offsets.size - 1, -1, np.int64)
     for i in range(offsets.size - 1):
         best = -1
         for j in range(offsets[i], offsets[i + 1]):
-            if np.isnan(values[j]) or days[j] < first or days[j] > last:
+            if days[j] < first or days[j] > last or np.isnan(values[j]):
+                if in_order and days[j] > last:
+                    break
                 continue
             if best < 0 or sign * values[j] < sign * values[best]:
                 best = j

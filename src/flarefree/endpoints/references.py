@@ -54,7 +54,7 @@ def source_of_subject(e: Evaluator, node: Reference) -> Ints64 | None:
             column = e.column(node.measure.name)
             first, last = e.epoch(node.epoch)
             return kernels.extreme_within(
-                e.panel.offsets, column.values, column.days, first, last, _sign(node)
+                e.panel.offsets, column.values, column.days, first, last, _sign(node), e.has_one_day_each
             )
     return None
 
@@ -73,7 +73,14 @@ def baseline_of(e: Evaluator, measure: str) -> Ints64:
         flagged = column.flagged
     first = FIRST_DAY if rule.first_day is None else rule.first_day
     return kernels.last_within(
-        e.panel.offsets, column.values, column.days, allowed, flagged, first, rule.last_day
+        e.panel.offsets,
+        column.values,
+        column.days,
+        allowed,
+        flagged,
+        first,
+        rule.last_day,
+        e.has_one_day_each,
     )
 
 
