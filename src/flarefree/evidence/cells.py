@@ -9,7 +9,7 @@ are of is said by the outcome around them (`schema.py`).
 ~83/181 (45.9%)             a count that was worked out from the percentage, and not printed
 16.4%                       a percentage only
 6/116 (5.2%; 3.66 per 100)  with the rate per 100 patient-years
-10.6 per 100                a rate only
+10.6 per 100                a rate only; `2 per 100 mo` is per 100 patient-months
 31.8 ± 10.59                mean and standard deviation
 12 [6 to 12]                median and quartiles
 ```
@@ -78,7 +78,7 @@ class Cell(Part):
     percent_kind : str
         `crude`, or an estimate that need not be a whole number of patients.
     rate, person_years : Decimal, optional
-        Events per 100 patient-years, and the patient-years, where printed.
+        Events per 100 patient-years (or what `rate_per` says), and the patient-years, where printed.
     mean, sd, median, q1, q3, geometric_mean, lower, upper : Decimal, optional
     status : str
         How the count came about; worked out from what is there unless said.
@@ -92,6 +92,7 @@ class Cell(Part):
     percent: NotNegative | None = None
     percent_kind: Literal["crude", "kaplan_meier", "model"] = "crude"
     rate: NotNegative | None = None
+    rate_per: Literal["100 patient-years", "100 patient-months"] = "100 patient-years"
     person_years: Annotated[Printed, Field(gt=0)] | None = None
     mean: Printed | None = None
     sd: NotNegative | None = None
@@ -133,7 +134,7 @@ class Cell(Part):
         if self.person_years is not None:
             return float(self.person_years)
         if self.events and self.rate:
-            return self.events / float(self.rate) * 100
+            return self.events / float(self.rate) * (100 if self.rate_per == "100 patient-years" else 100 / 12)
         return None
 
 
@@ -141,7 +142,7 @@ _COUNT = re.compile(r"(?P<derived>~?)\s*(?P<events>[\d,.\-]+)\s*/\s*(?P<n>[\d,.\
 _MEAN = re.compile(r"(?P<mean>-?[\d.]+)\s*(?:±|\+/-)\s*(?P<sd>[\d.]+)")
 _MEDIAN = re.compile(r"(?P<median>-?[\d.]+)\s*\[\s*(?P<q1>-?[\d.]+)\s+to\s+(?P<q3>-?[\d.]+)\s*\]")
 _PERCENT = re.compile(r"(?P<percent>-?[\d.]+)\s*%")
-_RATE = re.compile(r"(?P<rate>-?[\d.]+)\s+per\s+100")
+_RATE = re.compile(r"(?P<rate>-?[\d.]+)\s+per\s+100(?P<months>\s+mo)?")
 _PLAIN = re.compile(r"(?P<mean>-?[\d.]+)")
 
 
@@ -161,7 +162,8 @@ def _read_cell(text: str) -> dict[str, Any]:
 def _named(piece: str, patterns: tuple[re.Pattern[str], ...], text: str) -> dict[str, Any]:
     for pattern in patterns:
         if found := pattern.fullmatch(piece):
-            return {name: value for name, value in found.groupdict().items() if value is not None}
+            cell = {name: value for name, value in found.groupdict().items() if value is not None}
+            return {**cell, "rate_per": "100 patient-months"} if cell.pop("months", None) else cell
     raise ValueError(f'"{text}" is not a cell; expected 19/116 (16.4%), 16.4%, 31.8 ± 10.59 or the like')
 
 

@@ -49,7 +49,9 @@ class Document(Part):
     """
 
     citation: Words
-    kind: Literal["trial report", "supplement", "abstract", "registry", "review", "commentary", "page"]
+    kind: Literal[
+        "trial report", "supplement", "abstract", "registry", "meta-analysis", "review", "commentary", "page"
+    ]
     year: Annotated[Count, Field(ge=1900, le=2100)]
     doi: str = ""
     address: str = ""
@@ -77,9 +79,9 @@ class OutcomeWord(Part):
 class Design(Part):
     """How patients came to their arms."""
 
-    kind: Literal["randomized trial", "continuation of a trial", "cohort", "single arm"]
-    randomized: bool
-    """Whether chance chose between the arms that are compared."""
+    kind: Literal["randomized trial", "continuation of a trial", "cohort", "single arm", "not stated"]
+    randomized: bool | None = None
+    """Whether chance chose between the arms that are compared.  None: not said in what was read."""
     rerandomized: bool | None = None
     """Of a phase that follows another: whether patients were randomized anew.  None: no such phase."""
     masking: Literal["double-blind", "open", "not stated"] = "not stated"
