@@ -11,12 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flarefree.evidence.curves.log_rank_bounds import log_rank_range
+    from flarefree.evidence.curves.reconstructing import reconstruct
     from flarefree.evidence.library import Evidence, load_evidence
+    from flarefree.evidence.pooling.call import pairwise
 
-__all__ = ["Evidence", "load_evidence"]
+__all__ = ["Evidence", "load_evidence", "log_rank_range", "pairwise", "reconstruct"]
 
 # Public name -> module under flarefree.evidence; each imported when first asked for.
 _HOME = {
+    "pairwise": "pooling.call",
+    "log_rank_range": "curves.log_rank_bounds",
+    "reconstruct": "curves.reconstructing",
     "Evidence": "library",
     "load_evidence": "library",
 }

@@ -355,6 +355,8 @@ def _columns_of(data: Any, where: str) -> dict[str, Any]:
 
 
 def _columns_of_frame(frame: Any, where: str) -> dict[str, Any]:
+    if type(frame).__module__.startswith("polars") and hasattr(frame, "get_columns"):
+        return {column.name: _polars_column(column) for column in frame.get_columns()}
     import narwhals as nw
 
     try:
@@ -368,6 +370,13 @@ def _columns_of_frame(frame: Any, where: str) -> dict[str, Any]:
         ) from None
     eager = known.collect() if isinstance(known, nw.LazyFrame) else known
     return {str(column.name): _plain_column(column, column.name, where) for column in eager.iter_columns()}
+
+
+def _polars_column(column: Any) -> Any:
+    """Straight from Polars: a small frame is read in half the time that the detour takes."""
+    if column.dtype.is_numeric() and not column.dtype.is_decimal() and not column.null_count():
+        return column.to_numpy()
+    return column.to_list()
 
 
 def _plain_column(values: Any, name: object, where: str) -> Any:
