@@ -62,6 +62,7 @@ FigureKind = Literal[
     "funnel",
     "kaplan_meier",
     "meta_forest",
+    "reconstruction",
     "sequential",
     "subject_course",
 ]

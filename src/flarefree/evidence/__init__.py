@@ -14,12 +14,26 @@ if TYPE_CHECKING:
     from flarefree.evidence.curves.log_rank_bounds import log_rank_range
     from flarefree.evidence.curves.reconstructing import reconstruct
     from flarefree.evidence.library import Evidence, load_evidence
+    from flarefree.evidence.networks.model import additive_network, network
+    from flarefree.evidence.networks.result import Network
     from flarefree.evidence.pooling.call import pairwise
 
-__all__ = ["Evidence", "load_evidence", "log_rank_range", "pairwise", "reconstruct"]
+__all__ = [
+    "Evidence",
+    "Network",
+    "additive_network",
+    "load_evidence",
+    "log_rank_range",
+    "network",
+    "pairwise",
+    "reconstruct",
+]
 
 # Public name -> module under flarefree.evidence; each imported when first asked for.
 _HOME = {
+    "Network": "networks.result",
+    "additive_network": "networks.model",
+    "network": "networks.model",
     "pairwise": "pooling.call",
     "log_rank_range": "curves.log_rank_bounds",
     "reconstruct": "curves.reconstructing",

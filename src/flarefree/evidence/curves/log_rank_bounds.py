@@ -1,0 +1,261 @@
+"""`log_rank_range`: every log-rank statistic that a printed risk table allows, least and greatest exactly.
+
+A risk table with events says how many, not when: within an interval events of the two arms and
+censorings may come in any order.  The statistic is U^2 / V; both parts are sums over instants, so their
+attainable pairs have a convex hull that dynamic programming finds corner by corner.
+Equations: docs/methods/curve-reconstruction.md, section 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from flarefree.errors import EvidenceError
+from flarefree.evidence.curves.placement_hull import Hull
+from flarefree.evidence.curves.placements import Placement, Placements
+from flarefree.evidence.curves.risk_tables import EventTable, mend, read_event_table
+
+__all__ = ["LogRankRange", "log_rank_range"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+TIES = {"none": 0, "any": 1, "column": 2}  # as `_log_rank_kernels` numbers them
+TIES_IN_WORDS = {
+    "none": "no ties within an interval",
+    "any": "any ties within an interval",
+    "column": "all events of a column at one instant",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LogRankRange:
+    """The log-rank chi-square statistics that a risk table allows.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        Attained by `placement("lowest")` and `placement("highest")`.
+    lowest_bound, highest_bound : float
+        No placement lies beyond these; they equal `lowest` and `highest` but for the search's tolerance.
+    sample : (draws,) float
+        Statistics of random placements, each time uniform within its interval: what is usual, not what
+        is possible.
+    printed : float or None
+    labels : tuple of str
+    events : tuple of int
+        Events that were placed, by arm.
+    at_risk_means, ties, repair : str
+    contradictions, changes : tuple of str
+        Columns that cannot be as printed if numbers at risk are of those followed on; what was changed.
+    """
+
+    lowest: float
+    highest: float
+    lowest_bound: float
+    highest_bound: float
+    sample: Floats
+    printed: float | None
+    labels: tuple[str, str]
+    events: tuple[int, int]
+    at_risk_means: str
+    ties: str
+    repair: str | None
+    contradictions: tuple[str, ...]
+    changes: tuple[str, ...]
+    extremes: tuple[Placement, Placement]
+
+    def placement(self, which: Literal["lowest", "highest"]) -> pl.DataFrame:
+        """Patients that attain an end of the range: arm, time, event."""
+        return self.extremes[0 if which == "lowest" else 1].patients(self.labels)
+
+    @property
+    def includes_printed(self) -> bool | None:
+        """Whether the printed statistic is possible; None where none was given."""
+        if self.printed is None:
+            return None
+        return self.lowest_bound <= self.printed <= self.highest_bound
+
+    def tidy(self) -> pl.DataFrame:
+        """One row: ends of the range, their bounds, the middle of the random placements, the print."""
+        low, middle, high = np.percentile(self.sample, [2.5, 50, 97.5]) if self.sample.size else [np.nan] * 3
+        return pl.DataFrame(
+            {
+                "at_risk_means": [self.at_risk_means],
+                "ties": [self.ties],
+                "repair": [self.repair],
+                "lowest": [self.lowest],
+                "highest": [self.highest],
+                "lowest_bound": [self.lowest_bound],
+                "highest_bound": [self.highest_bound],
+                "usual_low": [float(low)],
+                "usual_median": [float(middle)],
+                "usual_high": [float(high)],
+                "printed": [self.printed],
+                "includes_printed": [self.includes_printed],
+            },
+            schema_overrides={"printed": pl.Float64, "repair": pl.String, "includes_printed": pl.Boolean},
+        )
+
+    def __repr__(self) -> str:
+        first, second = self.labels
+        lines = [
+            f"Log-rank chi-square, {first} ({self.events[0]} events) and {second} ({self.events[1]} events): "
+            f"{self.lowest:.4g} to {self.highest:.4g}",
+            f"at risk: followed {'up to' if self.at_risk_means == 'before' else 'beyond'} each time; "
+            + TIES_IN_WORDS[self.ties],
+        ]
+        if self.sample.size:
+            low, middle, high = np.percentile(self.sample, [2.5, 50, 97.5])
+            lines.append(
+                f"random placements ({self.sample.size}): median {middle:.3g}, 95% {low:.3g} to {high:.3g}"
+            )
+        if self.printed is not None:
+            lines.append(
+                f"printed {self.printed:g}: {'possible' if self.includes_printed else 'not possible'}"
+            )
+        lines += [f"changed: {note}" for note in self.changes]
+        lines += [f"contradiction: {note}" for note in self.contradictions]
+        return "\n".join(lines)
+
+
+def log_rank_range(
+    risk_table: Any,
+    *,
+    printed: float | None = None,
+    at_risk_means: Literal["after", "before"] = "after",
+    ties: Literal["any", "none", "column"] = "any",
+    repair: Literal["events", "at_risk"] | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> LogRankRange:
+    """Least and greatest log-rank statistic that a risk table with events allows.
+
+    Parameters
+    ----------
+    risk_table : frame and so on, or mapping
+        Rows `arm`, `time`, `at_risk`, `events` of two arms; or a mapping of arm to `at_risk` and `events`
+        (and `time`, which changes nothing: the statistic knows only the order).  A column's events
+        are those after the column before, up to and at its own time.
+    printed : float, optional
+        The statistic of the publication, to stand beside the range.
+    at_risk_means : {"after", "before"}
+        `after`: patients still followed, and free of the event, beyond the time.  `before`: up to the
+        time, so that those with the event at that very time are counted.  All placements of `after` are
+        placements of `before`.
+    ties : {"any", "none", "column"}
+        Which events of an interval may fall on one instant: any of them; none; or all of them do, in both
+        arms, as at a visit (`after` only).
+    repair : {"events", "at_risk"}, optional
+        What to believe less where a column has more events than patients who left (`after` only).
+    draws, seed : int
+        Random placements, for what is usual.
+
+    Returns
+    -------
+    LogRankRange
+
+    Raises
+    ------
+    EvidenceError
+        The table contradicts itself and no repair was chosen; it rises; it has no events.
+
+    Notes
+    -----
+    Happenings after the last column are not in the table, and not in the statistic.  At one instant
+    events come before censorings, and the variance is hypergeometric, as in `stats.survival.logrank`.
+    """
+    table = read_event_table(risk_table)
+    told = tuple(table.say(a, k) for a, k in table.contradictions())
+    _check_choices(at_risk_means, ties, printed)
+    changes: tuple[str, ...] = ()
+    if at_risk_means == "after":
+        table, changes = mend(table, repair)
+    elif repair is not None:
+        raise EvidenceError(
+            "nothing to repair",
+            where="repair",
+            found=f"{repair!r} with at_risk_means='before'",
+            expected="repair with at_risk_means='after' alone",
+        )
+    placements = Placements(table, is_before=at_risk_means == "before", ties=TIES[ties])
+    hull = Hull(placements)
+    high, high_bound = hull.greatest()
+    low, low_bound = hull.least()
+    sample = _sample(placements, table, draws, seed)
+    return LogRankRange(
+        low.statistic,
+        high.statistic,
+        low_bound,
+        high_bound,
+        sample,
+        printed,
+        table.labels,
+        (int(table.events[0].sum()), int(table.events[1].sum())),
+        at_risk_means,
+        ties,
+        repair,
+        told,
+        changes,
+        (low, high),
+    )
+
+
+def _check_choices(at_risk_means: str, ties: str, printed: float | None) -> None:
+    for name, value, known in (
+        ("at_risk_means", at_risk_means, ("after", "before")),
+        ("ties", ties, tuple(TIES)),
+    ):
+        if value not in known:
+            raise EvidenceError("no such choice", where=name, found=repr(value), expected=", ".join(known))
+    if ties == "column" and at_risk_means == "before":
+        raise EvidenceError(
+            "two instants for the events of a column",
+            where="ties",
+            found="'column' with at_risk_means='before'",
+            expected="'column' with at_risk_means='after'",
+        )
+    if printed is not None and not (np.isfinite(printed) and printed >= 0):
+        raise EvidenceError(
+            "not a chi-square statistic", where="printed", found=repr(printed), expected="zero or more"
+        )
+
+
+def _sample(placements: Placements, table: EventTable, draws: int, seed: int) -> Floats:
+    """Statistics of placements at random: every time uniform within its interval.
+
+    With `before`, as few events as possible are put on a column's own time: only those that the numbers
+    leave no other place for.
+    """
+    if draws == 0:
+        return np.empty(0)
+    from flarefree.stats.survival import batch_trials
+
+    rng = np.random.default_rng(seed)
+    times, events, groups = [], [], []
+    for a in range(2):
+        at_end = placements.fewest_at_end(a)
+        begin_of, is_event, is_at_end = [], [], []
+        for k in range(1, table.time.size):
+            inside = int(table.events[a, k] - at_end[k])
+            censored = int(table.leaving[a, k - 1] - at_end[k - 1] - inside)
+            for count, event, end in (
+                (inside, True, False),
+                (int(at_end[k]), True, True),
+                (censored, False, False),
+            ):
+                begin_of += [k - 1] * count
+                is_event += [event] * count
+                is_at_end += [end] * count
+        left = int(table.at_risk[a, -1] - at_end[-1])
+        begin_of += [table.time.size] * left
+        is_event += [False] * left
+        is_at_end += [True] * left
+        shift = rng.random((draws, len(begin_of)))
+        times.append(np.array(begin_of) + np.where(is_at_end, 1.0, shift))
+        events.append(np.broadcast_to(np.array(is_event), times[-1].shape))
+        groups += [a] * len(begin_of)
+    return np.square(batch_trials(np.hstack(times), np.hstack(events), np.array(groups)).logrank().z)
