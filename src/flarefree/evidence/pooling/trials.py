@@ -35,7 +35,6 @@ CONTROL_WORDS = frozenset(
         *("no-treatment", "no-intervention", "no-contact", "usual-care", "standard-care", "standard-of-care"),
     }
 )
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
