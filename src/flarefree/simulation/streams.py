@@ -37,6 +37,40 @@ class Purpose(IntEnum):
     TWO_ARM = 1
     """Failure (words 0 and 1), drop-out (word 2) and entry (word 3) of `simulate_two_arm`, at visit 0."""
 
+    # Virtual patients; what each word becomes is in docs/methods/virtual-patients.md.
+    PATIENT = 10
+    """Who a virtual patient is; `visit` numbers the block."""
+    FLARE = 11
+    """Latent flares of a virtual patient; `visit` numbers the flare."""
+    WANDER = 12
+    """The wandering of log proteinuria; `visit` numbers blocks of four months."""
+    EXTRARENAL = 13
+    """Major flares outside the kidney; `visit` numbers the flare."""
+    LABORATORY = 20
+    """Errors of proteinuria, the spot ratio, creatinine and albumin; from here on `visit` is the day."""
+    IMMUNOLOGY = 21
+    """Errors of C3, C4 and anti-dsDNA, and the weight's."""
+    SEDIMENT = 22
+    """Red and white cells, dipstick; casts and infection."""
+    BILAG = 23
+    """Eight grades, sixteen bits each."""
+    HEMATOLOGY = 24
+    """White cells, platelets, ALT and AST."""
+    DRUG_LEVELS = 25
+    """Tacrolimus trough, NAG and RBP; manifestations outside the kidney."""
+    ADVERSE_EVENTS = 30
+    """Adverse events as rows; `visit` numbers class and event."""
+    DOSES = 31
+    """Doses, prednisone and rescue as rows; `visit` numbers the block."""
+
+    # What people do about virtual patients.
+    CONDUCT = 40
+    """What a committee and a clinic make of an event; `visit` is its day."""
+    LABEL = 41
+    """The reason that is given for a withdrawal at failure."""
+    COUNTS = 42
+    """Outcomes of exchangeable patients; `patient` is the arm and `visit` numbers blocks of four."""
+
 
 @dataclass(frozen=True, slots=True)
 class Streams:

@@ -1,0 +1,226 @@
+"""Who the virtual patients are at entry: populations by their margins, and what depends on what.
+
+Margins are those of Table 1 of [dooley2011], both arms together; the multitarget trial's Table 1 is on
+pages that our copy of [zhang2017] lacks, so that population rests on its text and on assumptions.  What a
+paper does not say about correlation is assumed, and stated in `docs/methods/virtual-patients.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from flarefree.simulation._quantiles import normal32
+from flarefree.simulation._random_kernels import exp, log, philox, uniform32
+
+__all__ = ["CORRELATED", "POPULATIONS", "Cell", "Population", "correlations", "draw_baseline"]
+
+Floats = npt.NDArray[np.float64]
+
+CORRELATED = (
+    "proteinuria", "upcr", "c3", "c4", "anti_dsdna", "creatinine", "age", "biopsy_class", "weight",
+    "nephritis_years", "lupus_years",
+)  # fmt: skip
+"""The copula's coordinates, in order."""
+
+_ASSUMED = {
+    ("proteinuria", "biopsy_class"): 0.20,
+    ("proteinuria", "creatinine"): 0.15,
+    ("creatinine", "age"): 0.15,
+    ("c3", "c4"): 0.60,
+    ("c3", "anti_dsdna"): -0.35,
+    ("c4", "anti_dsdna"): -0.25,
+    ("proteinuria", "c3"): -0.10,
+    ("age", "weight"): 0.20,
+    ("age", "nephritis_years"): 0.30,
+    ("age", "lupus_years"): 0.30,
+}
+
+
+def correlations() -> Floats:
+    """Correlations of the normals under the margins, shape (11, 11)."""
+    matrix = np.eye(len(CORRELATED))
+    for (first, second), rho in _ASSUMED.items():
+        i, j = CORRELATED.index(first), CORRELATED.index(second)
+        matrix[i, j] = matrix[j, i] = rho
+    return matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Patients of one race, region and ethnic group."""
+
+    race: str
+    region: str
+    is_hispanic: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Whom a trial enrolled; log-normal margins as mean and SD of logarithms.
+
+    Attributes
+    ----------
+    cells : tuple of Cell
+        Race, region and ethnic group, jointly.
+    classes : mapping of biopsy class to share
+        From low to high proteinuria.
+    up_log, upcr_log, c3_log, c4_log, dsdna_log : (mean, SD)
+        As measured at entry: g/day, mg/mg, mg/dL, mg/dL, IU/mL.
+    creatinine : (location, male, scale, skew)
+        ln creatinine (mg/dL) = location + male [man] + scale (exp(skew z) - 1) / skew.
+    sediment : float
+        Share whose sediment is truly active at entry.
+    complete_by_arm : mapping of treatment name to (shift of log proteinuria, sediment share)
+        For arms that were not randomized.
+    factor_of : str
+        The field of `Parameters` with the trial's factor of the flare hazard; empty for 1.
+    withdrawals : mapping of treatment name to a field of `Parameters`
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    male: float
+    age_log: tuple[float, float]
+    age_limits: tuple[float, float]
+    weight: tuple[float, float, float]
+    classes: Mapping[str, float]
+    induction: Mapping[str, float]
+    nephritis_log: tuple[float, float]
+    lupus_more_log: tuple[float, float]
+    up_log: tuple[float, float]
+    upcr_log: tuple[float, float]
+    c3_log: tuple[float, float]
+    c4_log: tuple[float, float]
+    dsdna_log: tuple[float, float]
+    creatinine: tuple[float, float, float, float]
+    sediment: float
+    accrual_days: float
+    sites: int
+    complete_by_arm: Mapping[str, tuple[float, float]]
+    factor_of: str = ""
+    withdrawals: Mapping[str, str] | None = None
+
+
+_W, _B, _A, _O = "WHITE", "BLACK OR AFRICAN AMERICAN", "ASIAN", "OTHER"
+
+# Margins: races 99, 23, 76, 29 and 77 Hispanic ([dooley2011] Table 1); regions 72, 60, 47, 40, 5, 3
+# (its Figure 3 and supplement).  The cells between them are ours.
+_ALMS_CELLS = (
+    Cell(_A, "Asia", False, 70), Cell(_O, "Asia", False, 2),
+    Cell(_W, "Latin America", True, 34), Cell(_W, "Latin America", False, 1),
+    Cell(_B, "Latin America", True, 1), Cell(_B, "Latin America", False, 3),
+    Cell(_O, "Latin America", True, 21),
+    Cell(_W, "North America", True, 12), Cell(_W, "North America", False, 11),
+    Cell(_B, "North America", False, 14), Cell(_A, "North America", False, 4),
+    Cell(_O, "North America", True, 5), Cell(_O, "North America", False, 1),
+    Cell(_W, "Europe", True, 4), Cell(_W, "Europe", False, 33), Cell(_B, "Europe", False, 2),
+    Cell(_A, "Europe", False, 1),
+    Cell(_W, "South Africa", False, 2), Cell(_B, "South Africa", False, 3),
+    Cell(_W, "Australia", False, 2), Cell(_A, "Australia", False, 1),
+)  # fmt: skip
+
+_ALMS = Population(
+    name="ALMS",
+    cells=_ALMS_CELLS,
+    male=32 / 227,
+    age_log=(3.3925, 0.3308),
+    age_limits=(12.0, 75.0),
+    weight=(63.0, 9.6, 16.06),
+    classes={"III or III+V": 29 / 227, "IV or IV+V": 163 / 227, "V": 35 / 227},
+    induction={"MMF": 0.51, "IVC": 0.49},
+    nephritis_log=(0.5195, 1.0757),
+    lupus_more_log=(0.1592, 1.1831),
+    up_log=(-0.4503, 0.7797),
+    upcr_log=(-0.6700, 1.0214),
+    c3_log=(4.5454, 0.2703),
+    c4_log=(2.9392, 0.4587),
+    dsdna_log=(4.0943, 0.6445),
+    creatinine=(-0.305, 0.20, 0.30, 0.45),
+    sediment=0.615,
+    accrual_days=418.0,
+    sites=72,
+    complete_by_arm={},
+)
+
+_MULTITARGET = Population(
+    name="multitarget",
+    cells=(Cell(_A, "China", False, 1),),
+    male=0.09,
+    age_log=(3.42, 0.30),
+    age_limits=(18.0, 65.0),
+    weight=(55.0, 10.0, 8.5),
+    classes={"III or III+V": 0.14, "IV or IV+V": 0.67, "V": 0.19},
+    induction={"MT": 0.563, "IVC": 0.437},
+    nephritis_log=(-0.6, 1.0),
+    lupus_more_log=(-0.2, 1.1),
+    up_log=(-1.05, 0.80),
+    upcr_log=(-1.15, 0.95),
+    c3_log=(4.52, 0.26),
+    c4_log=(2.85, 0.40),
+    dsdna_log=(3.4, 0.60),
+    creatinine=(-0.40, 0.22, 0.22, 0.35),
+    sediment=0.30,
+    accrual_days=730.0,
+    sites=19,
+    complete_by_arm={"MT": (0.0, 0.12), "AZA": (0.3, 0.20)},
+    factor_of="h_multitarget",
+    withdrawals={"AZA": "d_aza_multitarget"},
+)
+
+POPULATIONS: Mapping[str, Population] = {"ALMS": _ALMS, "multitarget": _MULTITARGET}
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def draw_baseline(
+    trial: Any, patient: Any, factor: Any, cell_ends: Any, cell_black: Any, male: Any, age_log: Any,
+    age_limits: Any, creatinine: Any, class_v: Any, stream: Any, key: Any, z: Any, cell: Any, is_male: Any,
+    age: Any, log_creatinine: Any, limit: Any, esrd_egfr: Any, esrd_log_rise: Any,
+) -> Any:  # fmt: skip
+    """Correlated normals `z` (11, n), cell, sex, age, ln creatinine, and where the kidney fails.
+
+    `factor` is the lower Cholesky factor of the correlations; blocks 0 to 3 of the patient's words.
+    """
+    own = np.empty(12)
+    for i in range(trial.size):
+        for block in range(3):
+            w0, w1, w2, w3 = philox(
+                np.uint64(block),
+                np.uint64(patient[i]),
+                np.uint64(trial[i]),
+                np.uint64(stream),
+                key[0],
+                key[1],
+            )
+            own[4 * block] = normal32(w0)
+            own[4 * block + 1] = normal32(w1)
+            own[4 * block + 2] = normal32(w2)
+            own[4 * block + 3] = normal32(w3)
+        for r in range(11):
+            total = 0.0
+            for c in range(r + 1):
+                total += factor[r, c] * own[c]
+            z[r, i] = total
+        w0, w1, w2, w3 = philox(
+            np.uint64(3), np.uint64(patient[i]), np.uint64(trial[i]), np.uint64(stream), key[0], key[1]
+        )
+        u = uniform32(w0)
+        k = 0
+        while k < cell_ends.size - 1 and u >= cell_ends[k]:
+            k += 1
+        cell[i] = k
+        is_male[i] = uniform32(w1) < male
+        age[i] = min(max(exp(age_log[0] + age_log[1] * z[6, i]), age_limits[0]), age_limits[1])
+        location = creatinine[0] + (creatinine[1] if is_male[i] else 0.0)
+        log_creatinine[i] = location + creatinine[2] * (exp(creatinine[3] * z[5, i]) - 1.0) / creatinine[3]
+        # MDRD, 186 [levey1999]: creatinine at which eGFR falls to the limit.
+        scale = 186.0 * exp(-0.203 * log(age[i])) * (1.0 if is_male[i] else 0.742)
+        if cell_black[k]:
+            scale *= 1.212
+        limit[i] = min(log(scale / esrd_egfr) / 1.154, log_creatinine[i] + esrd_log_rise)

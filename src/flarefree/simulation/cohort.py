@@ -1,0 +1,494 @@
+"""Virtual patients: who they are, and when things happen to them, before anybody looks.
+
+A patient is a function of its address (seed, trial, patient): adding patients, trials or months changes
+nobody.  The course behind it is in continuous time and knows no visits; `measuring.py` looks at it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flarefree.errors import DesignError
+from flarefree.simulation._course_kernels import (
+    ARM,
+    ARM_COLUMNS,
+    EVENTS,
+    NEVER,
+    STATE,
+    Course,
+    draw_flares,
+    draw_patients,
+)
+from flarefree.simulation._measure_kernels import draw_extrarenal
+from flarefree.simulation.baseline import (
+    CORRELATED,
+    POPULATIONS,
+    Population,
+    correlations,
+    draw_baseline,
+)
+from flarefree.simulation.parameters import Parameters, Treatment
+from flarefree.simulation.streams import Purpose, Streams
+from flarefree.studytime import DAYS_PER_MONTH
+
+__all__ = ["NO_DAY", "REASONS", "Cohort", "draw_cohort"]
+
+Floats = npt.NDArray[np.float64]
+Days = npt.NDArray[np.int32]
+
+NO_DAY = 2**31 - 1
+"""The day of what never happens."""
+
+REASONS = (
+    "ADVERSE EVENT",
+    "WITHDRAWAL BY SUBJECT",
+    "LOST TO FOLLOW-UP",
+    "PROTOCOL DEVIATION",
+    "PHYSICIAN DECISION",
+)
+"""Reasons of withdrawal, as a disposition says them; `Cohort.dropout_reason` are indices into these."""
+
+ARM_SHIFT = 24
+_OTHER_REASONS = np.array([0.45, 0.72, 0.87, 1.0])  # consent, lost, deviation, physician: cumulative
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Virtual patients of some trials, row by row; arrays have shape (n,) unless said otherwise.
+
+    Attributes
+    ----------
+    trial, patient : uint32
+        Address: number of the trial, and of the patient (arm << 24 | index, or the index alone where the
+        same people are under every treatment).
+    arm : int16
+        Index into `treatments`.
+    index : int32
+        Number within trial and arm.
+    state : (22, n) float64
+        Latent values by `flarefree.simulation._course_kernels.STATE`.
+    first_flare : (n + 1,) int64
+        Flares of row i are columns `first_flare[i]` to `first_flare[i + 1]` of `flares`, (5, m).
+    first_extrarenal : (n + 1,) int64
+        The same of major flares outside the kidney: `extrarenal_time` (days), `extrarenal_kind`.
+    z : (11, n) float64
+        Normals under the margins, by `flarefree.simulation.baseline.CORRELATED`.
+    """
+
+    streams: Streams
+    parameters: Parameters
+    treatments: tuple[Treatment, ...]
+    population: Population
+    horizon_day: int
+    trial: npt.NDArray[np.uint32]
+    patient: npt.NDArray[np.uint32]
+    arm: npt.NDArray[np.int16]
+    index: npt.NDArray[np.int32]
+    state: Floats
+    first_flare: npt.NDArray[np.int64]
+    flares: Floats
+    first_extrarenal: npt.NDArray[np.int64]
+    extrarenal_time: Floats
+    extrarenal_kind: npt.NDArray[np.int64]
+    z: Floats
+    cell: npt.NDArray[np.int16]
+    is_male: npt.NDArray[np.bool_]
+    age: Floats
+    _kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.trial)
+
+    @property
+    def death_day(self) -> Days:
+        """Study day of death of any cause; `NO_DAY` where none."""
+        return _days(self.state[STATE.death])
+
+    @property
+    def dropout_day(self) -> Days:
+        """Study day of a withdrawal that is no treatment failure, if nothing else comes first."""
+        return _days(self.state[STATE.withdrawal])
+
+    @property
+    def esrd_day(self) -> Days:
+        """Study day on which dialysis begins; `NO_DAY` where none by the horizon."""
+        return _days(self.state[STATE.esrd])
+
+    @property
+    def leukopenia_day(self) -> Days:
+        """Study day of the first leukopenia, which cuts the dose for a while."""
+        return _days(self.state[STATE.leukopenia])
+
+    @property
+    def liver_day(self) -> Days:
+        """Study day of the first liver dysfunction."""
+        return _days(self.state[STATE.liver])
+
+    @property
+    def dropout_reason(self) -> npt.NDArray[np.int8]:
+        """Index into `REASONS` of the reason given at `dropout_day`."""
+        return self._keep("dropout_reason", self._reasons)
+
+    @property
+    def failure_is_adverse_event(self) -> npt.NDArray[np.bool_]:
+        """Whether a withdrawal at treatment failure is labeled an adverse event."""
+        return self._keep("failure", lambda: self._uniforms(5)[:, 1] < self.parameters.ae_label_failure)
+
+    @property
+    def entry_day(self) -> Days:
+        """Calendar day of enrollment, from 0 for the first day on which the trial enrolls."""
+        return self._keep("entry", self._entries)
+
+    @property
+    def site(self) -> npt.NDArray[np.int16]:
+        """Number of the center, from 0."""
+        return self._keep("site", self._sites)
+
+    @property
+    def covariates(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What is recorded at entry, by name, each made when first asked for."""
+        return Covariates(self)
+
+    def take(self, rows: npt.NDArray[np.integer[Any]]) -> Cohort:
+        """The cohort of some rows only."""
+        first, flares = _take_ragged(self.first_flare, self.flares, rows)
+        x_first, x = _take_ragged(
+            self.first_extrarenal, np.stack([self.extrarenal_time, self.extrarenal_kind.astype(float)]), rows
+        )
+        return dataclasses.replace(
+            self,
+            trial=self.trial[rows],
+            patient=self.patient[rows],
+            arm=self.arm[rows],
+            index=self.index[rows],
+            state=np.ascontiguousarray(self.state[:, rows]),
+            first_flare=first,
+            flares=flares,
+            first_extrarenal=x_first,
+            extrarenal_time=x[0],
+            extrarenal_kind=x[1].astype(np.int64),
+            z=np.ascontiguousarray(self.z[:, rows]),
+            cell=self.cell[rows],
+            is_male=self.is_male[rows],
+            age=self.age[rows],
+            _kept={},
+        )
+
+    def _keep(self, name: str, make: Any) -> Any:
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
+
+    def _uniforms(self, block: int) -> Floats:
+        """Four uniform numbers of each patient's block, shape (n, 4)."""
+        words = self.streams.words(self.trial, self.patient, block, int(Purpose.PATIENT))
+        return (words + 0.5) / 2.0**32
+
+    def _reasons(self) -> npt.NDArray[np.int8]:
+        u = self._uniforms(5)[:, 0]
+        share = self.parameters.ae_label_other
+        other = (u - share) / max(1.0 - share, 1e-12)
+        return np.where(u < share, 0, 1 + np.searchsorted(_OTHER_REASONS, other).clip(0, 3)).astype(np.int8)
+
+    def _entries(self) -> Days:
+        u = self._uniforms(4)[:, 0]
+        return np.floor(u * self.population.accrual_days).astype(np.int32)
+
+    def _sites(self) -> npt.NDArray[np.int16]:
+        return np.floor(self._uniforms(4)[:, 1] * self.population.sites).astype(np.int16)
+
+
+class Covariates(Mapping[str, npt.NDArray[Any]]):
+    """What is recorded of virtual patients at entry; texts as data files have them."""
+
+    NAMES = (
+        "sex", "age", "race", "ethnicity", "region", "site", "induction_drug", "biopsy_class", "weight",
+        "nephritis_years", "lupus_years", "remission_status",
+    )  # fmt: skip
+
+    def __init__(self, cohort: Cohort) -> None:
+        self._cohort = cohort
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.NAMES)
+
+    def __len__(self) -> int:
+        return len(self.NAMES)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self.NAMES:
+            raise KeyError(name)
+        return self._cohort._keep(f"covariate {name}", getattr(self, f"_{name}"))  # type: ignore[no-any-return]
+
+    def _sex(self) -> npt.NDArray[np.str_]:
+        return np.where(self._cohort.is_male, "M", "F")
+
+    def _age(self) -> Floats:
+        return self._cohort.age
+
+    def _race(self) -> npt.NDArray[np.str_]:
+        return np.array([c.race for c in self._cohort.population.cells])[self._cohort.cell]
+
+    def _ethnicity(self) -> npt.NDArray[np.str_]:
+        names = ("NOT HISPANIC OR LATINO", "HISPANIC OR LATINO")
+        return np.array([names[c.is_hispanic] for c in self._cohort.population.cells])[self._cohort.cell]
+
+    def _region(self) -> npt.NDArray[np.str_]:
+        return np.array([c.region for c in self._cohort.population.cells])[self._cohort.cell]
+
+    def _site(self) -> npt.NDArray[np.str_]:
+        return np.char.zfill(self._cohort.site.astype(str), 3)
+
+    def _induction_drug(self) -> npt.NDArray[np.str_]:
+        population, cohort = self._cohort.population, self._cohort
+        names = np.array(list(population.induction))
+        if population.complete_by_arm:  # nobody was randomized again: the arm is what went on
+            followed = np.array([t.cni for t in cohort.treatments])[cohort.arm]
+            return np.where(followed, names[0], names[-1])
+        ends = np.cumsum(list(population.induction.values()))[:-1]
+        return names[np.searchsorted(ends, cohort._uniforms(3)[:, 2], side="right")]
+
+    def _biopsy_class(self) -> npt.NDArray[np.str_]:
+        classes = self._cohort.population.classes
+        return np.array(list(classes))[np.searchsorted(_thresholds(classes), self._normal("biopsy_class"))]
+
+    def _weight(self) -> Floats:
+        female, more, sd = self._cohort.population.weight
+        mean = female + more * self._cohort.is_male
+        variance = np.log1p((sd / mean) ** 2)
+        return mean * np.exp(np.sqrt(variance) * self._normal("weight") - variance / 2)
+
+    def _nephritis_years(self) -> Floats:
+        mean, sd = self._cohort.population.nephritis_log
+        return np.exp(mean + sd * self._normal("nephritis_years"))
+
+    def _lupus_years(self) -> Floats:
+        mean, sd = self._cohort.population.lupus_more_log
+        return self["nephritis_years"] + np.exp(mean + sd * self._normal("lupus_years"))
+
+    def _remission_status(self) -> npt.NDArray[np.str_]:
+        from flarefree.simulation.measuring import measure
+
+        days = np.ones((len(self._cohort), 1), dtype=np.int32)
+        names = ("proteinuria", "albumin", "creatinine", "red_cells", "white_cells", "red_cell_casts")
+        seen = {k: x[:, 0] for k, x in measure(self._cohort, days, names).items()}
+        quiet = (seen["red_cells"] <= 5) & (seen["white_cells"] <= 5) & (seen["red_cell_casts"] == 0)
+        complete = (
+            (seen["proteinuria"] <= 0.4) & quiet & (seen["albumin"] >= 3.5) & (seen["creatinine"] <= 1.4)
+        )
+        return np.where(complete, "CR", "PR")
+
+    def _normal(self, name: str) -> Floats:
+        return self._cohort.z[CORRELATED.index(name)]  # type: ignore[no-any-return]
+
+
+def draw_cohort(
+    parameters: Parameters,
+    treatments: tuple[Treatment, ...],
+    streams: Streams,
+    *,
+    trials: range,
+    sizes: tuple[int, ...],
+    population: str | Population = "ALMS",
+    horizon_day: int,
+    shared_patients: bool = False,
+) -> Cohort:
+    """Draw the patients of some trials, and what happens to them up to a day.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    treatments : tuple of Treatment
+        One for each arm.
+    streams : Streams
+        Random numbers by address.
+    trials : range
+        Numbers of the trials.
+    sizes : tuple of int
+        Patients of each arm.
+    population : str or Population
+        "ALMS", "multitarget", or one of your own.
+    horizon_day : int
+        Study day up to which flares are drawn; a later one adds flares and changes none.
+    shared_patients : bool
+        The same people under every treatment: patient k of each arm is one person.
+
+    Returns
+    -------
+    Cohort
+        Rows by trial, then arm, then patient.
+
+    Raises
+    ------
+    DesignError
+        Sizes, trials or the horizon make no sense.
+    """
+    _require_design(treatments, trials, sizes, horizon_day)
+    people = _population(population)
+    trial, arm, index = _addresses(trials, sizes)
+    word = index.astype(np.uint32) | (0 if shared_patients else arm.astype(np.uint32) << np.uint32(ARM_SHIFT))
+    n, key = len(trial), np.array(streams.key, dtype=np.uint64)
+    z, cell, is_male = np.empty((11, n)), np.empty(n, np.int16), np.empty(n, np.bool_)
+    age, creatinine, limit = np.empty(n), np.empty(n), np.empty(n)
+    cells = people.cells
+    ends = np.cumsum([c.count for c in cells]) / sum(c.count for c in cells)
+    is_black = np.array(["BLACK" in c.race for c in cells])
+    class_v = float(_thresholds(people.classes)[-1])
+    draw_baseline(
+        trial, word, np.linalg.cholesky(correlations()), ends, is_black, people.male, np.array(people.age_log),
+        np.array(people.age_limits), np.array(people.creatinine), class_v, int(Purpose.PATIENT), key, z,
+        cell, is_male, age, creatinine, limit, parameters.esrd_egfr, float(np.log(parameters.esrd_rise)),
+    )  # fmt: skip
+    course, arms = _course(parameters, people), _arms(parameters, treatments, people)
+    state = np.empty((len(STATE), n))
+    draw_patients(
+        trial, word, arm, arms, z[:5], creatinine, is_black[cell], age, z[7] > class_v, course,
+        int(Purpose.PATIENT), key, state,
+    )  # fmt: skip
+    horizon = float(horizon_day)
+    first, flares = _grown(
+        n, 5,
+        lambda first, events: draw_flares(
+            trial, word, arm, arms, state, limit, horizon, course, int(Purpose.FLARE), key, first, events
+        ),
+    )  # fmt: skip
+    rate = parameters.extrarenal / 365.25
+    x_first, x = _grown(
+        n, 2,
+        lambda first, x: draw_extrarenal(
+            trial, word, rate, horizon, int(Purpose.EXTRARENAL), key, first, x[0], x[1]
+        ),
+    )  # fmt: skip
+    return Cohort(
+        streams, parameters, tuple(treatments), people, horizon_day, trial, word, arm, index, state, first,
+        flares, x_first, x[0], x[1].astype(np.int64), z, cell, is_male, age,
+    )  # fmt: skip
+
+
+def _grown(n: int, rows: int, draw: Any) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Ragged events: drawn again into twice the room where they did not fit."""
+    first, room = np.empty(n + 1, dtype=np.int64), max(64, 2 * n)
+    while True:
+        events = np.empty((rows, room))
+        count = draw(first, events)
+        if count >= 0:
+            return first, np.ascontiguousarray(events[:, :count])
+        room *= 2
+
+
+def _take_ragged(
+    first: npt.NDArray[np.int64], values: Floats, rows: npt.NDArray[np.integer[Any]]
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    counts = np.diff(first)[rows]
+    start = np.concatenate([[0], np.cumsum(counts)])
+    at = np.repeat(first[:-1][rows] - start[:-1], counts) + np.arange(start[-1])
+    return start, np.ascontiguousarray(values[:, at])
+
+
+def _require_design(
+    treatments: tuple[Treatment, ...], trials: range, sizes: tuple[int, ...], horizon_day: int
+) -> None:
+    if len(sizes) != len(treatments) or not sizes:
+        raise DesignError(
+            "arms and sizes do not go together",
+            where="sizes",
+            found=f"{len(sizes)} sizes for {len(treatments)} treatments",
+            expected="one size for each treatment",
+        )
+    if min(sizes) < 0 or max(sizes) >= 1 << ARM_SHIFT or len(sizes) > 255 or sum(sizes) == 0:
+        raise DesignError(
+            "not a number of patients",
+            where="sizes",
+            found=str(sizes),
+            expected="0 to 16,777,215 an arm, some",
+        )
+    if len(trials) == 0 or trials.step != 1 or trials.start < 0 or trials.stop > 2**32:
+        raise DesignError(
+            "not a range of trials", where="trials", found=str(trials), expected="range(first, last + 1)"
+        )
+    if not 1 <= horizon_day <= 200_000:
+        raise DesignError(
+            "not a horizon", where="horizon_day", found=str(horizon_day), expected="a study day from 1"
+        )
+
+
+def _population(asked: str | Population) -> Population:
+    if isinstance(asked, Population):
+        return asked
+    if asked in POPULATIONS:
+        return POPULATIONS[asked]
+    raise DesignError(
+        "no such population of virtual patients",
+        where="population",
+        found=asked,
+        expected=" or ".join(POPULATIONS),
+    )
+
+
+def _addresses(
+    trials: range, sizes: tuple[int, ...]
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int16], npt.NDArray[np.int32]]:
+    arm = np.repeat(np.arange(len(sizes), dtype=np.int16), sizes)
+    index = np.concatenate([np.arange(s, dtype=np.int32) for s in sizes])
+    trial = np.repeat(np.arange(trials.start, trials.stop, dtype=np.uint32), len(arm))
+    return trial, np.tile(arm, len(trials)), np.tile(index, len(trials))
+
+
+def _course(p: Parameters, people: Population) -> Course:
+    mean, sd = people.up_log
+    own = sd**2 - p.sigma_o**2 - p.sigma_e**2
+    if own <= 0:
+        raise DesignError(
+            "proteinuria wanders or errs more than it varies between patients at entry",
+            where="sigma_o, sigma_e",
+            found=f"{p.sigma_o:g}, {p.sigma_e:g}",
+            expected=f"together a variance below {sd**2:.3g}",
+        )
+    return Course(
+        omega=p.omega, beta_cr=p.beta_cr, beta_dose=p.beta_dose, beta_black=p.beta_black,
+        beta_age=p.beta_age, beta_class_v=p.beta_class_v, up_mean=mean, up_sd=float(np.sqrt(own)),
+        xi_mean=p.xi_mean, xi_sd=p.xi_sd, xi_on_entry=p.xi_on_entry, slope_mean=p.slope_mean_per_year,
+        slope_sd=p.slope_sd_per_year, h_sediment=p.h_sediment_per_month, low_dose=max(p.low_dose, 1e-12),
+        ae_frailty=p.ae_frailty, cut_days=p.cut_days, cut_to=p.cut_to, gamma_ae=p.gamma_ae, death=p.death,
+        jump_mean=p.jump_mean, jump_sd=p.jump_sd, jump_least=p.jump_least, q_nephritic=p.q_nephritic,
+        q_sediment=max(p.q_sediment, 1e-12), step_median=p.step_median, step_spread=p.step_spread,
+        q_severe=p.q_severe, severe_median=p.severe_slope_median, severe_spread=p.severe_slope_spread,
+        severe_days=p.severe_months * DAYS_PER_MONTH, step_stays=p.step_stays,
+        step_fade=p.step_fade_months * DAYS_PER_MONTH, esrd_egfr=p.esrd_egfr,
+        esrd_log_rise=float(np.log(p.esrd_rise)),
+    )  # fmt: skip
+
+
+def _arms(p: Parameters, treatments: tuple[Treatment, ...], people: Population) -> Floats:
+    table = np.zeros((len(treatments), ARM_COLUMNS))
+    factor = p.trial_factor * (float(getattr(p, people.factor_of)) if people.factor_of else 1.0)
+    for row, t in zip(table, treatments, strict=True):
+        shift, sediment = people.complete_by_arm.get(t.name, (0.0, people.sediment))
+        row[ARM.flare_rate] = t.flare_rate(p) * factor
+        row[ARM.withdrawal] = t.withdrawal_rate(p, (people.withdrawals or {}).get(t.name, ""))
+        row[ARM.leukopenia], row[ARM.liver] = getattr(p, t.leukopenia), getattr(p, t.liver)
+        row[ARM.adherence], row[ARM.up_shift], row[ARM.sediment] = t.adherence, shift, sediment
+    return table
+
+
+def _thresholds(shares: Mapping[str, float]) -> Floats:
+    """Where the normal underneath passes from one level to the next."""
+    from statistics import NormalDist
+
+    ends = np.cumsum(list(shares.values()))[:-1]
+    return np.array([NormalDist().inv_cdf(min(max(float(e), 1e-12), 1 - 1e-12)) for e in ends])
+
+
+def _days(elapsed: Floats) -> Days:
+    """Study days of times: what happens during day 1 is on day 1; `NO_DAY` where never."""
+    never = elapsed >= NEVER
+    return np.where(never, NO_DAY, np.floor(np.where(never, 0.0, elapsed)) + 1.0).astype(np.int32)
+
+
+assert len(EVENTS) == 5

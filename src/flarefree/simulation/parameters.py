@@ -1,0 +1,429 @@
+"""What the virtual patients' model assumes: its numbers, and what each treatment does to it.
+
+Every number that a calibration may move is a field of `Parameters`; `Treatment` says which of them a drug
+uses.  The equations, and how well each number is known, are in `docs/methods/virtual-patients.md`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from flarefree.errors import DesignError
+
+if TYPE_CHECKING:
+    from flarefree.protocol.schema import Protocol
+
+__all__ = ["TREATMENTS", "Parameters", "Treatment", "treatments_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Numbers of the model; rates are per person-year unless the name says otherwise.
+
+    `fit`: from the prototype that fits ALMS [dooley2011]; `assumed`: no trial tells it; else the source.
+    """
+
+    # Flares
+    lam_mmf: float = 0.192
+    """Latent flares a year under mycophenolate, frailty 1 (fit; only times detection is identified)."""
+    lam_aza: float = 0.479
+    """The same under azathioprine (fit)."""
+    hr_mt: float = 0.685
+    """Flare hazard of multitarget therapy against azathioprine in its own trial ([zhang2017]: 3.66/5.34)."""
+    omega: float = 0.8
+    """SD of the log frailty (assumed; 0.3 to 1.2 are all possible)."""
+    h_multitarget: float = 0.45
+    """Between-trial factor of the flare hazard in the multitarget trial; 1 in ALMS (start value)."""
+    trial_factor: float = 1.0
+    """A factor of every flare hazard, for trials elsewhere."""
+    beta_cr: float = -0.36
+    """Log hazard ratio of flares, complete against partial remission at entry ([zhang2017]: ln 0.70)."""
+    beta_dose: float = 0.5
+    """Log hazard ratio of flares for taking nothing of the target dose against all of it (assumed)."""
+    beta_black: float = 0.0
+    beta_age: float = 0.0
+    """Log hazard ratio of flares a decade of age above 31."""
+    beta_class_v: float = 0.0
+    """Log hazard ratio of flares, pure class V."""
+
+    # Proteinuria, g/day, natural logarithms
+    xi_mean: float = -1.18
+    """Where log proteinuria drifts to (fit; 0.31 g/day)."""
+    xi_sd: float = 0.5
+    """SD of it between patients (assumed)."""
+    xi_on_entry: float = 0.2
+    """How much of a patient's distance from the mean at entry stays (assumed)."""
+    k_per_month: float = 0.094
+    """Rate of the drift (fit)."""
+    sigma_o: float = 0.35
+    """SD of the wandering of log proteinuria (semivariogram of ACCESS)."""
+    tau_months: float = 2.5
+    """Its correlation time."""
+    sigma_e: float = 0.30
+    """SD of the error of a 24-hour collection, log (semivariogram of ACCESS)."""
+    sigma_upcr: float = 0.37
+    """SD of the error of a spot ratio, log (semivariogram of ACCESS)."""
+    jump_mean: float = 1.25
+    """Rise of log proteinuria at a flare, its mean (assumed)."""
+    jump_sd: float = 0.45
+    jump_least: float = 0.3
+    decay_per_month: float = 1 / 9
+    """Rate at which a flare's proteinuria fades (assumed)."""
+    cni_proteinuria: float = 0.25
+    """Fall of log proteinuria on a calcineurin inhibitor that is no fall of activity (assumed)."""
+    cni_fade_days: float = 10.0
+    """Time constant of its coming and going (assumed: gone within a month)."""
+
+    # Kidney function, log creatinine
+    sigma_creatinine: float = 0.06
+    """SD of log creatinine between days (assumed: CV 6 %)."""
+    slope_mean_per_year: float = 0.005
+    """Chronic slope of log creatinine, mean and SD (assumed)."""
+    slope_sd_per_year: float = 0.02
+    q_nephritic: float = 0.18
+    """Share of flares that raise creatinine (fit)."""
+    step_median: float = 0.28
+    """Rise of log creatinine at a nephritic flare: log-normal (fit: mean 0.30, SD 0.15)."""
+    step_spread: float = 0.5
+    step_stays: float = 0.5
+    """Part of the rise that never goes; the rest fades with `step_fade_months` (assumed)."""
+    step_fade_months: float = 6.0
+    q_severe: float = 0.5
+    """Share of nephritic flares with irreversible loss (weakly identified)."""
+    severe_slope_median: float = 0.45
+    """Slope of log creatinine a year after a severe flare: log-normal, with a heavy tail (assumed)."""
+    severe_slope_spread: float = 1.0
+    severe_months: float = 24.0
+    """How long that loss goes on (assumed)."""
+    cni_creatinine: float = 0.06
+    """Reversible rise of log creatinine on a calcineurin inhibitor (assumed)."""
+    esrd_egfr: float = 15.0
+    """Dialysis begins where true eGFR (MDRD) falls below it, mL/min/1.73 m2, ..."""
+    esrd_rise: float = 6.0
+    """... or creatinine rises by this factor."""
+
+    # Urinary sediment
+    h_sediment_per_month: float = 0.041
+    """Rate at which an active sediment clears (fit)."""
+    q_sediment: float = 0.35
+    """Share of flares with an active sediment (assumed)."""
+    casts_red: float = 0.20
+    """Probability of red-cell casts in an active sediment; ..."""
+    casts_white: float = 0.10
+    """... of white-cell casts (assumed)."""
+    uti: float = 0.025
+    """Probability of a urinary infection at a visit (assumed)."""
+
+    # Immunology and albumin, natural logarithms
+    c3_activity: float = -0.15
+    """Change of ln C3 for one unit of activity (assumed), ..."""
+    c4_activity: float = -0.20
+    dsdna_activity: float = 0.45
+    c3_sd: float = 0.10
+    """SD of ln C3 between visits beside activity (assumed), ..."""
+    c4_sd: float = 0.14
+    dsdna_sd: float = 0.25
+    lag_months: float = 1.5
+    """How far complement and antibodies lag behind activity (assumed)."""
+    aza_c3: float = -0.06
+    aza_c4: float = -0.06
+    """Change of ln C3 and ln C4 on azathioprine from month 3 on ([dooley2011] text; size assumed)."""
+    albumin_top: float = 4.2
+    """Serum albumin without proteinuria, g/dL, and its fall for each g/day (assumed)."""
+    albumin_slope: float = 0.25
+    albumin_sd: float = 0.20
+    """Between patients; `albumin_error` between visits."""
+    albumin_error: float = 0.12
+
+    # Outside the kidney
+    extrarenal: float = 0.030
+    """Major extrarenal flares ([dooley2011]: 8 in 262.7 and 7 in 221.0 patient-years)."""
+    extrarenal_days: float = 120.0
+    """How long one is seen (assumed)."""
+    bilag_b: float = 0.02
+    """Probability of a grade B in one system at a visit; of a C (assumed)."""
+    bilag_c: float = 0.14
+
+    # Harm, doses
+    leukopenia_mmf: float = 0.03
+    leukopenia_aza: float = 0.12
+    leukopenia_mt: float = 0.055
+    """Leukopenia ([zhang2017]: 5.49 and 20.45 per 100 patient-years there; assumed in ALMS)."""
+    liver_mmf: float = 0.01
+    liver_aza: float = 0.05
+    liver_mt: float = 0.006
+    """Liver dysfunction ([zhang2017]: 0.61 and 5.34 per 100 patient-years)."""
+    ae_frailty: float = 0.5
+    """SD of the log tendency to adverse events (assumed)."""
+    cut_days: float = 60.0
+    """How long the dose is cut for leukopenia (assumed), and to which part of it."""
+    cut_to: float = 0.5
+    low_dose: float = 0.19
+    """Share of patients who never reach the target dose ([dooley2011]: 18.9 % under 80 % of it)."""
+
+    # Leaving
+    d_mmf: float = 0.099
+    """Withdrawal that is no treatment failure, ALMS (fit; identities give 0.091 and 0.095)."""
+    d_aza: float = 0.104
+    d_mt: float = 0.055
+    d_aza_multitarget: float = 0.178
+    """The same in the multitarget trial ([zhang2017]: 5.49 and 17.78 per 100 patient-years)."""
+    gamma_ae: float = 0.15
+    """Withdrawals a year more for 60 days after leukopenia or liver dysfunction (assumed)."""
+    ae_label_other: float = 0.45
+    """Share of those withdrawals that are labeled adverse event (identity in [dooley2011])."""
+    ae_label_failure: float = 0.96
+    """The same of withdrawals at treatment failure (identity in [dooley2011])."""
+    death: float = 0.002
+    """Deaths, of any cause ([dooley2011]: 1 in 483.7 patient-years)."""
+
+    # Committee and clinic
+    q_c: float = 0.60
+    """Probability that the committee confirms a flare whose latent activity is `committee_at` (fit)."""
+    committee_at: float = 0.8
+    """Latent activity (log proteinuria of flares) at which that is so (assumed)."""
+    committee_slope: float = 1.0
+    """Change of the logit of that probability for one unit of activity (assumed)."""
+    q_lasting: float = 0.98
+    """Probability that it confirms loss of function, or major activity outside the kidney (assumed)."""
+    rho: float = 0.34
+    """Probability that the clinic treats a suspected flare beyond the protocol (fit)."""
+
+    def changed(self, **changes: float) -> Parameters:
+        """The same with some numbers replaced; an unknown name is an error.
+
+        Examples
+        --------
+        >>> Parameters().changed(lam_aza=0.3).lam_aza
+        0.3
+        """
+        names = [f.name for f in fields(self)]
+        for name, value in changes.items():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 3)
+                raise DesignError(
+                    "no such parameter of virtual patients",
+                    where="parameters",
+                    found=name,
+                    expected="a field of flarefree.simulation.Parameters",
+                    try_=" or ".join(near) if near else "docs/methods/virtual-patients.md lists them",
+                )
+            _require_number(name, value)
+        return dataclasses.replace(self, **{name: float(value) for name, value in changes.items()})
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            _require_number(f.name, value)
+            low, high = _LIMITS.get(f.name, _DEFAULT_LIMITS)
+            if not low <= value <= high:
+                raise DesignError(
+                    "a parameter of virtual patients is out of range",
+                    where=f.name,
+                    found=f"{value:g}",
+                    expected=f"{low:g} to {high:g}",
+                )
+
+
+_ANY = (-50.0, 50.0)
+_SHARE = (0.0, 1.0)
+_DEFAULT_LIMITS = (0.0, 1e6)
+_LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(
+        (
+            "beta_cr", "beta_dose", "beta_black", "beta_age", "beta_class_v", "xi_mean", "xi_on_entry",
+            "jump_mean", "cni_proteinuria", "slope_mean_per_year", "cni_creatinine", "c3_activity",
+            "c4_activity", "committee_at", "committee_slope", "dsdna_activity", "aza_c3", "aza_c4", "albumin_slope",
+        ),
+        _ANY,
+    ),
+    **dict.fromkeys(
+        (
+            "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b",
+            "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "ae_label_other", "ae_label_failure", "step_stays",
+        ),
+        _SHARE,
+    ),
+    **dict.fromkeys(("tau_months", "lag_months", "step_fade_months", "cni_fade_days"), (0.01, 1e4)),
+    **dict.fromkeys(("omega", "sigma_o", "sigma_e", "sigma_upcr", "xi_sd", "ae_frailty"), (0.0, 5.0)),
+    "esrd_rise": (1.0, 1e3),
+}  # fmt: skip
+
+
+def _require_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise DesignError(
+            "a parameter of virtual patients is no number",
+            where=name,
+            found=repr(value),
+            expected="a finite number",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What one arm's drugs do to a virtual patient.
+
+    Attributes
+    ----------
+    name, label : str
+    drugs : frozenset of str
+        Active drugs that make it this treatment (prednisone apart).
+    flares, withdrawals, leukopenia, liver : str
+        Fields of `Parameters` with the yearly rates.
+    ratio : str
+        Field with a factor of the flare rate; empty for none.
+    hazard_factor, withdrawal_factor : float
+        Further factors, for designs.
+    flares_per_year, withdrawals_per_year : float or None
+        Rates given outright, which no parameter then changes.
+    cni : bool
+        A calcineurin inhibitor is part of it; `cni_before`: and was taken during induction already.
+    lowers_complement : bool
+        C3 and C4 are lower from month 3 on (azathioprine).
+    stop_day : int
+        Study day on which it is stopped by plan; 0 for never.
+    adherence : float
+        Part of the prescribed dose that is taken.
+    """
+
+    name: str
+    label: str
+    drugs: frozenset[str]
+    flares: str
+    withdrawals: str
+    leukopenia: str
+    liver: str
+    ratio: str = ""
+    hazard_factor: float = 1.0
+    withdrawal_factor: float = 1.0
+    flares_per_year: float | None = None
+    withdrawals_per_year: float | None = None
+    cni: bool = False
+    cni_before: bool = False
+    lowers_complement: bool = False
+    stop_day: int = 0
+    adherence: float = 1.0
+
+    def flare_rate(self, parameters: Parameters) -> float:
+        """Latent flares a year at frailty 1, full dose, before factors of the trial and the patient."""
+        if self.flares_per_year is not None:
+            return self.flares_per_year * self.hazard_factor
+        ratio = float(getattr(parameters, self.ratio)) if self.ratio else 1.0
+        return float(getattr(parameters, self.flares)) * ratio * self.hazard_factor
+
+    def withdrawal_rate(self, parameters: Parameters, field: str = "") -> float:
+        """Withdrawals a year that are no treatment failures; `field` is the population's own."""
+        if self.withdrawals_per_year is not None:
+            return self.withdrawals_per_year * self.withdrawal_factor
+        return float(getattr(parameters, field or self.withdrawals)) * self.withdrawal_factor
+
+    def changed(self, **changes: Any) -> Treatment:
+        """The same with some attributes replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def __post_init__(self) -> None:
+        for name in ("hazard_factor", "withdrawal_factor", "flares_per_year", "withdrawals_per_year"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and 0 <= value <= 1e4):
+                raise DesignError(
+                    "not a rate", where=f"{self.name}.{name}", found=f"{value!r}", expected="0 or more"
+                )
+        if not 0.0 <= self.adherence <= 2.0:
+            raise DesignError(
+                "not an adherence",
+                where=f"{self.name}.adherence",
+                found=f"{self.adherence:g}",
+                expected="0 to 2 (1 is all of the prescribed dose)",
+            )
+
+
+_MMF = "mycophenolate mofetil"
+_AZA = "azathioprine"
+_TAC = "tacrolimus"
+_CSA = "ciclosporin"
+_VOC = "voclosporin"
+
+TREATMENTS: Mapping[str, Treatment] = {
+    "MMF": Treatment(
+        "MMF", "Mycophenolate mofetil", frozenset({_MMF}), "lam_mmf", "d_mmf", "leukopenia_mmf", "liver_mmf"
+    ),
+    "AZA": Treatment(
+        "AZA", "Azathioprine", frozenset({_AZA}), "lam_aza", "d_aza", "leukopenia_aza", "liver_aza",
+        lowers_complement=True,
+    ),
+    "MT": Treatment(
+        "MT", "Multitarget therapy", frozenset({_TAC, _MMF}), "lam_aza", "d_mt", "leukopenia_mt", "liver_mt",
+        ratio="hr_mt", cni=True, cni_before=True,
+    ),
+    "TAC": Treatment(
+        "TAC", "Tacrolimus", frozenset({_TAC}), "lam_mmf", "d_mmf", "leukopenia_mt", "liver_mt", cni=True
+    ),
+    "CSA": Treatment(
+        "CSA", "Ciclosporin", frozenset({_CSA}), "lam_mmf", "d_mmf", "leukopenia_mt", "liver_mt", cni=True
+    ),
+    "VOC": Treatment(
+        "VOC", "Voclosporin with mycophenolate", frozenset({_VOC, _MMF}), "lam_mmf", "d_mmf",
+        "leukopenia_mmf", "liver_mmf", cni=True, cni_before=True,
+    ),
+}  # fmt: skip
+"""By name.  MMF, AZA and MT were in the trials that the numbers come from; TAC, CSA and VOC borrow theirs."""
+
+_SPELLINGS = {
+    "mycophenolate": _MMF,
+    "mycophenolic": _MMF,
+    "azathioprine": _AZA,
+    "tacrolimus": _TAC,
+    "ciclosporin": _CSA,
+    "cyclosporin": _CSA,
+    "voclosporin": _VOC,
+}
+_NOT_COUNTED = ("predniso", "dexamethasone", "deflazacort", "hydrocortisone", "hydroxychloroquine")
+
+
+def treatments_of(
+    protocol: Protocol, flares_per_year: Mapping[str, float] | None = None
+) -> tuple[Treatment, ...]:
+    """The treatment of each arm of a protocol, in its order, by the arm's active drugs.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    flares_per_year : mapping of arm to float, optional
+        Latent flare rates given outright; an arm of drugs that virtual patients do not know needs one.
+
+    Raises
+    ------
+    DesignError
+        An arm's drugs are none that virtual patients know, and no rate is given.
+    """
+    rates = dict(flares_per_year or {})
+    unknown = sorted(set(rates) - set(protocol.arms))
+    if unknown:
+        raise DesignError(
+            "no such arm", where=f"hazard.{unknown[0]}", found=unknown[0], expected=", ".join(protocol.arms)
+        )
+    return tuple(_treatment_of(name, arm, rates.get(name)) for name, arm in protocol.arms.items())
+
+
+def _treatment_of(name: str, arm: Any, rate: float | None) -> Treatment:
+    named = [r.drug.lower() for r in arm.regimens if not r.is_placebo]
+    counted = [d for d in named if not d.startswith(_NOT_COUNTED)]
+    drugs = frozenset(next((_SPELLINGS[s] for s in _SPELLINGS if s in d), d) for d in counted)
+    for treatment in TREATMENTS.values():
+        if treatment.drugs == drugs:
+            return treatment if rate is None else treatment.changed(flares_per_year=rate)
+    if rate is not None:
+        return TREATMENTS["MMF"].changed(name=name, label=arm.label, drugs=drugs, flares_per_year=rate)
+    raise DesignError(
+        "virtual patients do not know this treatment",
+        where=f"arms.{name}",
+        found=", ".join(sorted(drugs)) or "no active drug",
+        expected="; ".join(" + ".join(sorted(t.drugs)) for t in TREATMENTS.values()),
+        try_=f"hazard.{name}: set its flares a year, as in --set hazard.{name}=0.3",
+    )
