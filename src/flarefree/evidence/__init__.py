@@ -17,20 +17,29 @@ if TYPE_CHECKING:
     from flarefree.evidence.networks.model import additive_network, network
     from flarefree.evidence.networks.result import Network
     from flarefree.evidence.pooling.call import pairwise
+    from flarefree.evidence.populations import Population, Transport, compare_populations, transport
 
 __all__ = [
     "Evidence",
     "Network",
+    "Population",
+    "Transport",
     "additive_network",
+    "compare_populations",
     "load_evidence",
     "log_rank_range",
     "network",
     "pairwise",
     "reconstruct",
+    "transport",
 ]
 
 # Public name -> module under flarefree.evidence; each imported when first asked for.
 _HOME = {
+    "Population": "populations.population",
+    "Transport": "populations.result",
+    "compare_populations": "populations.comparing",
+    "transport": "populations.carrying",
     "Network": "networks.result",
     "additive_network": "networks.model",
     "network": "networks.model",
