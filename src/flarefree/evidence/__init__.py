@@ -2,7 +2,7 @@
 
 Takes the reviewed base of studies that comes with flarefree, or a stranger's rows (a frame, a CSV, a YAML);
 gives frozen results with `.tidy()`, each number with its place in its source.  Begin reading at `schema.py`
-(what is known of a study), then `library.py` (the base as frames); `docs/how-to/read-the-evidence.md` uses it.
+(what is known of a study), then `library.py` (the base as frames); `docs/how-to/read-the-evidence.md`.
 """
 
 from __future__ import annotations

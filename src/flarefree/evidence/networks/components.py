@@ -1,0 +1,187 @@
+"""Component network meta-analysis: a combination's effect is the sum of its components' effects.
+
+`A + B` against `A` tells the effect of B.  The model also joins parts of a network that no study connects,
+as long as they share components [ruecker2020].  Begin reading at `fit_components`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flarefree.errors import EvidenceError
+from flarefree.evidence.networks.connection import find_parts
+from flarefree.evidence.networks.effects import Effects, effects_of
+from flarefree.evidence.networks.heterogeneity import TauMethod, estimate_tau2
+from flarefree.evidence.networks.rows import Rows, fit
+from flarefree.evidence.networks.studies import Study
+
+__all__ = ["ComponentModel", "component_matrix", "fit_components"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComponentModel:
+    """Effects of components, and of the treatments that they add up to.
+
+    Attributes
+    ----------
+    components : tuple of str
+        In order; without the inactive one.
+    inactive : str or None
+    matrix : (n_treatments, n_components) float
+        1 where the treatment holds the component.
+    estimate, std_error, conf_low, conf_high, p_value : (n_components,) float
+        Incremental effect of adding the component; on the log scale for ratios.
+    effects : Effects
+        Of every treatment against every other, as sums.
+    tau2 : float
+        0 for the common-effect model.
+    q, df, p_q : float
+        Fit of the additive model, without tau2.
+    q_difference, df_difference, p_difference : float
+        Additivity: against the network without it; NaN where the network is not connected.
+    """
+
+    components: tuple[str, ...]
+    inactive: str | None
+    matrix: Floats
+    estimate: Floats
+    std_error: Floats
+    conf_low: Floats
+    conf_high: Floats
+    p_value: Floats
+    effects: Effects
+    tau2: float
+    q: float
+    df: int
+    p_q: float
+    q_difference: float
+    df_difference: int
+    p_difference: float
+
+
+def component_matrix(
+    treatments: Sequence[str], separator: str = "+", inactive: str | None = None
+) -> tuple[tuple[str, ...], Floats]:
+    """Components in the order of their names, and which treatment holds which."""
+    held = [[part.strip() for part in name.split(separator)] for name in treatments]
+    for name, parts in zip(treatments, held):
+        if "" in parts:
+            raise EvidenceError(
+                "a component has no name",
+                where=f"treatment {name!r}",
+                found=" | ".join(parts),
+                expected="a name",
+            )
+    names = sorted({part for parts in held for part in parts}, key=lambda name: (name.casefold(), name))
+    if inactive is not None:
+        if inactive not in names:
+            raise EvidenceError(
+                "the inactive component is none of the network's",
+                where="inactive",
+                found=repr(inactive),
+                expected=", ".join(names),
+            )
+        names.remove(inactive)
+    matrix = np.array([[float(name in parts) for name in names] for parts in held])
+    return tuple(names), matrix
+
+
+def fit_components(
+    rows: Rows,
+    studies: Sequence[Study],
+    treatments: tuple[str, ...],
+    *,
+    separator: str,
+    inactive: str | None,
+    is_random: bool,
+    method: TauMethod,
+    tau2: float | None,
+    conf_level: float,
+) -> ComponentModel:
+    """Additive model on the network's rows; `rows.x` has a column for every treatment."""
+    from scipy.special import chdtrc
+
+    names, matrix = component_matrix(treatments, separator, inactive)
+    columns = rows.of(matrix)
+    _require_identified(columns.x, names)
+    common = fit(columns)
+    used = 0.0
+    if is_random:
+        found = estimate_tau2(columns, method) if tau2 is None else tau2
+        used = 0.0 if math.isnan(found) else found
+    result = fit(columns, used)
+    spread = np.sqrt(np.diag(result.covariance))
+    z = result.coefficient / spread
+    width = _normal_width(conf_level)
+    q_difference, df_difference = _against_network(rows, studies, len(treatments), common.q, common.df)
+    return ComponentModel(
+        names,
+        inactive,
+        matrix,
+        result.coefficient,
+        spread,
+        result.coefficient - width * spread,
+        result.coefficient + width * spread,
+        _two_sided(z),
+        effects_of(
+            treatments,
+            matrix @ result.coefficient,
+            matrix @ result.covariance @ matrix.T,
+            conf_level=conf_level,
+            tau2=used,
+        ),
+        used,
+        common.q,
+        common.df,
+        float(chdtrc(common.df, common.q)) if common.df else math.nan,
+        q_difference,
+        df_difference,
+        float(chdtrc(df_difference, max(q_difference, 0.0))) if df_difference else math.nan,
+    )
+
+
+def _normal_width(conf_level: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(0.5 + conf_level / 2))
+
+
+def _two_sided(z: Floats) -> Floats:
+    from scipy.special import ndtr
+
+    return np.asarray(2 * ndtr(-np.abs(z)))
+
+
+def _require_identified(x: Floats, names: tuple[str, ...]) -> None:
+    """Every component's effect must follow from the studies."""
+    _, values, vectors = np.linalg.svd(x, full_matrices=True)
+    rank = int((values > 1e-9 * values[0]).sum())
+    if rank == len(names):
+        return
+    unknown = np.abs(vectors[rank:]).max(axis=0) > 1e-7
+    raise EvidenceError(
+        "the studies do not tell the effect of every component",
+        where="components",
+        found=", ".join(name for name, is_unknown in zip(names, unknown) if is_unknown) + " not identified",
+        expected="studies whose arms differ in each component",
+        try_="name the component that does nothing (placebo, say) as inactive",
+    )
+
+
+def _against_network(
+    rows: Rows, studies: Sequence[Study], n_treatments: int, q: float, df: int
+) -> tuple[float, int]:
+    """Q and degrees of freedom of additivity; parts of a network that is not connected are fitted each."""
+    parts = find_parts(studies, n_treatments)
+    kept = [i for part in parts for i in part[1:]]
+    if len(rows) == len(kept):
+        return q, df
+    network = fit(rows.of(np.eye(n_treatments)[:, kept]))
+    return q - network.q, df - network.df
