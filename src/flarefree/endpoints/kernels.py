@@ -26,6 +26,7 @@ __all__ = [
     "elapsed",
     "extreme_so_far",
     "extreme_within",
+    "first_events",
     "first_known",
     "first_so_far",
     "first_true",
@@ -360,6 +361,33 @@ def _previous_verdict(
 
 
 # Events ------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def first_events(
+    subjects: Ints32,
+    days: Ints32,
+    ids: Ints64,
+    components: Ints32,
+    start: Ints32,
+    stop: Ints32,
+    times: Ints32,
+    first: Ints64,
+    which: Ints32,
+) -> None:
+    """Each patient's first event from `start` to `stop`, both counted, of events by patient and day.
+
+    Puts its day into `stop`, its number into `first` and its component into `which`, which are left where
+    there is none; and days from `start`, which is 1, into `times` (0 where `start` is `NO_DAY`).
+    """
+    for k in range(subjects.size):
+        i = subjects[k]
+        if first[i] < 0 and start[i] != NO_DAY and start[i] <= days[k] <= stop[i]:
+            first[i] = ids[k]
+            which[i] = components[k]
+            stop[i] = days[k]
+    for i in range(start.size):
+        times[i] = 0 if start[i] == NO_DAY else elapsed(start[i], stop[i]) + 1
 
 
 def first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int) -> Ints64:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flarefree.endpoints.context import LAST_DAY
-from flarefree.endpoints.kernels import NO_DAY
+from flarefree.endpoints.kernels import NO_DAY, first_events
 
 __all__ = ["END_OF_FOLLOW_UP", "FollowUp", "Standing", "Times", "compute_times", "first_of"]
 
@@ -147,23 +147,13 @@ def compute_times(events: Standing, follow_up: FollowUp) -> Times:
     Times
     """
     n = follow_up.start_days.size
-    counted = events.where(follow_up.counts(events))
-    first = np.full(n, -1, dtype=np.int64)
-    first[counted.subjects[::-1]] = np.arange(counted.ids.size - 1, -1, -1)
-    is_event = first >= 0
-    stop = follow_up.stop_days.copy()
-    stop[is_event] = counted.days[first[is_event]]
-    in_analysis = follow_up.start_days != NO_DAY
-    elapsed = np.where(in_analysis, _ordinal(stop) - _ordinal(follow_up.start_days) + 1, 0)
+    stop, times = follow_up.stop_days.copy(), np.empty(n, dtype=np.int32)
     ids, components = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int32)
-    ids[is_event] = counted.ids[first[is_event]]
-    components[is_event] = counted.components[first[is_event]]
-    return Times(stop, elapsed.astype(np.int32), is_event, ids, components)
-
-
-def _ordinal(days: Ints32) -> Ints64:
-    wide = days.astype(np.int64)
-    return np.where(wide > 0, wide - 1, wide)
+    first_events(
+        events.subjects, events.days, events.ids, events.components, follow_up.start_days, stop, times, ids,
+        components,
+    )  # fmt: skip
+    return Times(stop, times, ids >= 0, ids, components)
 
 
 def within(events: Standing, first_day: int | None, last_day: int | None) -> Standing:

@@ -66,9 +66,7 @@ class Purpose(IntEnum):
     # What people do about virtual patients.
     CONDUCT = 40
     """What a committee and a clinic make of an event; `visit` is its day."""
-    LABEL = 41
-    """The reason that is given for a withdrawal at failure."""
-    COUNTS = 42
+    COUNTS = 41
     """Outcomes of exchangeable patients; `patient` is the arm and `visit` numbers blocks of four."""
 
 

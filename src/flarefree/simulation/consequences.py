@@ -1,0 +1,275 @@
+"""What people do about virtual patients: who is suspected, judged, treated, and when each of them leaves.
+
+Courses are drawn as if nobody acted, and the protocol's sentences say what is met and when.  Here an
+investigator suspects every onset of renal activity, the clinic treats some of those beyond the protocol, and
+a committee confirms or rejects each candidate, more readily the more active the disease truly is.  A
+patient leaves at the first failure, or withdraws or dies before; what comes later is not seen.  That is
+exact because whoever fails leaves: no action needs a course to be drawn again (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flarefree.protocol.language.nodes import Records
+from flarefree.protocol.language.walking import walk
+from flarefree.simulation._conduct_kernels import draw_conduct, earliest
+from flarefree.simulation.asking import Nature, Question
+from flarefree.simulation.cohort import NO_DAY, Cohort
+from flarefree.simulation.parameters import Parameters
+from flarefree.simulation.specimens import WITHDRAWAL_REASONS
+from flarefree.simulation.streams import Purpose, Streams
+
+__all__ = ["COMPLETED", "Consequences", "Happening", "Onsets", "draw_consequences"]
+
+Ints32 = npt.NDArray[np.int32]
+Ints64 = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+COMPLETED = -1
+"""Code of those who stayed to the end; others have the place of their reason in `WITHDRAWAL_REASONS`."""
+
+_NEVER = np.int32(NO_DAY)
+_DROPS_OUT, _FAILS, _DIES = np.int8(1), np.int8(2), np.int8(3)
+_REASON = {reason: code for code, reason in enumerate(WITHDRAWAL_REASONS)}
+_ONSETS_AT_ONCE = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Onsets:
+    """Onsets that a sentence found, by patient and time; arrays of shape (k,).
+
+    Attributes
+    ----------
+    subjects, days : int32
+    known_days : int32
+        When the event is known: the day that confirmed it, where it asks for that, else its own.
+    """
+
+    subjects: Ints32
+    days: Ints32
+    known_days: Ints32
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Events of one kind that records will tell of, by patient and day."""
+
+    subjects: Ints32
+    days: Ints32
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What people did.
+
+    Attributes
+    ----------
+    stands : mapping of str to (k,) bool
+        By endpoint on visits: which onsets a committee would confirm.
+    is_seen : mapping of str to (k,) bool
+        Which of them are known by the end of the patient's participation.
+    happenings : mapping of str to Happening
+        By kind (`specimens.SPECIMENS`); those after the end are left out.
+    end_days : (n,) int32
+        Last day of treatment and follow-up.
+    reasons : (n,) int8
+        `COMPLETED`, or the place of the reason in `WITHDRAWAL_REASONS`.
+    has_failed : (n,) bool
+        The patient left at a failure.
+    """
+
+    stands: Mapping[str, Flags]
+    is_seen: Mapping[str, Flags]
+    happenings: Mapping[str, Happening]
+    end_days: Ints32
+    reasons: npt.NDArray[np.int8]
+    has_failed: Flags
+
+
+def draw_consequences(
+    question: Question,
+    cohort: Cohort,
+    found: Mapping[str, Onsets],
+    parameters: Parameters,
+    streams: Streams,
+    *,
+    horizon_day: int,
+    strictness: float,
+    activity: Callable[[Ints32, Ints32], npt.NDArray[np.float64]],
+) -> Consequences:
+    """Follow every patient from onset to onset until something ends participation.
+
+    Parameters
+    ----------
+    question : Question
+    cohort : Cohort
+    found : mapping of str to Onsets
+        Of every event endpoint on visits that waits for nobody's action.
+    parameters : Parameters
+    streams : Streams
+    horizon_day : int
+        Day of the last visit.
+    strictness : float
+        Taken from the committee's logit of confirming renal activity.
+    activity : callable
+        Latent activity of patients (by index) on days.
+    """
+    n = cohort.patient.size
+    stands: dict[str, Flags] = {}
+    treated: dict[str, Flags] = {}
+    for name, onsets in found.items():
+        plan = question.plans[name]
+        is_read = name in question.read_by_committee or name in question.ending_parts
+        if not is_read or not onsets.days.size:
+            stands[name] = np.ones(onsets.days.size, dtype=np.bool_)
+            continue
+        luck = _luck(cohort, onsets, streams)
+        chance = _chance(plan.nature, onsets, parameters, strictness, activity)
+        stands[name] = luck[:, _LUCK[plan.nature]] < chance
+        if plan.nature is Nature.ACTIVITY:
+            treated[name] = luck[:, 1] < parameters.rho
+
+    fails = np.full(n, _NEVER, dtype=np.int32)
+    for name, judged in _ways_to_fail(question).items():
+        if name in found:
+            onsets = found[name]
+            keep = stands[name] if judged else np.ones(onsets.days.size, dtype=np.bool_)
+            earliest(onsets.subjects, onsets.known_days, keep, fails)
+    kinds = _ending_kinds(question)
+    if "rescue" in kinds:
+        for name, was_treated in treated.items():
+            earliest(found[name].subjects, found[name].known_days, was_treated, fails)
+    if "dialysis" in kinds:
+        fails = np.minimum(fails, cohort.esrd_day)
+
+    end, ended_by = np.full(n, horizon_day, dtype=np.int32), np.zeros(n, dtype=np.int8)
+    # On one day, a withdrawal comes before the last visit, a failure before both, and death before all.
+    for days, kind in ((cohort.dropout_day, _DROPS_OUT), (fails, _FAILS), (cohort.death_day, _DIES)):
+        is_first = days <= end
+        end[is_first], ended_by[is_first] = days[is_first], kind
+
+    reasons = _reasons(cohort, ended_by)
+    is_seen = {name: onsets.known_days <= end[onsets.subjects] for name, onsets in found.items()}
+    happenings = _happenings(question, cohort, found, treated, is_seen, end, reasons)
+    return Consequences(stands, is_seen, happenings, end, reasons, ended_by == _FAILS)
+
+
+_LUCK = {Nature.ACTIVITY: 0, Nature.FUNCTION: 2, Nature.EXTRARENAL: 3, Nature.RECORDS: 0}
+"""Which of an address's four numbers the committee uses; 1 is the clinic's."""
+
+
+def _luck(cohort: Cohort, onsets: Onsets, streams: Streams) -> npt.NDArray[np.float64]:
+    """Four uniform numbers by patient and day: two definitions met on one day meet the same committee."""
+    luck = np.empty((onsets.days.size, 4))
+    who = onsets.subjects
+    draw_conduct(
+        cohort.trial[who], cohort.patient[who], onsets.days, np.uint64(Purpose.CONDUCT), *streams.key, luck
+    )
+    return luck
+
+
+def _chance(
+    nature: Nature,
+    onsets: Onsets,
+    parameters: Parameters,
+    strictness: float,
+    activity: Callable[[Ints32, Ints32], npt.NDArray[np.float64]],
+) -> npt.NDArray[np.float64] | float:
+    """Probability that the committee confirms each onset."""
+    if nature is not Nature.ACTIVITY:
+        return parameters.q_lasting
+    if parameters.q_c <= 0.0 or parameters.q_c >= 1.0:
+        return parameters.q_c
+    logit = np.log(parameters.q_c / (1.0 - parameters.q_c)) - strictness
+    active = activity(onsets.subjects, onsets.days)
+    logits = logit + parameters.committee_slope * (active - parameters.committee_at)
+    return 1.0 / (1.0 + np.exp(-logits))
+
+
+def _ways_to_fail(question: Question) -> dict[str, bool]:
+    """Endpoints on visits that end participation, and whether a committee stands between."""
+    found: dict[str, bool] = {}
+
+    def visit(name: str, judged: bool) -> None:
+        plan = question.plans[name]
+        judged = judged or plan.spec.adjudicated
+        if plan.on_visits is not None and not plan.is_second:
+            found[name] = found.get(name, True) and judged
+        for part in plan.spec.first_of:
+            visit(part, judged)
+
+    visit(question.ends_at, False)
+    return found
+
+
+def _ending_kinds(question: Question) -> frozenset[str]:
+    """Kinds of happening that end participation by themselves."""
+    return frozenset(
+        kind
+        for name in question.ending_parts
+        for node in question.plans[name].dated
+        for part in walk(node)
+        if isinstance(part, Records)
+        for kind in question.records[part]
+    )
+
+
+def _reasons(cohort: Cohort, ended_by: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    reasons = np.full(ended_by.size, COMPLETED, dtype=np.int8)
+    dropped, failed = ended_by == _DROPS_OUT, ended_by == _FAILS
+    reasons[dropped] = cohort.dropout_reason[dropped]
+    labels = np.where(cohort.failure_is_adverse_event, _REASON["ADVERSE EVENT"], _REASON["LACK OF EFFICACY"])
+    reasons[failed] = labels[failed]
+    reasons[ended_by == _DIES] = _REASON["DEATH"]
+    return reasons
+
+
+def _happenings(
+    question: Question,
+    cohort: Cohort,
+    found: Mapping[str, Onsets],
+    treated: Mapping[str, Flags],
+    is_seen: Mapping[str, Flags],
+    end: Ints32,
+    reasons: npt.NDArray[np.int8],
+) -> dict[str, Happening]:
+    renal = [name for name in found if name in treated]
+    elsewhere = [
+        name
+        for name in found
+        if name in question.read_by_committee and question.plans[name].nature is Nature.EXTRARENAL
+    ]
+    everyone = np.arange(end.size, dtype=np.int32)
+    happenings = {
+        "suspected renal flare": _together([_seen(found[n], is_seen[n]) for n in renal]),
+        "rescue": _together([_seen(found[n], is_seen[n] & treated[n]) for n in renal]),
+        "suspected extrarenal flare": _together([_seen(found[n], is_seen[n]) for n in elsewhere]),
+    }
+    for kind, days in (("death", cohort.death_day), ("dialysis", cohort.esrd_day)):
+        happened = days <= end
+        happenings[kind] = Happening(everyone[happened], days[happened])
+    for code, reason in enumerate(WITHDRAWAL_REASONS):
+        left = np.flatnonzero(reasons == code).astype(np.int32)
+        happenings[f"withdrawal: {reason}"] = Happening(left, end[left])
+    stayed = np.flatnonzero(reasons == COMPLETED).astype(np.int32)
+    happenings["completed"] = Happening(stayed, end[stayed])
+    return happenings
+
+
+def _seen(onsets: Onsets, keep: Flags) -> Happening:
+    return Happening(onsets.subjects[keep], onsets.known_days[keep])
+
+
+def _together(parts: list[Happening]) -> Happening:
+    """Happenings of several sources, one a patient and day, in order."""
+    if not parts:
+        return Happening(np.empty(0, np.int32), np.empty(0, np.int32))
+    subjects = np.concatenate([part.subjects for part in parts])
+    days = np.concatenate([part.days for part in parts])
+    once = np.unique(subjects.astype(np.int64) * 2**32 + days)
+    return Happening((once >> 32).astype(np.int32), (once & (2**32 - 1)).astype(np.int32))
