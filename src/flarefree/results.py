@@ -61,10 +61,17 @@ FigureKind = Literal[
     "forest",
     "funnel",
     "kaplan_meier",
+    "league",
     "meta_forest",
+    "net_heat",
+    "network_plot",
+    "overlap",
+    "rankogram",
     "reconstruction",
     "sequential",
+    "statistic_range",
     "subject_course",
+    "weights",
 ]
 
 Status = Literal["computed", "not_yet_computed", "not_computable"]

@@ -30,7 +30,8 @@ def figure_of(network: Network, kind: str, **options: Any) -> Figure:
 def network_plot(network: Network) -> Figure:
     """Treatments on a circle, as large as they were studied; lines as thick as they have studies."""
     n = len(network.treatments)
-    count, pairs = np.zeros(n, np.int64), {}
+    count = np.zeros(n, np.int64)
+    pairs: dict[tuple[int, int], int] = {}
     for study in network.studies:
         count[study.arms] += 1
         arms = study.arms.tolist()
@@ -270,8 +271,9 @@ def league(
         kind="league",
         data={"main": pl.DataFrame(rows, schema=schema, orient="row")},
         footnotes=(
-            f"{MEASURES[network.measure]} ({100 * network.conf_level:g}% CI), the left or upper treatment against the"
-            f" other. Below the diagonal: {halves[lower]}; above: {halves[upper]}. Bold: no difference excluded.",
+            f"{MEASURES[network.measure]} ({100 * network.conf_level:g}% CI), the left or upper treatment"
+            f" against the other. Below the diagonal: {halves[lower]}; above: {halves[upper]}."
+            " Bold: no difference excluded.",
         ),
         options={"order": [network.treatments[i] for i in places], "digits": digits},
     )

@@ -65,13 +65,13 @@ def adjusted_funnel(
                 error = math.sqrt(study.variance[a, b])
                 points.append((study.name, int(study.arms[a]), int(study.arms[b]), difference, error))
     names, first, second, estimate, error_ = zip(*points)
-    difference, errors = np.array(estimate), np.array(error_)
-    adjusted = difference - direct[np.array(first), np.array(second)]
+    differences, errors = np.array(estimate), np.array(error_)
+    adjusted = differences - direct[np.array(first), np.array(second)]
     return AdjustedFunnel(
         tuple(names),
         tuple(treatments[i] for i in first),
         tuple(treatments[i] for i in second),
-        difference,
+        differences,
         errors,
         adjusted,
         *_egger(adjusted, errors),

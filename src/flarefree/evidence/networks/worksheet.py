@@ -180,7 +180,7 @@ def _reporting(network: Network) -> Verdict:
 
 
 def _side(estimate: float, interval: tuple[float, float], limits: tuple[float, float]) -> int:
-    """How far an interval reaches to the other side: 0 not over no effect, 1 over it, 2 over the far limit."""
+    """How far an interval reaches: 0 not over no effect, 1 over it, 2 over the far limit of equivalence."""
     low, high = interval
     reach, far = (low, limits[0]) if estimate >= 0 else (-high, -limits[1])
     return 0 if reach >= 0 else 1 if reach >= far else 2

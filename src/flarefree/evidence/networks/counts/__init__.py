@@ -4,6 +4,6 @@ Takes arm rows of events with patients or person-time; gives effects of all trea
 Begin reading at `fitting.py`; `mantel_haenszel.py`, `conditional.py` and `mixed.py` hold the three models.
 """
 
-from flarefree.evidence.networks.counts.fitting import CountFit, fit_counts
+from flarefree.evidence.networks.counts.fitting import CountFit, Likelihood, fit_counts
 
-__all__ = ["CountFit", "fit_counts"]
+__all__ = ["CountFit", "Likelihood", "fit_counts"]

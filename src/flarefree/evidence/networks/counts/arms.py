@@ -53,7 +53,8 @@ def count_studies(
     place = {name: i for i, name in enumerate(treatments)}
     arm = np.array([place[name] for name in rows.treatment], np.int64)
     names, code = group_codes(rows.study)
-    studies, silent = [], []
+    studies: list[CountStudy] = []
+    silent: list[CountStudy] = []
     for s, name in enumerate(names):
         at = np.flatnonzero(code == s)
         at = at[np.argsort(arm[at])]

@@ -47,7 +47,8 @@ def fit_conditional(
         if np.abs(theta).max() > 30:
             break
         if np.abs(step).max() < SETTLED:
-            return theta[others], np.linalg.inv(information[np.ix_(others, others)]), value
+            covariance = np.asarray(np.linalg.inv(information[np.ix_(others, others)]))
+            return theta[others], covariance, value
     raise ConvergenceError(
         "the conditional likelihood has no finite maximum",
         where="network: method NCH",

@@ -102,12 +102,13 @@ def _groups(studies: Sequence[CountStudy], n_treatments: int, others: Sequence[i
     groups = []
     for m in np.unique(sizes):
         at = np.flatnonzero(sizes == m)
+        members = [studies[s] for s in at.tolist()]
         groups.append(
             _Group(
                 at,
-                np.array([studies[s].events for s in at]),
-                np.array([studies[s].size for s in at]),
-                np.array([columns[studies[s].arms] for s in at]),
+                np.array([study.events for study in members]),
+                np.array([study.size for study in members]),
+                np.array([columns[study.arms] for study in members]),
                 helmert(int(m)),
                 np.zeros((len(at), int(m) - 1)),
             )
@@ -163,7 +164,7 @@ def _step(state: _State) -> tuple[Floats, Floats]:
 
 
 def _covariance(state: _State) -> Floats:
-    return np.linalg.inv(state.info - (state.cross.T / state.info_a) @ state.cross)
+    return np.asarray(np.linalg.inv(state.info - (state.cross.T / state.info_a) @ state.cross))
 
 
 # Likelihood ----------------------------------------------------------------------------------------
