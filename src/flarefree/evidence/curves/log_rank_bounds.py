@@ -18,6 +18,7 @@ from flarefree.errors import EvidenceError
 from flarefree.evidence.curves.placement_hull import Hull
 from flarefree.evidence.curves.placements import Placement, Placements
 from flarefree.evidence.curves.risk_tables import EventTable, mend, read_event_table
+from flarefree.results import Figure
 
 __all__ = ["LogRankRange", "log_rank_range"]
 
@@ -100,13 +101,44 @@ class LogRankRange:
             schema_overrides={"printed": pl.Float64, "repair": pl.String, "includes_printed": pl.Boolean},
         )
 
+    @property
+    def reading(self) -> str:
+        """How the table was read, in words."""
+        parts = [
+            "at risk: those followed "
+            + ("up to" if self.at_risk_means == "before" else "beyond")
+            + " each time"
+        ]
+        if self.changes:
+            parts.append("surplus events set aside" if self.repair == "events" else "numbers at risk lowered")
+        return "; ".join([*parts, TIES_IN_WORDS[self.ties]])
+
+    def plot(self, *others: LogRankRange) -> Figure:
+        """The range, what is usual and what is printed; other readings of the table as further rows."""
+        rows = [
+            one.tidy()
+            .with_columns(pl.lit(one.reading).alias("label"))
+            .rename({"lowest": "low", "highest": "high"})
+            for one in (self, *others)
+        ]
+        names = ["label", "low", "high", "usual_low", "usual_median", "usual_high"]
+        main = pl.concat(rows).select(names).with_columns(pl.col(names[3:]).fill_nan(None))
+        return Figure(
+            "log_rank_range",
+            "Log-rank statistics that the risk table allows",
+            "statistic_range",
+            {"main": main},
+            x_label="Log-rank chi-square",
+            footnotes=("Boxes: 95% of random placements, and their median.",),
+            options={"printed": self.printed},
+        )
+
     def __repr__(self) -> str:
         first, second = self.labels
         lines = [
             f"Log-rank chi-square, {first} ({self.events[0]} events) and {second} ({self.events[1]} events): "
             f"{self.lowest:.4g} to {self.highest:.4g}",
-            f"at risk: followed {'up to' if self.at_risk_means == 'before' else 'beyond'} each time; "
-            + TIES_IN_WORDS[self.ties],
+            self.reading,
         ]
         if self.sample.size:
             low, middle, high = np.percentile(self.sample, [2.5, 50, 97.5])

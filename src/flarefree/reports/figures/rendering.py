@@ -12,7 +12,19 @@ from flarefree.reports.figures.drawing import Drawing
 from flarefree.reports.figures.flow import describe_flow, draw_flow
 from flarefree.reports.figures.forest import describe_forest, draw_forest
 from flarefree.reports.figures.kaplan_meier import describe_kaplan_meier, draw_kaplan_meier
+from flarefree.reports.figures.overlap import (
+    describe_overlap,
+    describe_weights,
+    draw_overlap,
+    draw_weights,
+)
 from flarefree.reports.figures.palette import Palette
+from flarefree.reports.figures.reconstruction import (
+    describe_reconstruction,
+    describe_statistic_range,
+    draw_reconstruction,
+    draw_statistic_range,
+)
 from flarefree.reports.figures.subject_course import describe_subject_course, draw_subject_course
 from flarefree.results import Figure
 
@@ -27,7 +39,11 @@ _KINDS: dict[str, tuple[Draw, Describe]] = {
     "flow": (draw_flow, describe_flow),
     "forest": (draw_forest, describe_forest),
     "kaplan_meier": (draw_kaplan_meier, describe_kaplan_meier),
+    "reconstruction": (draw_reconstruction, describe_reconstruction),
+    "statistic_range": (draw_statistic_range, describe_statistic_range),
+    "overlap": (draw_overlap, describe_overlap),
     "subject_course": (draw_subject_course, describe_subject_course),
+    "weights": (draw_weights, describe_weights),
 }
 
 
