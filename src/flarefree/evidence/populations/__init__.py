@@ -2,7 +2,7 @@
 
 Takes a study's patients (or published rows) and a target population, as patients or as published margins;
 gives a `Transport`: the effect in the target, the overlap, `extrapolated` where nobody like the target was
-seen.  Begin reading at `carrying.py` (`transport`), then `comparing.py`; equations: docs/methods/transport.md.
+seen.  Begin reading at `carrying.py` (`transport`), then `comparing.py`; equations: `docs/methods/`.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def balance(x: Floats, target: Floats, labels: Sequence[str]) -> Balance:
     z = (x - target) / np.where(varies, spread, 1.0)
     alpha = _minimize(z[:, varies])
     if alpha is None:
-        _refuse(x, target, labels)
+        raise _no_weights(x, target, labels)
     weights = np.exp(z[:, varies] @ alpha)
     weights *= n / weights.sum()
     z = z[:, varies]
@@ -134,8 +134,8 @@ def _log_sum(eta: Floats) -> tuple[float, Floats]:
 
 
 def _require_range(x: Floats, target: Floats, labels: Sequence[str]) -> None:
-    beyond = np.flatnonzero(outside_range(x, target))
-    if len(beyond) == 0:
+    beyond = [int(j) for j in np.flatnonzero(outside_range(x, target))]
+    if not beyond:
         return
     found = "; ".join(
         f"{labels[j]}: target mean {target[j]:.4g}, patients "
@@ -151,7 +151,7 @@ def _require_range(x: Floats, target: Floats, labels: Sequence[str]) -> None:
     )
 
 
-def _refuse(x: Floats, target: Floats, labels: Sequence[str]) -> None:
+def _no_weights(x: Floats, target: Floats, labels: Sequence[str]) -> EvidenceError:
     """Each mean is within its range, but not all together: find covariates without which weights exist."""
     blamed = [
         labels[j]
@@ -160,7 +160,7 @@ def _refuse(x: Floats, target: Floats, labels: Sequence[str]) -> None:
     ]
     if blamed and not outside_hull(x, target):
         blamed = []
-    raise EvidenceError(
+    return EvidenceError(
         "no weights exist: the target's means lie outside the hull of the patients",
         where="covariates" + (f", {blamed[0]}" if blamed else ""),
         found=f"{len(x)} patients, {len(labels)} means to match: {', '.join(labels)}",

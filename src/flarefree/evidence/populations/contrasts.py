@@ -168,9 +168,11 @@ def _assembled(
     for block in blocks:
         covariance[at : at + len(block), at : at + len(block)] = block
         at += len(block)
-    texts = [np.array([f[k] for f in found], dtype=object) for k in range(3)]
+    study, first, second = (np.array([f[k] for f in found], dtype=object) for k in range(3))
     return Contrasts(
-        *texts,
+        study,
+        first,
+        second,
         estimate=np.array([f[3] for f in found]),
         covariance=covariance,
         row=np.array([f[4] for f in found]),

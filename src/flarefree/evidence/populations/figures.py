@@ -73,7 +73,7 @@ def effect_figure(carried: Transport) -> Figure:
     labels = {
         "source": f"{carried.overlap.source}, as it is",
         "target": carried.overlap.target,
-        "target with population factor": f"{carried.overlap.target}, with population factor",
+        "target with population factor": "with population factor",
     }
     main = carried.tidy().with_columns(
         label=pl.col("term").replace_strict(labels)
