@@ -1,0 +1,225 @@
+"""Other people's tables: their names of columns, their wide shapes, their files.
+
+Gives rows of cells under our names, with the row of the input that each came from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from flarefree.errors import EvidenceError
+from flarefree.evidence.auditing.printed import is_blank
+
+__all__ = ["long_rows"]
+
+Cells = Mapping[str, Any]
+
+ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "study": ("study", "trial", "study_id", "studlab", "author", "paper", "id"),
+        "source": ("source", "document", "file", "reference"),
+        "table": ("table", "place", "location", "panel"),
+        "outcome": (
+            "outcome",
+            "endpoint",
+            "event",
+            "variable",
+            "characteristic",
+            "adverse_event",
+            "item",
+            "term",
+        ),
+        "arm": ("arm", "treatment", "group", "trt", "intervention"),
+        "versus": ("versus", "comparator", "reference_arm", "vs"),
+        "n": ("n", "total", "denominator", "sample_size", "ni", "n_analyzed", "n_analysed"),
+        "events": ("events", "count", "x", "r", "xi", "responders", "n_events", "cases", "no"),
+        "randomized": ("randomized", "randomised", "n_randomized", "n_randomised"),
+        "percent": ("percent", "pct", "percentage", "%", "crude_rate"),
+        "mean": ("mean", "mi", "m"),
+        "sd": ("sd", "sdi", "std", "stddev", "standard_deviation"),
+        "estimate": ("estimate", "est", "effect", "point_estimate"),
+        "measure": ("measure", "effect_measure", "sm"),
+        "lower": ("lower", "low", "lo", "lcl", "ci_low", "ci_lower", "conf_low", "lower_ci", "lower_95"),
+        "upper": ("upper", "high", "hi", "ucl", "ci_high", "ci_upper", "conf_high", "upper_ci", "upper_95"),
+        "p": ("p", "p_value", "pvalue", "pval", "p_val"),
+        "person_time": ("person_time", "person_years", "patient_years", "py", "exposure"),
+        "rate": ("rate", "incidence_rate", "rate_per_100py", "rate_per_100_patient_years"),
+        "follow_up": ("follow_up", "followup", "mean_follow_up", "mean_followup"),
+        "at_risk": ("at_risk", "n_risk", "number_at_risk", "n_at_risk"),
+        "time": ("time", "time_point", "timepoint", "month"),
+        "minimum": ("minimum", "min", "scale_min"),
+        "maximum": ("maximum", "max", "scale_max"),
+        "whole": ("whole", "integer", "integers"),
+        "part_of": ("part_of", "parent"),
+    }
+)
+PLAIN = (
+    *("outcome_id", "patients", "cohort", "period", "population", "kind", "test"),
+    *("parts", "unit", "rate_per", "level"),
+)
+RATIO_COLUMNS = MappingProxyType({"hr": "HR", "rr": "RR", "or": "OR", "rd": "RD", "md": "MD"})
+PER_ARM = ("n", "events", "percent", "mean", "sd", "person_time", "rate", "arm")
+# Columns of meta-analysis data sets: group 1 and group 2 of one row.
+PAIRED = MappingProxyType(
+    {
+        "ai": ("events", 1), "ci": ("events", 2), "n1i": ("n", 1), "n2i": ("n", 2),
+        "m1i": ("mean", 1), "m2i": ("mean", 2), "sd1i": ("sd", 1), "sd2i": ("sd", 2),
+        "e1": ("events", 1), "e2": ("events", 2), "x1": ("events", 1), "x2": ("events", 2),
+        "r1": ("events", 1), "r2": ("events", 2), "event_e": ("events", 1), "event_c": ("events", 2),
+        "n_e": ("n", 1), "n_c": ("n", 2), "mean_e": ("mean", 1), "mean_c": ("mean", 2),
+        "sd_e": ("sd", 1), "sd_c": ("sd", 2), "y1": ("mean", 1), "y2": ("mean", 2), "y3": ("mean", 3),
+        "p1": ("percent", 1), "p2": ("percent", 2),
+    }
+)  # fmt: skip
+_NUMBERED = re.compile(r"^(.*?)_?([1-9])$")
+
+
+def long_rows(data: Any, where: str) -> tuple[list[tuple[int, dict[str, Any]]], str]:
+    """Rows of cells under our names, each with the number of its row in the input; what to call the data."""
+    rows, where = _rows_of(data, where)
+    if not rows:
+        raise EvidenceError("the table is empty", where=where, expected="one row a study, outcome and arm")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    single, paired = _meanings(names, where)
+    if not single.keys() & {"study"} or not (paired or single.keys() - {"study", "outcome", "arm"}):
+        raise EvidenceError(
+            "the columns of this table are not known",
+            where=where,
+            found=", ".join(map(str, names)),
+            expected="study and any of outcome, arm, n, events, percent, mean, sd, estimate, lower, upper, p",
+            try_="rename the columns; docs/how-to/audit-a-table.md lists them with their other names",
+        )
+    return [cells for i, row in enumerate(rows, 1) for cells in _arms_of(i, row, single, paired)], where
+
+
+def _rows_of(data: Any, where: str) -> tuple[list[dict[str, Any]], str]:
+    if isinstance(data, (str, Path)):
+        return _file_rows(Path(data)), str(data)
+    if isinstance(data, Mapping):
+        return _column_rows(data, where), where
+    if isinstance(data, Sequence):
+        return _listed_rows(data, where), where
+    try:
+        import narwhals as nw
+
+        frame = nw.from_native(data, eager_only=True)
+    except TypeError:
+        raise EvidenceError(
+            "this is no table",
+            where=where,
+            found=type(data).__name__,
+            expected="a polars or pandas frame, rows, columns, or the path of a CSV, TSV, JSON or Parquet",
+        ) from None
+    return [dict(row) for row in frame.iter_rows(named=True)], where
+
+
+def _listed_rows(data: Sequence[Any], where: str) -> list[dict[str, Any]]:
+    for i, row in enumerate(data, 1):
+        if not isinstance(row, Mapping):
+            raise EvidenceError(
+                "a row is no mapping of columns to cells",
+                where=f"{where}: row {i}",
+                found=repr(row)[:80],
+                expected='{"study": ..., "outcome": ..., ...}',
+            )
+    return [dict(row) for row in data]
+
+
+def _column_rows(data: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    columns = {str(name): list(values) for name, values in data.items()}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise EvidenceError(
+            "columns differ in length", where=where, found=str(lengths), expected="one length"
+        )
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def _file_rows(path: Path) -> list[dict[str, Any]]:
+    import polars as pl
+
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".json":
+            return _listed_rows(json.loads(path.read_text(encoding="utf-8")), str(path))
+        if suffix == ".parquet":
+            return pl.read_parquet(path).to_dicts()
+        # As text: a number read as a number has lost the decimals it was printed with.
+        separator = "\t" if suffix in (".tsv", ".tab") else ","
+        frame = pl.read_csv(path, infer_schema=False, separator=separator, encoding="utf8-lossy")
+    except FileNotFoundError:
+        raise EvidenceError(
+            "there is no such file", where=str(path), expected="a table of printed cells"
+        ) from None
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise EvidenceError(
+            "this file cannot be read as a table", where=str(path), found=str(error)[:200]
+        ) from None
+    return [{name.lstrip("\ufeff"): value for name, value in row.items()} for row in frame.to_dicts()]
+
+
+def _meanings(names: Sequence[Any], where: str) -> tuple[dict[str, str], dict[str, tuple[str, int]]]:
+    """Our name -> theirs, and their name -> our name and number of the arm, for wide tables."""
+    folded = {_folded(name): str(name) for name in names}
+    if len(folded) < len(names):
+        raise EvidenceError("two columns have one name", where=where, found=", ".join(map(str, names)))
+    paired = {folded[f]: meaning for f in folded if (meaning := _paired(f)) is not None}
+    if len({number for _, number in paired.values()}) < 2:
+        paired = {}
+    known = {name: name for name in PLAIN} | {a: ours for ours, them in ALIASES.items() for a in them}
+    single: dict[str, str] = {}
+    for ours, aliases in [*ALIASES.items(), *((name, (name,)) for name in PLAIN)]:
+        theirs = [folded[a] for a in aliases if a in folded and folded[a] not in paired and known[a] == ours]
+        if theirs:
+            single[ours] = theirs[0]
+    for short in RATIO_COLUMNS:
+        if short in folded and "estimate" not in single:
+            single["estimate"] = folded[short]
+            single["measure"] = single.get("measure", f"={RATIO_COLUMNS[short]}")
+    return single, paired
+
+
+def _folded(name: Any) -> str:
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name).lstrip("\ufeff").strip())
+    return re.sub(r"[\s.\-/]+", "_", text).lower().strip("_")
+
+
+def _paired(folded: str) -> tuple[str, int] | None:
+    if folded in PAIRED:
+        return PAIRED[folded]
+    found = _NUMBERED.match(folded)
+    if found is None:
+        return None
+    stem, number = found.groups()
+    known = {alias: ours for ours, aliases in ALIASES.items() for alias in aliases}
+    ours = known.get(stem, "")
+    return (ours, int(number)) if ours in PER_ARM else None
+
+
+def _arms_of(
+    number: int, row: Cells, single: Mapping[str, str], paired: Mapping[str, tuple[str, int]]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The long rows of one row: itself, or one an arm of a wide table (its P value with the first)."""
+    shared = {ours: _cell(row, theirs) for ours, theirs in single.items()}
+    if not paired:
+        yield number, shared
+        return
+    arms = sorted({arm for _, arm in paired.values()})
+    once = ("p", "estimate", "lower", "upper")
+    first = True
+    for arm in arms:
+        own = {ours: row.get(name) for name, (ours, of) in paired.items() if of == arm}
+        if all(is_blank(value) for value in own.values()):
+            continue
+        kept = {ours: value for ours, value in shared.items() if first or ours not in once}
+        yield number, kept | {"arm": f"arm {arm}"} | {k: v for k, v in own.items() if not is_blank(v)}
+        first = False
+
+
+def _cell(row: Cells, theirs: str) -> Any:
+    return theirs[1:] if theirs.startswith("=") else row.get(theirs)
