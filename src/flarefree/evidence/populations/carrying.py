@@ -54,6 +54,7 @@ def transport(
     points: int = 1024,
     horizon: float | None = None,
     interactions: Interactions = "common",
+    interactions_against: str = "",
     ties: str = "efron",
     seed: int = 1,
     level: float = 0.95,
@@ -107,7 +108,11 @@ def transport(
     horizon : float, optional
         STC of hazards: when the survivals are compared; the last event unless given.
     interactions : "common" or "exchangeable"
-        Of `nmr`.
+        `nmr`: whether all treatments share one slope against `interactions_against`, or have their own
+        around a common one.
+    interactions_against : str
+        `nmr`: the network's standard treatment; `reference` unless given.  Common slopes cancel between
+        two others.
     ties : "efron" or "breslow"
     seed : int
         Of the bootstrap and of the points.
@@ -141,6 +146,7 @@ def transport(
             covariates=covariates,
             factor=read_population_factor(population_factor_sd, chosen_effect),
             interactions=interactions,
+            against=interactions_against,
             outside=outside or ("extrapolate" if method == "auto" else "refuse"),
             level=level,
         )

@@ -75,6 +75,9 @@ def weighted_arm_means(
     influence = np.zeros((len(weight_influence), 2))
     means = []
     for arm, members in enumerate((is_experimental, ~is_experimental)):
+        if not members.any():  # a source of one arm
+            means.append(math.nan)
+            continue
         w = np.where(members, weights, 0.0)
         total = float(w @ exposure)
         mean = float(w @ outcome) / total

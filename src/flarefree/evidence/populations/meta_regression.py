@@ -59,6 +59,7 @@ def fit_meta_regression(
     *,
     labels: Sequence[str],
     interactions: Interactions = "common",
+    against: str = "",
     random: bool = True,
 ) -> MetaRegression:
     """Generalized least squares, variances by REML.
@@ -70,7 +71,8 @@ def fit_meta_regression(
         Each contrast's study means.
     target : (p,) float
     pair : (experimental, reference)
-        The reference is that of the interactions, too.
+    against : str
+        The reference of the interactions; that of the pair unless given.
 
     Raises
     ------
@@ -84,7 +86,8 @@ def fit_meta_regression(
     [dias2013]; docs/methods/transport.md, eq. 8 to 10.
     """
     treatments = sorted({*contrasts.treatment_1.tolist(), *contrasts.treatment_2.tolist()})
-    for name in pair:
+    base = against or pair[1]
+    for name in (*pair, base):
         if name not in treatments:
             raise NotFoundError(
                 "no study has this treatment",
@@ -92,8 +95,10 @@ def fit_meta_regression(
                 found=repr(name),
                 expected=", ".join(treatments),
             )
-    members = _connected(contrasts, pair)
-    others = [t for t in treatments if t != pair[1] and t in members]
+    members = _connected(contrasts, (pair[0], pair[1]))
+    if base not in members:
+        _connected(contrasts, (pair[0], base))
+    others = [t for t in treatments if t != base and t in members]
     kept = np.array([t in members for t in contrasts.treatment_1])
     y, S = contrasts.estimate[kept], contrasts.covariance[np.ix_(kept, kept)]
     first, second = contrasts.treatment_1[kept], contrasts.treatment_2[kept]
@@ -111,12 +116,15 @@ def fit_meta_regression(
     Vi = np.linalg.inv(V)
     covariance = np.linalg.inv(X.T @ Vi @ X)
     beta = covariance @ X.T @ Vi @ y
-    k = others.index(pair[0])
+    chosen = np.zeros(X.shape[1])
+    for name, sign in zip(pair, (1.0, -1.0)):
+        if name != base:
+            chosen[others.index(name)] = sign
     scale = np.where(spread > 0, spread, 1.0)
     common = slice(len(others), None)
     return MetaRegression(
-        estimate=float(beta[k]),
-        std_error=math.sqrt(float(covariance[k, k])),
+        estimate=float(chosen @ beta),
+        std_error=math.sqrt(float(chosen @ covariance @ chosen)),
         slopes=beta[common] / scale,
         slope_errors=np.sqrt(np.diag(covariance)[common]) / scale,
         tau2=tau2,

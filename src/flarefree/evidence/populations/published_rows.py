@@ -35,6 +35,7 @@ def transport_rows(
     covariates: Sequence[str],
     factor: PopulationFactor,
     interactions: Interactions,
+    against: str,
     outside: str,
     level: float,
 ) -> Transport:
@@ -70,6 +71,7 @@ def transport_rows(
         names,
         labels=[c for c, v in zip(chosen, varies) if v],
         interactions=interactions,
+        against=against,
     )
     plain = fit_meta_regression(contrasts, x[:, :0], means[:0], names, labels=[])
     widened = math.sqrt(fit.std_error**2 + factor.variance_of(effect))
