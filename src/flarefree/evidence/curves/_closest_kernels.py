@@ -126,6 +126,45 @@ def _interval(
 
 
 @njit(cache=True)
+def _last(
+    most: int,
+    first: int,
+    last: int,
+    start: int,
+    km: float,
+    wanted: int,
+    time: np.ndarray,
+    survival: np.ndarray,
+    uniform: np.ndarray,
+    is_even: bool,
+    when: np.ndarray,
+    censored: np.ndarray,
+    events: np.ndarray,
+    cost: np.ndarray,
+    curve: np.ndarray,
+    choice: np.ndarray,
+) -> None:
+    """The last interval: the most censorings, up to `most`, that still let the curve fall as it was drawn.
+
+    Nothing is printed at its end, and too many censorings would leave nobody to have the events.  A fit
+    within half a patient a point of the best is as good as it.
+    """
+    begin, end = time[first], time[last]
+    fits = np.full(most + 1, FAR)
+    least = FAR
+    for count in range(most, -1, -1):
+        _place_censorings(count, begin, end, uniform, is_even, when, first, last, time, censored)
+        fits[count] = _fit(first, last, start, km, wanted, survival, censored, events, cost, curve, choice)
+        least = min(least, fits[count])
+    near = least + (last - first + 1) * (0.5 * km / max(start, 1)) ** 2
+    chosen = most
+    while chosen > 0 and fits[chosen] > near:
+        chosen -= 1
+    _place_censorings(chosen, begin, end, uniform, is_even, when, first, last, time, censored)
+    _fit(first, last, start, km, wanted, survival, censored, events, cost, curve, choice)
+
+
+@njit(cache=True)
 def _carry(
     first: int,
     last: int,
@@ -206,26 +245,32 @@ def closest_draws(
         count = 0
         if intervals > 1 and end > begin:
             count = _last_count(gone, (end - begin) / begin, start, last_uniforms[b], is_even)
+        elif intervals == 1 and total_events < 0 and not is_even:
+            count = int(last_uniforms[b] * (start + 1))
+        elif intervals == 1 and total_events >= 0:
+            count = start - min(total_events, start)
         wanted = -1
         if total_events >= 0:
             wanted = min(max(total_events - seen, 0), start)
             count = min(count, start - wanted)
-        value = FAR
-        while value >= FAR and count >= 0:
-            _place_censorings(
-                count,
-                begin,
-                end,
-                uniforms[b, intervals - 1],
-                is_even,
-                when[intervals - 1],
-                first,
-                last,
-                time,
-                censored,
-            )
-            value = _fit(first, last, start, km, wanted, survival, censored, events, cost, curve, choice)
-            count -= 1
+        _last(
+            count,
+            first,
+            last,
+            start,
+            km,
+            wanted,
+            time,
+            survival,
+            uniforms[b, intervals - 1],
+            is_even,
+            when[intervals - 1],
+            censored,
+            events,
+            cost,
+            curve,
+            choice,
+        )
         left, km = _carry(first, last, start, km, censored, events, fitted, at_risk)
         fill_patients(time, lower, censored, events, when, left, out_time[b], out_event[b])
         for k in range(points):

@@ -207,6 +207,8 @@ def _last_interval(
     if i > 0 and end > begin and begin > time[0]:
         ratio = (end - begin) / (begin - time[0])
         count = _last_count(previous, ratio, start, u_last, is_even)
+    elif i == 0 and total_events < 0 and not is_even:
+        count = int(u_last * (start + 1))  # nothing is known of censoring: any number is as likely
     if total_events >= 0 and seen >= total_events:
         # All events are spent: nothing more happens, and those left are censored at the curve's end.
         for k in range(first, last + 1):

@@ -23,6 +23,8 @@ from flarefree.results import Figure
 __all__ = ["LogRankRange", "log_rank_range"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 TIES = {"none": 0, "any": 1, "column": 2}  # as `_log_rank_kernels` numbers them
 TIES_IN_WORDS = {
@@ -217,7 +219,7 @@ def log_rank_range(
     hull = Hull(placements)
     high, high_bound = hull.greatest()
     low, low_bound = hull.least()
-    sample = _sample(placements, table, draws, seed)
+    sample = _sample(placements, table, draws, seed, ties)
     return LogRankRange(
         low.statistic,
         high.statistic,
@@ -256,38 +258,39 @@ def _check_choices(at_risk_means: str, ties: str, printed: float | None) -> None
         )
 
 
-def _sample(placements: Placements, table: EventTable, draws: int, seed: int) -> Floats:
+def _sample(placements: Placements, table: EventTable, draws: int, seed: int, ties: str) -> Floats:
     """Statistics of placements at random: every time uniform within its interval.
 
     With `before`, as few events as possible are put on a column's own time: only those that the numbers
-    leave no other place for.
+    leave no other place for.  With ties of a column, all its events share one uniform time.
     """
     if draws == 0:
         return np.empty(0)
     from flarefree.stats.survival import batch_trials
 
     rng = np.random.default_rng(seed)
+    common = rng.random((draws, table.time.size + 1))
     times, events, groups = [], [], []
     for a in range(2):
-        at_end = placements.fewest_at_end(a)
-        begin_of, is_event, is_at_end = [], [], []
-        for k in range(1, table.time.size):
-            inside = int(table.events[a, k] - at_end[k])
-            censored = int(table.leaving[a, k - 1] - at_end[k - 1] - inside)
-            for count, event, end in (
-                (inside, True, False),
-                (int(at_end[k]), True, True),
-                (censored, False, False),
-            ):
-                begin_of += [k - 1] * count
-                is_event += [event] * count
-                is_at_end += [end] * count
-        left = int(table.at_risk[a, -1] - at_end[-1])
-        begin_of += [table.time.size] * left
-        is_event += [False] * left
-        is_at_end += [True] * left
-        shift = rng.random((draws, len(begin_of)))
-        times.append(np.array(begin_of) + np.where(is_at_end, 1.0, shift))
-        events.append(np.broadcast_to(np.array(is_event), times[-1].shape))
-        groups += [a] * len(begin_of)
-    return np.square(batch_trials(np.hstack(times), np.hstack(events), np.array(groups)).logrank().z)
+        begin, event, at_end = _happenings(table, placements.fewest_at_end(a), a)
+        share = rng.random((draws, begin.size))
+        if ties == "column":
+            share = np.where(event, common[:, begin], share)
+        times.append(begin + np.where(at_end, 1.0, share))
+        events.append(np.broadcast_to(event, share.shape))
+        groups.append(np.full(begin.size, a))
+    trials = batch_trials(np.hstack(times), np.hstack(events), np.concatenate(groups))
+    return np.square(trials.logrank().z)
+
+
+def _happenings(table: EventTable, at_end: Ints, arm: int) -> tuple[Ints, Bools, Bools]:
+    """For each patient of an arm: the column before, whether an event, whether at the column's own time."""
+    rows: list[tuple[int, bool, bool]] = []
+    for k in range(1, table.time.size):
+        inside = int(table.events[arm, k] - at_end[k])
+        censored = int(table.leaving[arm, k - 1] - at_end[k - 1] - inside)
+        rows += [(k - 1, True, False)] * inside + [(k - 1, True, True)] * int(at_end[k])
+        rows += [(k - 1, False, False)] * censored
+    rows += [(table.time.size, False, True)] * int(table.at_risk[arm, -1] - at_end[-1])
+    begin, event, ends = (np.array(column) for column in zip(*rows))
+    return begin.astype(np.int64), event.astype(bool), ends.astype(bool)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from flarefree.evidence.curves.placement_search import least_of_all
 from flarefree.evidence.curves.placements import Placement, Placements, Point, statistic
 
 __all__ = ["Hull"]
@@ -24,6 +25,7 @@ MOST_CORNERS = 500
 NEAR = 6  # corners that the descent to a least placement begins at
 STARTS = 40
 ROUNDS = 200
+CLOSE = 1e-6  # of least and bound: nearer than anybody prints
 
 Support = tuple[Point, Point]
 """A direction, and the corner farthest in it."""
@@ -92,6 +94,10 @@ class Hull:
             if slack >= -TOLERANCE * value:
                 break
         found = self._descend()
+        if found.statistic - bound > CLOSE:
+            listed = least_of_all(self.placements)
+            if listed is not None:
+                return listed, listed.statistic
         return found, min(bound, found.statistic)
 
     def _descend(self) -> Placement:

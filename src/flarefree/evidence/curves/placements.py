@@ -16,7 +16,7 @@ import polars as pl
 from flarefree.errors import EvidenceError
 from flarefree.evidence.curves.risk_tables import EventTable
 
-__all__ = ["Placement", "Placements", "statistic"]
+__all__ = ["Placement", "Placements", "instant", "statistic"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Point = tuple[float, float]
@@ -91,7 +91,7 @@ class Placements:
         self.is_before = is_before
         self.ties = ties
         self.columns = table.time.size
-        self._most_at_end = self._limits_at_end()
+        self.most_at_end = self._limits_at_end()
         for a in range(2):
             self.fewest_at_end(a)  # refuses what no reading can mend
 
@@ -109,7 +109,7 @@ class Placements:
         for k in range(1, self.columns):
             room = table.leaving[arm, k - 1] - fewest[k - 1]
             fewest[k] = max(table.events[arm, k] - room, 0)
-            if fewest[k] > self._most_at_end[arm, k]:
+            if fewest[k] > self.most_at_end[arm, k]:
                 raise EvidenceError(
                     "the table contradicts itself in every reading",
                     where="risk_table",
@@ -118,6 +118,14 @@ class Placements:
                     try_="at_risk_means='after' with repair='at_risk' or repair='events'",
                 )
         return fewest
+
+    def may_tie(self, x1: int, x2: int, left1: int, left2: int) -> bool:
+        """Whether these events may share an instant within an interval that still has `left` to come."""
+        if x1 + x2 == 0:
+            return False
+        if self.ties == 0:
+            return x1 + x2 == 1
+        return self.ties == 1 or (x1, x2) == (left1, left2)
 
     def best(self, wu: float, wv: float) -> Placement:
         """The placement with the greatest wu U + wv V."""
@@ -133,7 +141,7 @@ class Placements:
                 risk[:, k - 1].copy(),
                 risk[:, k].copy(),
                 events[:, k].copy(),
-                self._most_at_end[:, k].copy(),
+                self.most_at_end[:, k].copy(),
                 self.ties,
                 wu,
                 wv,
@@ -145,11 +153,11 @@ class Placements:
         from flarefree.evidence.curves._log_rank_kernels import NEVER
 
         (e1, e2), (n1, n2) = self.table.events[:, k], self.table.at_risk[:, k]
-        most1, most2 = self._most_at_end[:, k]
+        most1, most2 = self.most_at_end[:, k]
         end = np.full((e1 + 1, e2 + 1), NEVER)
         for b1 in range(most1 + 1):
             for b2 in range(most2 + 1):
-                u, v = _instant(int(n1), int(n2), b1, b2)
+                u, v = instant(int(n1), int(n2), b1, b2)
                 then = 0.0
                 if following is not None:
                     then = following[self._left(0, k, b1), 0, self._left(1, k, b2), 0]
@@ -195,7 +203,8 @@ class Placements:
         return Placement(kind, x1, x2, interval, is_at_end, self.table.time, n, U, V)
 
 
-def _instant(n1: int, n2: int, x1: int, x2: int) -> Point:
+def instant(n1: int, n2: int, x1: int, x2: int) -> Point:
+    """What x1 and x2 events at one instant add to U and V, with n1 and n2 at risk."""
     n, d = n1 + n2, x1 + x2
     if d == 0:
         return 0.0, 0.0

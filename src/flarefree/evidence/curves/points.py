@@ -84,7 +84,7 @@ def read_frame(data: Any, *, where: str) -> pl.DataFrame:
         if isinstance(data, str) or hasattr(data, "__fspath__"):
             return pl.read_csv(data)
         if isinstance(data, Mapping):
-            return pl.DataFrame({str(k): list(v) for k, v in data.items()}, strict=False)
+            return pl.DataFrame({str(k): pl.Series(list(v), strict=False) for k, v in data.items()})
         if isinstance(data, list | tuple):
             return pl.DataFrame(list(data), strict=False)
         import narwhals as nw
@@ -363,7 +363,13 @@ def _read_risk(
                 expected="a risk table, or n",
             )
         findings.append(
-            CurveFinding(label, "no risk table", f"n = {n}", "no censoring is assumed before the curve's end")
+            CurveFinding(
+                label,
+                "no risk table",
+                f"n = {n}",
+                "one draw has no censoring before the curve's end unless events ask for it; "
+                "of several, each may have any",
+            )
         )
         return np.array([0.0]), np.array([_positive(n, f"n, arm {label!r}")], dtype=np.int64)
     time, risk = _numbers(table, "time", where), _numbers(table, "at_risk", where)

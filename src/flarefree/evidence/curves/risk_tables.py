@@ -108,8 +108,8 @@ def _arm_frame(label: str, columns: Mapping[str, Any]) -> pl.DataFrame:
         {
             "arm": [label] * size,
             "time": [float(t) for t in columns.get("time", range(size))],
-            "at_risk": list(columns["at_risk"]),
-            "events": list(columns["events"]),
+            "at_risk": pl.Series(list(columns["at_risk"]), strict=False).cast(pl.Float64, strict=False),
+            "events": pl.Series(list(columns["events"]), strict=False).cast(pl.Float64, strict=False),
         }
     )
 
