@@ -102,12 +102,21 @@ def pairwise(
     return fit_trials(trials, question, moderators)
 
 
-def fit_trials(trials: Trials, question: Question, moderators: str | Sequence[str] | None = None) -> Pairwise:
-    """Pool gathered trials: what leave-one-out, subgroups and cumulative runs call again and again."""
+def fit_trials(
+    trials: Trials,
+    question: Question,
+    moderators: str | Sequence[str] | None = None,
+    *,
+    tau2: float | None = None,
+) -> Pairwise:
+    """Pool gathered trials: what leave-one-out, subgroups and cumulative runs call again and again.
+
+    `tau2` is taken as known where given: subgroups may share one.
+    """
     if question.uses_counts:
         return _fit_counts(trials, question, moderators)
     if moderators is None:
-        fit = _fit_effects(trials, question, _CONSTANT)
+        fit = _fit_effects(trials, question, _CONSTANT, tau2)
         return Pairwise(question, trials, fit, _notes(trials, question, fit))
     terms = read_moderators(moderators, trials)
     kept = trials if terms.rows.size == len(trials) else trials.take(_mask(terms.rows, len(trials)))
@@ -117,7 +126,9 @@ def fit_trials(trials: Trials, question: Question, moderators: str | Sequence[st
     return Pairwise(question, kept, fit, notes, terms, None if without is None else without.tau2)
 
 
-def _fit_effects(trials: Trials, question: Question, design: Constant | Moderated) -> Fit:
+def _fit_effects(
+    trials: Trials, question: Question, design: Constant | Moderated, tau2: float | None = None
+) -> Fit:
     if len(trials) < design.n_columns + (design.n_columns > 1):
         raise EvidenceError(
             "there are too few trials for these moderators",
@@ -132,6 +143,7 @@ def _fit_effects(trials: Trials, question: Question, design: Constant | Moderate
         question.method,
         hartung_knapp=question.hartung_knapp,
         ad_hoc_floor=question.ad_hoc_floor,
+        tau2=tau2,
     )
 
 

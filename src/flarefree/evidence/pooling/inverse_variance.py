@@ -69,6 +69,7 @@ def fit_inverse_variance(
     *,
     hartung_knapp: bool = False,
     ad_hoc_floor: bool = False,
+    tau2: float | None = None,
 ) -> Fit:
     """Weighted least squares with weights 1 / (v + tau2).
 
@@ -82,11 +83,14 @@ def fit_inverse_variance(
         Variance by the weighted residuals and t with k - p degrees of freedom [hartung2001a].
     ad_hoc_floor : bool
         Never let that make the variance smaller: its factor is 1 at least [knapp2003].
+    tau2 : float, optional
+        Taken as known.
     """
     k, p = len(y), design.n_columns
     w0 = 1.0 / v
     q = design.projected(y, w0) if k > p else 0.0
-    tau2 = 0.0 if method == "common" or k <= p else estimate_tau2(y, v, design, method)
+    if tau2 is None:
+        tau2 = 0.0 if method == "common" or k <= p else estimate_tau2(y, v, design, method)
     w = 1.0 / (v + tau2)
     b, covariance = design.coefficients(y, w)
     df, factor = math.inf, math.nan

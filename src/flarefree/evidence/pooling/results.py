@@ -117,7 +117,7 @@ class Pairwise:
 
     @property
     def estimate(self) -> float:
-        return self._printed(self.log_estimate)
+        return self.printed(self.log_estimate)
 
     @property
     def std_error(self) -> float:
@@ -151,11 +151,11 @@ class Pairwise:
 
     @property
     def conf_low(self) -> float:
-        return self._printed(self.log_limits[0])
+        return self.printed(self.log_limits[0])
 
     @property
     def conf_high(self) -> float:
-        return self._printed(self.log_limits[1])
+        return self.printed(self.log_limits[1])
 
     # Heterogeneity ------------------------------------------------------------------------------
 
@@ -248,11 +248,11 @@ class Pairwise:
 
     @property
     def prediction_low(self) -> float:
-        return self._printed(self.log_prediction_limits[0])
+        return self.printed(self.log_prediction_limits[0])
 
     @property
     def prediction_high(self) -> float:
-        return self._printed(self.log_prediction_limits[1])
+        return self.printed(self.log_prediction_limits[1])
 
     # Regression ---------------------------------------------------------------------------------
 
@@ -315,7 +315,7 @@ class Pairwise:
         if self.question.is_random and self.prediction_df > 0:
             spread = math.sqrt(variance + self.tau2)
             wide = limits_of(middle, spread, self.prediction_df, self.conf_level)  # type: ignore[assignment]
-        return Prediction(*(self._printed(float(x)) for x in (middle, low, high, *wide)))
+        return Prediction(*(self.printed(float(x)) for x in (middle, low, high, *wide)))
 
     # Further questions --------------------------------------------------------------------------
 
@@ -393,7 +393,8 @@ class Pairwise:
     def __repr__(self) -> str:
         return describe_pairwise(self)
 
-    def _printed(self, value: float) -> float:
+    def printed(self, value: float) -> float:
+        """From the scale of analysis to the one that is printed."""
         return _exp(value) if self.measure.is_ratio else value
 
 
