@@ -21,7 +21,7 @@ from flarefree.evidence.problems import raise_first, read_source, refuse
 from flarefree.evidence.schema import BaseFile
 from flarefree.protocol.yaml_source import YamlSource
 
-__all__ = ["Loaded", "builtin_folder", "merge", "read_base", "read_text"]
+__all__ = ["Loaded", "builtin_folder", "builtin_words", "merge", "read_base", "read_text", "with_builtin_words"]
 
 _SHARED = ("treatments", "outcomes")
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -78,7 +78,7 @@ def read_base(path: Path) -> Loaded:
 
 def with_builtin_words(loaded: Loaded) -> Loaded:
     """The base with our treatments and outcomes, where it does not say its own."""
-    own, ours = loaded.content, _builtin_words()
+    own, ours = loaded.content, builtin_words()
     content = own.model_copy(
         update={part: {**getattr(ours.content, part), **getattr(own, part)} for part in _SHARED}
     )
@@ -86,7 +86,7 @@ def with_builtin_words(loaded: Loaded) -> Loaded:
 
 
 @lru_cache(maxsize=1)
-def _builtin_words() -> Loaded:
+def builtin_words() -> Loaded:
     files = [builtin_folder() / f"{part}.yaml" for part in _SHARED]
     return merge(read_text(_text(file), file.name) for file in files)
 

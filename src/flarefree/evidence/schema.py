@@ -21,7 +21,7 @@ __all__ = [
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Words = Annotated[str, Field(pattern=r"\S")]
-Phase = Literal["induction", "maintenance", "induction and maintenance", "refractory"]
+Phase = Literal["induction", "maintenance", "induction and maintenance", "refractory", "not stated"]
 Confidence = Literal["high", "medium", "low"]
 PValue = Annotated[str, Field(pattern=r"^(ns|[<>]?\s*[01]?\.\d+|[01]|1\.0+)$")]
 """As printed: `0.02`, `<0.01`, or `ns` where a table marks only what is significant."""
