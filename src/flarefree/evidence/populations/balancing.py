@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 MOST_STEPS = 200
 BALANCED = 1e-10  # standard deviations between weighted and target means
 LARGEST_EXPONENT = 400.0
+RESOLVED = 1e-12  # of the level, which is a logarithm of a sum and about 5
+SMALLEST_STEP = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,20 +109,20 @@ def _minimize(z: Floats) -> Floats | None:
     level, share = _log_sum(z @ alpha)
     for _ in range(MOST_STEPS):
         gradient = share @ z
-        hessian = (z * share[:, None]).T @ z - np.outer(gradient, gradient)
         if np.abs(gradient).max() < BALANCED:
             return alpha
+        hessian = (z * share[:, None]).T @ z - np.outer(gradient, gradient)
         step = np.linalg.lstsq(hessian, gradient, rcond=1e-12)[0]  # redundant covariates do no harm
+        promised = float(gradient @ step)
         size = 1.0
-        while True:
+        while size > SMALLEST_STEP:
             tried = alpha - size * step
             tried_level, tried_share = _log_sum(z @ tried)
-            if tried_level <= level - 1e-4 * size * float(gradient @ step) or size < 1e-10:
+            # Near the minimum the level cannot be told from its rounding: the step is trusted there.
+            if promised < RESOLVED or tried_level <= level - 1e-4 * size * promised:
                 break
             size /= 2
-        if size < 1e-10 and np.abs(gradient).max() < 1e-7:
-            return alpha  # as close as doubles come
-        if size < 1e-10 or np.abs(z @ tried).max() > LARGEST_EXPONENT:
+        if size <= SMALLEST_STEP or np.abs(z @ tried).max() > LARGEST_EXPONENT:
             return None
         alpha, level, share = tried, tried_level, tried_share
     return None

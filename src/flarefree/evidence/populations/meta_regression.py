@@ -8,7 +8,7 @@ estimates).  Both see studies' means only: an association between studies need n
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -187,14 +187,34 @@ def _reml(
         residual = ys - Xs @ np.linalg.solve(information, Xs.T @ ys)
         return float(2 * np.log(np.diag(L)).sum() + np.linalg.slogdet(information)[1] + residual @ residual)
 
-    from scipy.optimize import minimize
-
-    starts = ([0.0], [0.1], [0.5]) if len(parts) == 1 else ([0.1, 0.1], [0.5, 0.1], [0.1, 0.5], [0.0, 0.0])
-    bounds = [(0.0, math.sqrt(LARGEST_TAU2))] * len(parts)
-    tries = [
-        minimize(deviance, start, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9})
-        for start in starts
-    ]
-    best = min(tries, key=lambda found: float(found.fun)).x ** 2
+    best = _smallest(deviance, len(parts)) ** 2
     given = iter(float(v) for v in best)
     return (next(given) if random else 0.0), (next(given) if exchangeable else 0.0)
+
+
+def _smallest(deviance: Callable[[Floats], float], n_parts: int) -> Floats:
+    """The SDs of least deviance within bounds; zero where nothing else is better."""
+    from scipy.optimize import minimize, minimize_scalar
+
+    top = math.sqrt(LARGEST_TAU2)
+    if n_parts == 1:
+        # Coarsely first: the deviance of few studies may have two valleys.
+        grid = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, top])
+        levels = [deviance(np.array([sd])) for sd in grid]
+        k = int(np.argmin(levels))
+        low, high = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
+        found = minimize_scalar(
+            lambda sd: deviance(np.array([sd])), bounds=(low, high), method="bounded", options={"xatol": 1e-9}
+        )
+        return np.array([found.x if found.fun < levels[k] else grid[k]])
+    tries = [
+        minimize(
+            deviance,
+            start,
+            bounds=[(0.0, top)] * n_parts,
+            method="L-BFGS-B",
+            options={"ftol": 1e-15, "gtol": 1e-9},
+        )
+        for start in ([0.1, 0.1], [0.5, 0.1], [0.1, 0.5], [0.0, 0.0])
+    ]
+    return np.asarray(min(tries, key=lambda found: float(found.fun)).x)
