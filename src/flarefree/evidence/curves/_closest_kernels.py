@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from flarefree.evidence.curves._guyot_kernels import _last_count, _place_censorings, fill_patients
+from flarefree.evidence.curves._guyot_kernels import fill_patients, last_count, place_censorings
 
 __all__ = ["closest_draws"]
 
@@ -105,7 +105,7 @@ def _interval(
         count = min(max(guess, 0), leaving) + (0 if direction == 1 else -1)
         worse = 0
         while 0 <= count <= leaving and worse < 2:
-            _place_censorings(count, begin, end, uniform, is_even, when, first, last, time, censored)
+            place_censorings(count, begin, end, uniform, is_even, when, first, last, time, censored)
             value = _fit(
                 first, last, start, km, leaving - count, survival, censored, events, cost, curve, choice
             )
@@ -116,11 +116,11 @@ def _interval(
             count += direction
     if best_count < 0:  # no number of censorings leaves room for the events: all leave censored
         best_count = leaving
-        _place_censorings(best_count, begin, end, uniform, is_even, when, first, last, time, censored)
+        place_censorings(best_count, begin, end, uniform, is_even, when, first, last, time, censored)
         for k in range(first, last + 1):
             events[k] = 0
         return best_count
-    _place_censorings(best_count, begin, end, uniform, is_even, when, first, last, time, censored)
+    place_censorings(best_count, begin, end, uniform, is_even, when, first, last, time, censored)
     _fit(first, last, start, km, leaving - best_count, survival, censored, events, cost, curve, choice)
     return best_count
 
@@ -153,14 +153,14 @@ def _last(
     fits = np.full(most + 1, FAR)
     least = FAR
     for count in range(most, -1, -1):
-        _place_censorings(count, begin, end, uniform, is_even, when, first, last, time, censored)
+        place_censorings(count, begin, end, uniform, is_even, when, first, last, time, censored)
         fits[count] = _fit(first, last, start, km, wanted, survival, censored, events, cost, curve, choice)
         least = min(least, fits[count])
     near = least + (last - first + 1) * (0.5 * km / max(start, 1)) ** 2
     chosen = most
     while chosen > 0 and fits[chosen] > near:
         chosen -= 1
-    _place_censorings(chosen, begin, end, uniform, is_even, when, first, last, time, censored)
+    place_censorings(chosen, begin, end, uniform, is_even, when, first, last, time, censored)
     _fit(first, last, start, km, wanted, survival, censored, events, cost, curve, choice)
 
 
@@ -244,7 +244,7 @@ def closest_draws(
         begin, end = time[first], time[last]
         count = 0
         if intervals > 1 and end > begin:
-            count = _last_count(gone, (end - begin) / begin, start, last_uniforms[b], is_even)
+            count = last_count(gone, (end - begin) / begin, start, last_uniforms[b], is_even)
         elif intervals == 1 and total_events < 0 and not is_even:
             count = int(last_uniforms[b] * (start + 1))
         elif intervals == 1 and total_events >= 0:

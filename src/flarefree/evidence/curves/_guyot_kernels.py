@@ -10,7 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["fill_patients", "perturb_curves", "pool_violators", "reconstruct_draws"]
+__all__ = [
+    "fill_patients",
+    "last_count",
+    "perturb_curves",
+    "place_censorings",
+    "pool_violators",
+    "reconstruct_draws",
+]
 
 MOST_ROUNDS = 200  # of an interval's count of censorings; published data settle within five
 
@@ -41,7 +48,7 @@ def pool_violators(survival: np.ndarray) -> None:
 
 
 @njit(cache=True)
-def _place_censorings(
+def place_censorings(
     count: int,
     begin: float,
     end: float,
@@ -98,7 +105,7 @@ def _walk(
 
 
 @njit(cache=True)
-def _last_count(previous: int, ratio: float, most: int, u: float, is_even: bool) -> int:
+def last_count(previous: int, ratio: float, most: int, u: float, is_even: bool) -> int:
     """Censorings of the last interval: the rate of those before it (eq. 6), or a draw about it (eq. 7)."""
     if is_even:
         return min(int(np.floor(previous * ratio + 0.5)), most)
@@ -143,7 +150,7 @@ def _one(
         best, best_gap = max(count, 0), -1
         for _ in range(MOST_ROUNDS):
             count = min(max(count, 0), start)
-            _place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
+            place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
             left, _ = _walk(first, last, start, km, survival, censored, events, fitted, at_risk)
             gap = left - risk[i + 1]
             if best_gap < 0 or abs(gap) < best_gap:
@@ -153,7 +160,7 @@ def _one(
             count += gap  # eq. 5
         if best_gap != abs(gap):  # it went round in circles: take the best that was met
             count = best
-            _place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
+            place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
         start, km = _walk(first, last, start, km, survival, censored, events, fitted, at_risk)
         counts[i] = 0
         for k in range(first, last + 1):
@@ -206,7 +213,7 @@ def _last_interval(
     count = 0
     if i > 0 and end > begin and begin > time[0]:
         ratio = (end - begin) / (begin - time[0])
-        count = _last_count(previous, ratio, start, u_last, is_even)
+        count = last_count(previous, ratio, start, u_last, is_even)
     elif i == 0 and total_events < 0 and not is_even:
         count = int(u_last * (start + 1))  # nothing is known of censoring: any number is as likely
     if total_events >= 0 and seen >= total_events:
@@ -218,7 +225,7 @@ def _last_interval(
     best, best_gap, gap, left = count, -1, 0, start
     for _ in range(MOST_ROUNDS):
         count = min(max(count, 0), start)
-        _place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
+        place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
         left, _ = _walk(first, last, start, km, survival, censored, events, fitted, at_risk)
         if total_events < 0:
             break
@@ -232,7 +239,7 @@ def _last_interval(
         count += gap  # eq. 8
     if total_events >= 0 and best_gap != abs(gap):
         count = best
-        _place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
+        place_censorings(count, begin, end, uniform[i], is_even, when[i], first, last, time, censored)
         left, _ = _walk(first, last, start, km, survival, censored, events, fitted, at_risk)
     counts[i] = 0
     for k in range(first, last + 1):

@@ -196,11 +196,21 @@ def _crossings(first: Placement, second: Placement) -> Iterator[Placement]:
             U, V = partial[0][j] + partial[1][-1] - partial[1][k]
             options.append((statistic((float(U), float(V))), j, k, float(U), float(V)))
     for _, j, k, U, V in sorted(options)[:2]:
-        columns = [
-            np.concatenate([getattr(first, name)[:j], getattr(second, name)[k:]])
-            for name in ("kind", "x1", "x2", "interval", "is_at_end")
-        ]
-        yield Placement(*columns, first.time, first.n, U, V)
+
+        def joined(name: str, j: int = j, k: int = k) -> Any:
+            return np.concatenate([getattr(first, name)[:j], getattr(second, name)[k:]])
+
+        yield Placement(
+            joined("kind"),
+            joined("x1"),
+            joined("x2"),
+            joined("interval"),
+            joined("is_at_end"),
+            first.time,
+            first.n,
+            U,
+            V,
+        )
 
 
 def _sums(placement: Placement) -> Any:

@@ -111,4 +111,4 @@ class _Listing:
                 rows.append((move[0], move[1], move[2], at[0], move[3]))
             at, pair = following, rest
         columns = [np.array(column, dtype=np.int64) for column in zip(*rows)]
-        return self.placements.placed(*columns[:4], columns[4].astype(bool))
+        return self.placements.placed(columns[0], columns[1], columns[2], columns[3], columns[4].astype(bool))

@@ -192,7 +192,7 @@ class Placements:
             if b1 or b2:
                 rows.append((EVENT, b1, b2, k, True))
         columns = [np.array(column, dtype=np.int64) for column in zip(*rows)]
-        return self.placed(*columns[:4], columns[4].astype(bool))
+        return self.placed(columns[0], columns[1], columns[2], columns[3], columns[4].astype(bool))
 
     def placed(self, kind: Ints, x1: Ints, x2: Ints, interval: Ints, is_at_end: Any) -> Placement:
         """A placement with its U and V."""

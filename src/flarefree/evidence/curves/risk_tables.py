@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from flarefree.errors import EvidenceError
-from flarefree.evidence.curves.points import read_frame
+from flarefree.evidence.curves.input_tables import read_frame
 
 __all__ = ["EventTable", "mend", "read_event_table"]
 
