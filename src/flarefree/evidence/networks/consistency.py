@@ -140,7 +140,7 @@ def _first_stage(rows: Rows, studies: Sequence[Study], tau2: float) -> _Stage:
     for d, (arms, members) in enumerate(designs.items()):
         here = slice(start, start + len(arms) - 1)
         at = np.isin(rows.study, members)
-        z = rows.x[np.ix_(at, list(arms[1:]))]  # contrasts against the first arm carry all of its information
+        z = rows.x[at][:, list(arms[1:])]  # contrasts against the first arm carry all of its information
         weight = 1 / (rows.v[at] + tau2 / 2)
         covariance = np.linalg.inv(z.T @ (z * weight[:, None]))
         y[here] = covariance @ (z.T @ (weight * rows.y[at]))
@@ -160,7 +160,7 @@ def _moments_within(rows: Rows, studies: Sequence[Study]) -> float:
     total = df = trace = 0.0
     for arms, members in _designs_of(studies).items():
         at = np.isin(rows.study, members)
-        z, weight = rows.x[np.ix_(at, list(arms[1:]))], 1 / rows.v[at]
+        z, weight = rows.x[at][:, list(arms[1:])], 1 / rows.v[at]
         inverse = np.linalg.inv(z.T @ (z * weight[:, None]))
         left = rows.y[at] - z @ (inverse @ (z.T @ (weight * rows.y[at])))
         total += float(weight @ left**2)

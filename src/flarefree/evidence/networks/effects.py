@@ -47,7 +47,7 @@ class Effects:
     df: float = math.inf
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> Floats:
-        return np.array(self.estimate, dtype=dtype)  # type: ignore[call-overload, no-any-return]
+        return np.array(self.estimate, dtype=dtype)  # type: ignore[call-overload]
 
     def __getitem__(self, pair: tuple[str, str]) -> float:
         """The estimate of one treatment relative to another: `effects["MMF", "AZA"]`."""

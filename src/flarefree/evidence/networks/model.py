@@ -20,7 +20,7 @@ from flarefree.evidence.networks.heterogeneity import TauMethod, describe_hetero
 from flarefree.evidence.networks.ranking import SmallValues
 from flarefree.evidence.networks.result import Model, Network
 from flarefree.evidence.networks.rows import Rows, fit, rotate
-from flarefree.evidence.networks.studies import MEASURES, Studies, ZeroCells, studies_of
+from flarefree.evidence.networks.studies import MEASURES, Studies, Study, ZeroCells, studies_of
 
 if TYPE_CHECKING:
     from flarefree.evidence.networks.components import ComponentModel
@@ -143,7 +143,7 @@ def network(
         studies=found.studies,
         rows=independent,
         fixed_tau2=tau2,
-        totals=_totals(rows, found.treatments),
+        totals=_totals(rows, found.treatments, found.studies),
         notes=tuple(notes),
     )
 
@@ -247,13 +247,14 @@ def _effects(
     return effects_of(treatments, coefficient, whole, conf_level=conf_level, tau2=tau2, df=df)
 
 
-def _totals(rows: Any, treatments: tuple[str, ...]) -> dict[str, float]:
-    """Patients by treatment, where they are known."""
+def _totals(rows: Any, treatments: tuple[str, ...], studies: tuple[Study, ...]) -> dict[str, float]:
+    """Patients by treatment in the studies that enter, where they are known."""
     if not isinstance(rows, ArmRows) or np.isnan(rows.n).any():
         return {}
+    enters = {study.name for study in studies}
     totals = dict.fromkeys(treatments, 0.0)
-    for name, n in zip(rows.treatment.tolist(), rows.n.tolist()):
-        if name in totals:
+    for study, name, n in zip(rows.study.tolist(), rows.treatment.tolist(), rows.n.tolist()):
+        if study in enters and name in totals:
             totals[name] += n
     return totals
 
@@ -298,7 +299,7 @@ def _by_counts(
         studies=fitted.studies,
         rows=None,
         fixed_tau2=None,
-        totals=_totals(rows, fitted.treatments),
+        totals=_totals(rows, fitted.treatments, fitted.studies),
         notes=fitted.notes,
         likelihood=fitted.likelihood,
     )

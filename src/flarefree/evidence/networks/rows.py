@@ -75,9 +75,10 @@ def rotate(studies: Sequence[Study], n_treatments: int) -> Rows:
     y, v, x = np.empty(n_rows), np.empty(n_rows), np.zeros((n_rows, n_treatments))
     for m in np.unique(sizes):
         at = np.flatnonzero(sizes == m)
-        effect = np.array([studies[s].effect for s in at])
-        variance = np.array([studies[s].variance for s in at])
-        arms = np.array([studies[s].arms for s in at])
+        members = [studies[s] for s in at.tolist()]
+        effect = np.array([study.effect for study in members])
+        variance = np.array([study.variance for study in members])
+        arms = np.array([study.arms for study in members])
         contrast = helmert(int(m))
         values, vectors = np.linalg.eigh(-0.5 * contrast @ variance @ contrast.T)
         combination = np.swapaxes(vectors, 1, 2) @ contrast  # (studies, m - 1, m)
@@ -102,7 +103,7 @@ def fit(rows: Rows, tau2: float = 0.0) -> Fit:
     """Coefficients of `rows.x`, whose columns must be independent, given tau2."""
     weight = 1 / (rows.v + tau2 / 2)
     weighted = rows.x * weight[:, None]
-    covariance = np.linalg.inv(weighted.T @ rows.x)
+    covariance = np.asarray(np.linalg.inv(weighted.T @ rows.x))
     coefficient = covariance @ (weighted.T @ rows.y)
     left = rows.y - rows.x @ coefficient
     return Fit(coefficient, covariance, float(weight @ left**2), len(rows) - rows.x.shape[1])

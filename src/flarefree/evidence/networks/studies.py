@@ -8,7 +8,7 @@ study with several arms can be those of one study.  Knows no network: `rows.py` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from flarefree.errors import EvidenceError
 from flarefree.evidence.inputs import ArmRows, ContrastRows, group_codes
 
-__all__ = ["MEASURES", "RATIOS", "Studies", "Study", "ZeroCells", "order_of_treatments", "studies_of"]
+__all__ = [
+    "MEASURES",
+    "RATIOS",
+    "Studies",
+    "Study",
+    "ZeroCells",
+    "order_of_treatments",
+    "studies_of",
+    "without_silent",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -122,7 +131,22 @@ def _from_arms(rows: ArmRows, measure: str, zero_cells: ZeroCells, correction: f
             found="; ".join(notes) or "no study",
             try_="a risk difference, or a model that keeps such studies (method='GLMM')",
         )
-    return Studies(treatments, tuple(studies), tuple(notes))
+    return without_silent(treatments, studies, notes)
+
+
+def without_silent(treatments: tuple[str, ...], studies: Sequence[Study], notes: Sequence[str]) -> Studies:
+    """Treatments that no remaining study tells anything of are taken out of the network, and named."""
+    seen = np.unique(np.concatenate([study.arms for study in studies]))
+    if len(seen) == len(treatments):
+        return Studies(treatments, tuple(studies), tuple(notes))
+    place = np.full(len(treatments), -1, np.int64)
+    place[seen] = np.arange(len(seen))
+    silent = ", ".join(name for name, at in zip(treatments, place) if at < 0)
+    return Studies(
+        tuple(treatments[i] for i in seen),
+        tuple(replace(study, arms=place[study.arms]) for study in studies),
+        (*notes, f"not in the network, as no study that is left has it: {silent}"),
+    )
 
 
 def _require_outcome(rows: ArmRows, measure: str) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.inputs import ArmRows, group_codes
-from flarefree.evidence.networks.studies import Studies, Study, order_of_treatments
+from flarefree.evidence.networks.studies import Studies, Study, order_of_treatments, without_silent
 
 __all__ = ["CountStudy", "as_studies", "count_studies"]
 
@@ -78,4 +78,4 @@ def as_studies(treatments: tuple[str, ...], studies: Sequence[CountStudy], notes
         Study(s.name, s.arms, np.full(len(s.arms), np.nan), np.full((len(s.arms),) * 2, np.nan))
         for s in studies
     )
-    return Studies(treatments, plain, tuple(notes))
+    return without_silent(treatments, plain, notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from flarefree.errors import EvidenceError
 from flarefree.evidence.networks.connection import most_studied, place_of, require_connected, take_part
 from flarefree.evidence.networks.counts.arms import CountStudy, as_studies, count_studies
 from flarefree.evidence.networks.effects import Effects, effects_of
-from flarefree.evidence.networks.studies import Studies, Study
+from flarefree.evidence.networks.studies import Studies, Study, without_silent
 
 __all__ = ["CountFit", "Likelihood", "fit_counts"]
 
@@ -75,9 +75,10 @@ def fit_counts(
     treatments, counts, notes = count_studies(rows, measure == "IRR", method)
     where = getattr(rows, "where", "data")
     found = as_studies(treatments, counts, notes)
-    if method == "MH":
-        return _by_mantel_haenszel(found, counts, reference, part, where, conf_level)
     found, counts = _one_part(found, counts, part, where)
+    if method == "MH":
+        return _by_mantel_haenszel(found, counts, reference, where, conf_level)
+    require_connected(found, where)
     at = _reference(found, reference, where)
     others = [i for i in range(len(found.treatments)) if i != at]
     if method == "NCH":
@@ -130,10 +131,9 @@ def _require_fitting(measure: str, model: str, method: str) -> None:
 def _one_part(
     found: Studies, counts: Sequence[CountStudy], part: str | None, where: str
 ) -> tuple[Studies, list[CountStudy]]:
-    """The connected network, and its counts with treatments renumbered."""
+    """The part asked for, or everything, and its counts with treatments renumbered."""
     if part is not None:
         found = take_part(found, part, where)
-    require_connected(found, where)
     by_name = {study.name: study for study in counts}
     return found, [
         CountStudy(study.name, study.arms, by_name[study.name].events, by_name[study.name].size)
@@ -151,34 +151,46 @@ def _by_mantel_haenszel(
     found: Studies,
     counts: list[CountStudy],
     reference: str | None,
-    part: str | None,
     where: str,
     conf_level: float,
 ) -> CountFit:
     from flarefree.evidence.networks.counts.mantel_haenszel import design_odds, rows_of_designs
     from flarefree.evidence.networks.rows import Rows, fit
 
-    if part is not None:
-        found, counts = _one_part(found, counts, part, where)
     designs, dropped = design_odds(counts, found.treatments)
-    notes = (*found.notes, *dropped)
-    joined = tuple(
-        Study(
-            " v ".join(found.treatments[i] for i in d.arms),
-            np.array(d.arms, np.int64),
-            d.effect,
-            d.covariance,
+    if not designs:
+        raise EvidenceError(
+            "no design has odds ratios",
+            where=where,
+            found="\n".join(dropped),
+            expected="two arms or more with events and with patients who had none",
         )
-        for d in designs
+    joined = without_silent(found.treatments, [d.as_study(found.treatments) for d in designs], dropped)
+    require_connected(joined, where)
+    at = _reference(joined, reference, where)
+    n = len(joined.treatments)
+    others = [i for i in range(n) if i != at]
+    rows = rows_of_designs(
+        [replace(d, arms=tuple(s.arms.tolist())) for d, s in zip(designs, joined.studies)], n
     )
-    require_connected(Studies(found.treatments, joined, notes), where)
-    at = _reference(found, reference, where)
-    others = [i for i in range(len(found.treatments)) if i != at]
-    rows = rows_of_designs(designs, len(found.treatments))
     result = fit(Rows(rows.y, rows.x[:, others], rows.v, rows.study))
     likelihood = Likelihood(math.nan, len(others), 0.0, result.q if result.df else 0.0, result.df)
-    plain = Studies(found.treatments, found.studies, notes)
-    return _result(plain, at, others, result.coefficient, result.covariance, likelihood, conf_level)
+    kept = _studies_among(found, joined.treatments)
+    whole = Studies(joined.treatments, kept, (*found.notes, *joined.notes))
+    return _result(whole, at, others, result.coefficient, result.covariance, likelihood, conf_level)
+
+
+def _studies_among(found: Studies, treatments: tuple[str, ...]) -> tuple[Study, ...]:
+    """Studies with two or more arms of these treatments, and those arms alone."""
+    place = {name: i for i, name in enumerate(treatments)}
+    kept = []
+    for study in found.studies:
+        names = [found.treatments[i] for i in study.arms.tolist()]
+        arms = np.array([place[name] for name in names if name in place], np.int64)
+        if len(arms) > 1:
+            k = len(arms)
+            kept.append(Study(study.name, arms, np.full(k, np.nan), np.full((k, k), np.nan)))
+    return tuple(kept)
 
 
 def _result(

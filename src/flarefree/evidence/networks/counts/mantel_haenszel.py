@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from flarefree.evidence.networks.counts.arms import CountStudy
 from flarefree.evidence.networks.rows import Rows, helmert
+from flarefree.evidence.networks.studies import Study
 
 __all__ = ["DesignOdds", "design_odds", "rows_of_designs"]
 
@@ -29,6 +30,11 @@ class DesignOdds:
     n_studies: int
     effect: Floats
     covariance: Floats
+
+    def as_study(self, treatments: tuple[str, ...]) -> Study:
+        """The design as one study, as the graph sees it."""
+        name = " v ".join(treatments[i] for i in self.arms)
+        return Study(name, np.array(self.arms, np.int64), self.effect, self.covariance)
 
 
 def design_odds(
