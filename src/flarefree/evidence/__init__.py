@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flarefree.evidence.auditing import Audit, audit
     from flarefree.evidence.curves.log_rank_bounds import log_rank_range
     from flarefree.evidence.curves.reconstructing import reconstruct
     from flarefree.evidence.library import Evidence, load_evidence
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from flarefree.evidence.populations import Population, Transport, compare_populations, transport
 
 __all__ = [
+    "Audit",
     "Evidence",
     "Network",
     "Population",
     "Transport",
     "additive_network",
+    "audit",
     "compare_populations",
     "load_evidence",
     "log_rank_range",
@@ -36,6 +39,8 @@ __all__ = [
 
 # Public name -> module under flarefree.evidence; each imported when first asked for.
 _HOME = {
+    "Audit": "auditing",
+    "audit": "auditing",
     "Population": "populations.population",
     "Transport": "populations.result",
     "compare_populations": "populations.comparing",

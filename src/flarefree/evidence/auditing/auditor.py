@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from flarefree.evidence.auditing.findings import ORDER, Audit, Checked, Finding
@@ -70,7 +72,7 @@ def audit(data: Any, *, where: str = "data") -> Audit:
     -----
     Formulas and sources: docs/methods/audit.md.
     """
-    rows, what, notes = _rows_of(data, where)
+    rows, what = _rows_of(data, where)
     sheet = Sheet(rows)
     checked = tuple(_check(module, name)(sheet) for module, name in CHECKS)
     findings = [finding for done in checked for finding in done.findings]
@@ -80,7 +82,7 @@ def audit(data: Any, *, where: str = "data") -> Audit:
         p_values=tuple(p for done in checked for p in done.p_values),
         rows=len(rows),
         what=what,
-        notes=notes,
+        notes=_on_record(rows, findings),
     )
 
 
@@ -88,9 +90,31 @@ def _check(module: str, name: str) -> Callable[[Sheet], Checked]:
     return getattr(import_module(f"flarefree.evidence.auditing.{module}"), name)
 
 
-def _rows_of(data: Any, where: str) -> tuple[tuple[PrintedRow, ...], str, tuple[str, ...]]:
-    what = str(data) if isinstance(data, str) or hasattr(data, "__fspath__") else where
-    return read_printed_rows(data, where=where), what, ()
+def _rows_of(data: Any, where: str) -> tuple[tuple[PrintedRow, ...], str]:
+    """The rows of a table or of an evidence base, and what to call them."""
+    if isinstance(data, (str, PathLike)):
+        path = Path(data)
+        if path.is_dir() or path.suffix.lower() in (".yaml", ".yml"):
+            from flarefree.evidence.library import load_evidence
+
+            return _rows_of(load_evidence(path), where)
+        return read_printed_rows(path, where=str(path)), str(path)
+    if hasattr(data, "reported") and hasattr(data, "content"):
+        from flarefree.evidence.auditing.from_base import rows_of_base
+
+        return rows_of_base(data), f"the evidence base {data.name}"
+    return read_printed_rows(data, where=where), where
+
+
+def _on_record(rows: tuple[PrintedRow, ...], findings: list[Finding]) -> tuple[str, ...]:
+    """Which conflicts that the base records were found again from the numbers, and which were not."""
+    known = list(dict.fromkeys(name for row in rows for name in row.recorded.split()))
+    if not known:
+        return ()
+    seen = {name for finding in findings for name in finding.recorded}
+    found, missed = [n for n in known if n in seen], [n for n in known if n not in seen]
+    told = f"conflicts on record about these numbers: {len(found)} of {len(known)} found again by computation"
+    return (told, *([f"not found from the numbers: {', '.join(missed)}"] if missed else []))
 
 
 def _once(findings: list[Finding]) -> list[Finding]:

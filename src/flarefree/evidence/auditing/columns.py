@@ -60,7 +60,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 PLAIN = (
     *("outcome_id", "patients", "cohort", "period", "population", "kind", "test"),
-    *("parts", "unit", "rate_per", "level"),
+    *("parts", "unit", "rate_per", "level", "recorded", "n_elsewhere"),
 )
 RATIO_COLUMNS = MappingProxyType({"hr": "HR", "rr": "RR", "or": "OR", "rd": "RD", "md": "MD"})
 PER_ARM = ("n", "events", "percent", "mean", "sd", "person_time", "rate", "arm")
@@ -86,12 +86,12 @@ def long_rows(data: Any, where: str) -> tuple[list[tuple[int, dict[str, Any]]], 
         raise EvidenceError("the table is empty", where=where, expected="one row a study, outcome and arm")
     names = list(dict.fromkeys(name for row in rows for name in row))
     single, paired = _meanings(names, where)
-    if not single.keys() & {"study"} or not (paired or single.keys() - {"study", "outcome", "arm"}):
+    if not (paired or single.keys() - {"study", "outcome", "arm"}):
         raise EvidenceError(
             "the columns of this table are not known",
             where=where,
             found=", ".join(map(str, names)),
-            expected="study and any of outcome, arm, n, events, percent, mean, sd, estimate, lower, upper, p",
+            expected="any of n, events, percent, mean, sd, estimate, lower, upper, p, beside study, outcome",
             try_="rename the columns; docs/how-to/audit-a-table.md lists them with their other names",
         )
     return [cells for i, row in enumerate(rows, 1) for cells in _arms_of(i, row, single, paired)], where
@@ -163,18 +163,16 @@ def _file_rows(path: Path) -> list[dict[str, Any]]:
     return [{name.lstrip("\ufeff"): value for name, value in row.items()} for row in frame.to_dicts()]
 
 
-def _meanings(names: Sequence[Any], where: str) -> tuple[dict[str, str], dict[str, tuple[str, int]]]:
-    """Our name -> theirs, and their name -> our name and number of the arm, for wide tables."""
+def _meanings(names: Sequence[Any], where: str) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """Our name -> theirs; and, in wide tables, their name -> our name and the arm that it is of."""
     folded = {_folded(name): str(name) for name in names}
     if len(folded) < len(names):
         raise EvidenceError("two columns have one name", where=where, found=", ".join(map(str, names)))
-    paired = {folded[f]: meaning for f in folded if (meaning := _paired(f)) is not None}
-    if len({number for _, number in paired.values()}) < 2:
-        paired = {}
-    known = {name: name for name in PLAIN} | {a: ours for ours, them in ALIASES.items() for a in them}
+    numbered = {folded[f]: meaning for f in folded if (meaning := _paired(f)) is not None}
+    paired = _of_two_arms(numbered) or _of_two_arms(_named_arms(folded))
     single: dict[str, str] = {}
     for ours, aliases in [*ALIASES.items(), *((name, (name,)) for name in PLAIN)]:
-        theirs = [folded[a] for a in aliases if a in folded and folded[a] not in paired and known[a] == ours]
+        theirs = [folded[a] for a in aliases if a in folded and folded[a] not in paired]
         if theirs:
             single[ours] = theirs[0]
     for short in RATIO_COLUMNS:
@@ -184,40 +182,64 @@ def _meanings(names: Sequence[Any], where: str) -> tuple[dict[str, str], dict[st
     return single, paired
 
 
+def _of_two_arms(paired: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """The columns of a wide table; none where they are not of two arms at least, each with the same kinds."""
+    arms: dict[str, set[str]] = {}
+    for ours, arm in paired.values():
+        arms.setdefault(arm, set()).add(ours)
+    shared = set.intersection(*arms.values()) if len(arms) > 1 else set()
+    return paired if shared & {"n", "events", "percent", "mean"} else {}
+
+
+def _named_arms(folded: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Columns that name the arm: `mmf_events` and `aza_events`, or `n_mmf` and `n_aza`."""
+    known = {alias: ours for ours, aliases in ALIASES.items() for alias in aliases}
+    taken = {*known, *PLAIN, *RATIO_COLUMNS}
+    found: dict[str, tuple[str, str]] = {}
+    for name, theirs in folded.items():
+        words = name.split("_")
+        for kind, arm in ((words[-1], words[:-1]), (words[0], words[1:])):
+            if name not in taken and arm and known.get(kind) in PER_ARM:
+                found[theirs] = (known[kind], " ".join(arm))
+                break
+    return found
+
+
 def _folded(name: Any) -> str:
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name).lstrip("\ufeff").strip())
     return re.sub(r"[\s.\-/]+", "_", text).lower().strip("_")
 
 
-def _paired(folded: str) -> tuple[str, int] | None:
+def _paired(folded: str) -> tuple[str, str] | None:
+    """What a numbered column holds and of which arm: `events_1`, `n2i`."""
     if folded in PAIRED:
-        return PAIRED[folded]
+        ours, arm = PAIRED[folded]
+        return ours, f"arm {arm}"
     found = _NUMBERED.match(folded)
     if found is None:
         return None
     stem, number = found.groups()
     known = {alias: ours for ours, aliases in ALIASES.items() for alias in aliases}
     ours = known.get(stem, "")
-    return (ours, int(number)) if ours in PER_ARM else None
+    return (ours, f"arm {number}") if ours in PER_ARM else None
 
 
 def _arms_of(
-    number: int, row: Cells, single: Mapping[str, str], paired: Mapping[str, tuple[str, int]]
+    number: int, row: Cells, single: Mapping[str, str], paired: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The long rows of one row: itself, or one an arm of a wide table (its P value with the first)."""
     shared = {ours: _cell(row, theirs) for ours, theirs in single.items()}
     if not paired:
         yield number, shared
         return
-    arms = sorted({arm for _, arm in paired.values()})
     once = ("p", "estimate", "lower", "upper")
     first = True
-    for arm in arms:
+    for arm in dict.fromkeys(arm for _, arm in paired.values()):
         own = {ours: row.get(name) for name, (ours, of) in paired.items() if of == arm}
         if all(is_blank(value) for value in own.values()):
             continue
         kept = {ours: value for ours, value in shared.items() if first or ours not in once}
-        yield number, kept | {"arm": f"arm {arm}"} | {k: v for k, v in own.items() if not is_blank(v)}
+        yield number, kept | {"arm": arm} | {k: v for k, v in own.items() if not is_blank(v)}
         first = False
 
 

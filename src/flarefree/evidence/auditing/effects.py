@@ -74,7 +74,7 @@ def _differs(c: Comparison) -> Finding | None:
         CHECK,
         f"{a}/{n1} v {b}/{n2} gives {c.measure} {nearest:.{estimate.decimals + 1}f}, printed {estimate}",
         why=f"{c.measure} from the counts is {', '.join(f'{v:.4g} ({k})' for k, v in readings.items())}",
-        certainty="likely" if _is_far(estimate, nearest) else "possible",
+        certainty="likely" if _is_far(estimate, nearest) and "unadjusted" in c.anchor.kind else "possible",
         because="the ratio may be pooled, stratified or adjusted, which the print does not say",
         reconcile="other counts, or an adjusted estimate",
         others=c.arms,

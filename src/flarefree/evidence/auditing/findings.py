@@ -55,6 +55,8 @@ class Finding:
     value: str = ""
     row: int = 0
     rows: tuple[int, ...] = ()
+    recorded: tuple[str, ...] = ()
+    """Conflicts under which an evidence base has it on record."""
 
     @property
     def cell(self) -> str:
@@ -79,6 +81,7 @@ def finding_at(
 ) -> Finding:
     """A finding about one cell of `row`; `others` are the rows that it is held against."""
     value = getattr(row, column, None)
+    among = (row, *others)
     return Finding(
         check=check,
         what=what,
@@ -93,7 +96,8 @@ def finding_at(
         column=column,
         value="" if value is None else str(value),
         row=row.row,
-        rows=tuple(dict.fromkeys([row.row, *(other.row for other in others)])),
+        rows=tuple(dict.fromkeys(r.row for r in among)),
+        recorded=tuple(dict.fromkeys(name for r in among for name in r.recorded.split())),
     )
 
 
@@ -163,8 +167,9 @@ class Audit:
 
         columns = ("check", "certainty", "what", "why", "because", "reconcile", "study", "table", "outcome")
         names = (*columns, "arm", "column", "value", "row")
-        schema = {name: pl.Int64 if name == "row" else pl.String for name in names}
-        return pl.DataFrame([{n: getattr(f, n) for n in names} for f in self.findings], schema=schema)
+        schema = {name: pl.Int64 if name == "row" else pl.String for name in (*names, "recorded")}
+        rows = [(*(getattr(f, n) for n in names), " ".join(f.recorded)) for f in self.findings]
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     def coverage(self) -> pl.DataFrame:
         """One row a check: cells examined, cells that could have failed, findings."""

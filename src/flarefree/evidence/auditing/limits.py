@@ -30,6 +30,7 @@ RATIOS = frozenset({"HR", "SHR", "RR", "OR", "IRR", "RATE RATIO", "RATIO", "AHR"
 DIFFERENCES = frozenset({"RD", "MD", "SMD", "DIFFERENCE", "ARD"})
 PERCENTS = frozenset({"PERCENT", "RISK", "PROPORTION", "SURVIVAL", "KM", "CUMULATIVE INCIDENCE"})
 MUCH_ASYMMETRY = 1.25  # beyond what profile likelihood or t limits do to a hazard ratio
+NEVER_EVEN = ("bayes", "credible", "exact", "bootstrap", "profile", "quantile", "median")
 GAP, LARGE_GAP = (
     0.5,
     1.0,
@@ -128,6 +129,8 @@ def check_symmetry_of_limits(sheet: Sheet) -> Checked:
 
 
 def _scales(c: Comparison) -> tuple[str, ...]:
+    if any(word in c.anchor.kind.lower() for word in NEVER_EVEN):
+        return ()
     if _is_ratio(c):
         return ("log",)
     if _is_difference(c):

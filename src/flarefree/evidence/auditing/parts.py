@@ -66,7 +66,7 @@ def _too_large(parts: Sequence[PrintedRow], whole: PrintedRow | None) -> list[Fi
 
 def _sums(parts: Sequence[PrintedRow], whole: PrintedRow | None) -> list[Finding]:
     kind = parts[0].parts.lower()
-    total = whole.events if whole is not None else parts[0].n
+    total = whole.events if whole is not None else parts[0].n if kind != "components" else None
     events = [part.events or 0 for part in parts]
     if total is None or kind not in ("exclusive", "complete", "components"):
         return []

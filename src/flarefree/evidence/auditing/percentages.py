@@ -11,7 +11,7 @@ from flarefree.evidence.auditing.attainable import (
     nearest_denominators,
 )
 from flarefree.evidence.auditing.findings import Checked, Finding, finding_at
-from flarefree.evidence.auditing.names import is_estimated
+from flarefree.evidence.auditing.names import is_estimated, is_everybody
 from flarefree.evidence.auditing.printed import Printed
 from flarefree.evidence.auditing.rows import PrintedRow
 from flarefree.evidence.auditing.sheet import Sheet, arm_key, grouped, key_of
@@ -47,6 +47,8 @@ def _not_attainable(row: PrintedRow, sheet: Sheet) -> Finding:
             "possible",
             "the label speaks of an estimate, which need not be a share of patients",
         )
+    elif row.n_elsewhere:
+        certainty, because = "likely", f"{n} is the size of the arm, and not printed beside the figure"
     else:
         certainty, because = (
             "certain",
@@ -90,8 +92,9 @@ def _other_readings(row: PrintedRow, percent: Printed, n: int, sheet: Sheet) -> 
 
 
 def _denominators_beside(row: PrintedRow, sheet: Sheet) -> list[int]:
-    numbers = [r.n for r in sheet.cells if r.study == row.study and r.n and r.n != row.n and r.arm != row.arm]
-    return list(dict.fromkeys(n for n in numbers if n is not None))[:2]
+    others = [r for r in sheet.cells if r.study == row.study and r.arm and r.arm != row.arm]
+    numbers = [r.n for r in others if r.n and r.n != row.n and not is_everybody(r.arm)]
+    return list(dict.fromkeys(numbers))[:2]
 
 
 def check_percentages_of_counts(sheet: Sheet) -> Checked:

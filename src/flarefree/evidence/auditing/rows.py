@@ -47,6 +47,8 @@ class PrintedRow:
     part_of, parts : str
         The outcome that this row is a part of; `exclusive` parts add up to no more than it, `complete` ones
         to all of it, `components` may share patients and together make it up.
+    recorded : str
+        Conflicts that an evidence base has recorded about the row.
     unit : str
         `events` where events, not patients, are counted.
     n, events, randomized, at_risk : int or None
@@ -56,6 +58,8 @@ class PrintedRow:
         A rate is for so much person-time (100); limits have this level (0.95).
     whole : bool
         Whether the data behind mean and SD are whole numbers.
+    n_elsewhere : bool
+        Whether n is the arm's size from elsewhere in the document, not printed with this figure.
     minimum, maximum : float or None
         The least and largest value that a patient can have.
     """
@@ -78,6 +82,7 @@ class PrintedRow:
     part_of: str = ""
     parts: str = ""
     unit: str = ""
+    recorded: str = ""
     n: int | None = None
     events: int | None = None
     randomized: int | None = None
@@ -98,6 +103,7 @@ class PrintedRow:
     minimum: float | None = None
     maximum: float | None = None
     whole: bool = False
+    n_elsewhere: bool = False
 
     @property
     def place(self) -> str:
@@ -118,7 +124,8 @@ TEXTS = ("study", *(f.name for f in fields(PrintedRow) if f.default == ""))
 COUNTS = ("n", "events", "randomized", "at_risk")
 NUMBERS = tuple(f.name for f in fields(PrintedRow) if str(f.type) == "Printed | None")
 SETTINGS = ("rate_per", "level", "minimum", "maximum")
-COLUMNS = (*TEXTS, *COUNTS, *NUMBERS, *SETTINGS, "whole")
+FLAGS = ("whole", "n_elsewhere")
+COLUMNS = (*TEXTS, *COUNTS, *NUMBERS, *SETTINGS, *FLAGS)
 LOOSE = frozenset({"time", "follow_up", "n"})  # "24 wk", "N = 116": the number is what counts
 NEVER_NEGATIVE = frozenset({"percent", "sd", "p", "person_time", "rate", "follow_up"})
 
@@ -176,8 +183,6 @@ def _read_row(number: int, cells: Mapping[str, Any], faults: list[str]) -> Print
     def fault(column: str, found: Any, expected: str) -> None:
         faults.append(f"{place}, {column}: {str(found)!r} is not {expected}")
 
-    if is_blank(cells.get("study")):
-        fault("study", cells.get("study", ""), "a study's name")
     opened = dict(_opened(cells))
     values: dict[str, Any] = {n: str(opened[n]).strip() for n in TEXTS if not is_blank(opened.get(n))}
     for name in (c for c in (*COUNTS, *NUMBERS, *SETTINGS) if not is_blank(opened.get(c))):
@@ -199,10 +204,12 @@ def _read_row(number: int, cells: Mapping[str, Any], faults: list[str]) -> Print
         fault("level", opened["level"], "a confidence level such as 0.95 or 95")
     if values.get("rate_per", 100.0) <= 0:
         fault("rate_per", opened["rate_per"], "an amount of person-time above 0")
-    whole = plain_text(opened.get("whole", "") or "").lower()
-    if whole not in _YES | _NO:
-        fault("whole", opened["whole"], "yes or no")
-    return PrintedRow(row=number, whole=whole in _YES, **({"study": ""} | values))
+    for name in FLAGS:
+        said = plain_text(opened.get(name) or "").lower()
+        if said not in _YES | _NO:
+            fault(name, opened[name], "yes or no")
+        values[name] = said in _YES
+    return PrintedRow(row=number, **({"study": ""} | values))
 
 
 def _as_kept(name: str, printed: Printed) -> Any:

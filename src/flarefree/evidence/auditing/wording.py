@@ -47,6 +47,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield from _wrapped("sure", f"{finding.certainty}: {finding.because}")
     if finding.reconcile:
         yield from _wrapped("fits if", finding.reconcile)
+    if finding.recorded:
+        yield from _wrapped("recorded", ", ".join(finding.recorded))
 
 
 def _wrapped(name: str, text: str) -> list[str]:
