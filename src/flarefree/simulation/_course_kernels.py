@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numba as nb
 import numpy as np
 
-from flarefree.simulation._quantiles import normal32
+from flarefree.simulation._quantiles import fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp, log, philox, uniform32
 
 __all__ = ["ARM", "EVENTS", "STATE", "Course", "draw_flares", "draw_patients"]
@@ -19,6 +19,9 @@ __all__ = ["ARM", "EVENTS", "STATE", "Course", "draw_flares", "draw_patients"]
 MONTH = 30.4375
 YEAR = 365.25
 NEVER = 1e9
+ROW = 512
+LN_HALF = -0.6931471805599453
+CLASS_COORDINATE = 7  # of the copula (`baseline.CORRELATED`)
 
 
 class Course(NamedTuple):
@@ -144,91 +147,138 @@ def _block(block: Any, patient: Any, trial: Any, stream: Any, key: Any) -> Any:
 
 @nb.njit(inline="always")
 def _exponential(word: Any) -> Any:
-    return -log(uniform32(word))
+    return -log(uniform32(np.uint64(word)))
 
 
-@nb.njit
+@nb.njit(error_model="numpy")
 def _after(target: Any, base: Any, more: Any, first: Any, second: Any, length: Any) -> Any:
-    """When a hazard has run up to `target`: `base`, times `more` (added) within `length` of two times."""
-    start, stop = min(first, second), max(first, second)
+    """When a hazard has run up to `target`: `base`, and `more` within `length` after each of two times."""
+    if target <= base * min(first, second):
+        return target / base
     at, left = 0.0, target
-    for begin in (start, stop):
-        begin = max(begin, at)
-        if begin >= NEVER or left <= base * (begin - at):
+    for begin in (min(first, second), max(first, second)):
+        start = max(begin, at)
+        if start >= NEVER or left <= base * (start - at):
             break
-        left -= base * (begin - at)
-        at = begin
+        left -= base * (start - at)
         high = base + more
         if left <= high * length:
-            return at + left / high
+            return start + left / high
         left -= high * length
-        at += length
+        at = start + length
     return at + left / base if base > 0.0 else NEVER
+
+
+@nb.njit(error_model="numpy")
+def _normals(count: Any, mean: Any, sd: Any, least: Any, word: Any, out: Any) -> Any:
+    for e in range(count):
+        out[e] = max(mean + sd * normal32(word[e]), least)
+
+
+@nb.njit(error_model="numpy")
+def _waits(count: Any, word: Any, out: Any) -> Any:
+    for e in range(count):
+        out[e] = _exponential(word[e])
+
+
+@nb.njit(error_model="numpy")
+def _sediment_until(count: Any, arm: Any, arms: Any, slower: Any, word: Any, out: Any) -> Any:
+    """When the sediment of entry clears: after it where active then, some day of induction where not."""
+    for e in range(count):
+        u, share = uniform32(np.uint64(word[e])), arms[arm[e], ARM.sediment]
+        until = -168.0 * (u - share) / max(1.0 - share, 1e-12)
+        if u < share:
+            until = -log(u / share) * slower
+        out[e] = until
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def draw_patients(
     trial: Any, patient: Any, arm: Any, arms: Any, z: Any, creatinine: Any, is_black: Any, age: Any,
-    is_class_v: Any, p: Any, stream: Any, key: Any, out: Any,
+    class_v: Any, p: Any, stream: Any, key: Any, out: Any,
 ) -> Any:  # fmt: skip
-    """Latent state of each patient; `z` (5, n) are the copula's normals of UP, ratio, C3, C4, dsDNA."""
-    for i in range(trial.size):
-        a = arm[i]
-        w0, w1, w2, w3 = _block(8, patient[i], trial[i], stream, key)
-        z_frailty, z_xi, z_slope, u_dose = normal32(w0), normal32(w1), normal32(w2), uniform32(w3)
-        w4, w5, w6, w7 = _block(9, patient[i], trial[i], stream, key)
-        v0, v1, v2, v3 = _block(10, patient[i], trial[i], stream, key)
-        y0, y1, y2, y3 = _block(11, patient[i], trial[i], stream, key)
+    """Latent state of each patient; `z` (11, n) are the copula's normals, UP, ratio, C3, C4, dsDNA first.
 
-        x0 = p.up_mean + arms[a, ARM.up_shift] + p.up_sd * z[0, i]
-        out[STATE.x0, i] = x0
-        out[STATE.xi, i] = p.xi_mean + p.xi_on_entry * (x0 - p.up_mean) + p.xi_sd * z_xi
-        out[STATE.upcr, i] = z[1, i]
-        out[STATE.c3, i] = z[2, i]
-        out[STATE.c4, i] = z[3, i]
-        out[STATE.dsdna, i] = z[4, i]
-        out[STATE.creatinine, i] = creatinine[i]
-        out[STATE.slope, i] = (p.slope_mean + p.slope_sd * z_slope) / YEAR
-        out[STATE.albumin, i] = normal32(w7)
-        out[STATE.up_fell, i] = max(0.3, 1.8 + 0.6 * normal32(v0))
-        out[STATE.creatinine_fell, i] = 0.12 + 0.22 * normal32(v1)
-        out[STATE.red_level, i] = normal32(v2)
+    Blocks 8 to 11 of the patient's words.
+    """
+    n = trial.size
+    block, words, wait = np.empty(ROW, np.uint32), np.empty((4, ROW), np.uint32), np.empty(ROW)
+    log_hazard, tendency = np.empty(ROW), np.empty(ROW)
+    least = -1e300
+    for i0 in range(0, n, ROW):
+        m = min(ROW, n - i0)
+        stop = i0 + m
+        who, where, group = patient[i0:stop], trial[i0:stop], arm[i0:stop]
+        for k in range(4):
+            out[STATE.upcr + k, i0:stop] = z[1 + k, i0:stop]
+        out[STATE.creatinine, i0:stop] = creatinine[i0:stop]
 
-        u = uniform32(w4)
-        share = arms[a, ARM.sediment]
-        if u < share:
-            until = -log(u / share) * MONTH / max(p.h_sediment, 1e-9)
-        else:
-            until = -168.0 * (u - share) / (1.0 - share)
-        out[STATE.sediment_until, i] = until
-        complete = x0 < -0.6931471805599453 and until <= 0.0
-        out[STATE.complete, i] = 1.0 if complete else 0.0
+        block[:] = 8  # frailty, where proteinuria goes, slope of creatinine, dose
+        fill_blocks(m, block, who, where, stream, key, words)
+        x0, xi = out[STATE.x0, i0:stop], out[STATE.xi, i0:stop]
+        _normals(m, p.xi_mean, p.xi_sd, least, words[1], xi)
+        for e in range(m):
+            x0[e] = p.up_mean + arms[group[e], ARM.up_shift] + p.up_sd * z[0, i0 + e]
+        for e in range(m):
+            xi[e] += p.xi_on_entry * (x0[e] - p.up_mean)
+        _normals(m, -0.5 * p.omega * p.omega, p.omega, least, words[0], log_hazard)
+        _normals(m, p.slope_mean / YEAR, p.slope_sd / YEAR, least, words[2], out[STATE.slope, i0:stop])
+        dose = out[STATE.dose, i0:stop]
+        for e in range(m):
+            u = uniform32(np.uint64(words[3, e]))
+            part = 1.0 if u >= p.low_dose else 0.4 + 0.4 * u / p.low_dose
+            dose[e] = part * arms[group[e], ARM.adherence]
 
-        tendency = exp(p.ae_frailty * normal32(v3) - 0.5 * p.ae_frailty * p.ae_frailty)
-        out[STATE.ae_tendency, i] = tendency
-        leukopenia = _exponential(y0) * YEAR / max(arms[a, ARM.leukopenia] * tendency, 1e-9)
-        liver = _exponential(y1) * YEAR / max(arms[a, ARM.liver] * tendency, 1e-9)
-        out[STATE.leukopenia, i] = min(leukopenia, NEVER)
-        out[STATE.liver, i] = min(liver, NEVER)
+        block[:] = 9  # sediment, death, withdrawal, albumin
+        fill_blocks(m, block, who, where, stream, key, words)
+        until = out[STATE.sediment_until, i0:stop]
+        _sediment_until(m, group, arms, MONTH / max(p.h_sediment, 1e-9), words[0], until)
+        _waits(m, words[1], wait)
+        death = out[STATE.death, i0:stop]
+        for e in range(m):
+            death[e] = min(wait[e] * (YEAR / max(p.death, 1e-9)), NEVER)
+        _normals(m, 0.0, 1.0, least, words[3], out[STATE.albumin, i0:stop])
+        _waits(m, words[2], wait)  # kept for the withdrawals below
 
-        dose = 1.0 if u_dose >= p.low_dose else 0.4 + 0.4 * u_dose / p.low_dose
-        dose *= arms[a, ARM.adherence]
-        out[STATE.dose, i] = dose
-        log_hazard = (
-            p.omega * z_frailty - 0.5 * p.omega * p.omega
-            + (p.beta_cr if complete else 0.0)
-            + p.beta_dose * (1.0 - dose)
-            + (p.beta_black if is_black[i] else 0.0)
-            + (p.beta_class_v if is_class_v[i] else 0.0)
-            + p.beta_age * (age[i] - 31.0) / 10.0
-        )  # fmt: skip
-        out[STATE.frailty, i] = exp(min(max(log_hazard, -30.0), 30.0))
-        death = _exponential(w5) * YEAR / max(p.death, 1e-9)
-        out[STATE.death, i] = min(death, NEVER)
-        leave = _after(
-            _exponential(w6), arms[a, ARM.withdrawal] / YEAR, p.gamma_ae / YEAR, leukopenia, liver, 60.0
-        )
-        out[STATE.withdrawal, i] = min(leave, NEVER)
+        block[:] = 10  # courses before entry, red cells, tendency to harm
+        fill_blocks(m, block, who, where, stream, key, words)
+        _normals(m, 1.8, 0.6, 0.3, words[0], out[STATE.up_fell, i0:stop])
+        _normals(m, 0.12, 0.22, least, words[1], out[STATE.creatinine_fell, i0:stop])
+        _normals(m, 0.0, 1.0, least, words[2], out[STATE.red_level, i0:stop])
+        _normals(m, -0.5 * p.ae_frailty * p.ae_frailty, p.ae_frailty, least, words[3], tendency)
+        for e in range(m):
+            tendency[e] = exp(tendency[e])
+        out[STATE.ae_tendency, i0:stop] = tendency[:m]
+
+        block[:] = 11  # leukopenia, liver
+        fill_blocks(m, block, who, where, stream, key, words)
+        leukopenia, liver = out[STATE.leukopenia, i0:stop], out[STATE.liver, i0:stop]
+        _waits(m, words[0], leukopenia)
+        _waits(m, words[1], liver)
+        for e in range(m):
+            a = group[e]
+            leukopenia[e] = min(
+                leukopenia[e] * YEAR / max(arms[a, ARM.leukopenia] * tendency[e], 1e-9), NEVER
+            )
+            liver[e] = min(liver[e] * YEAR / max(arms[a, ARM.liver] * tendency[e], 1e-9), NEVER)
+        leave = out[STATE.withdrawal, i0:stop]
+        for e in range(m):
+            rate = arms[group[e], ARM.withdrawal] / YEAR
+            leave[e] = min(_after(wait[e], rate, p.gamma_ae / YEAR, leukopenia[e], liver[e], 60.0), NEVER)
+
+        complete, frailty = out[STATE.complete, i0:stop], out[STATE.frailty, i0:stop]
+        for e in range(m):
+            complete[e] = 1.0 if x0[e] < LN_HALF and until[e] <= 0.0 else 0.0
+        for e in range(m):
+            log_hazard[e] += p.beta_cr * complete[e] + p.beta_dose * (1.0 - dose[e])
+        if p.beta_black != 0.0 or p.beta_class_v != 0.0 or p.beta_age != 0.0:
+            for e in range(m):
+                i = i0 + e
+                log_hazard[e] += p.beta_age * (age[i] - 31.0) / 10.0
+                log_hazard[e] += p.beta_black if is_black[i] else 0.0
+                log_hazard[e] += p.beta_class_v if z[CLASS_COORDINATE, i] > class_v else 0.0
+        for e in range(m):
+            frailty[e] = exp(min(max(log_hazard[e], -30.0), 30.0))
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -237,10 +287,18 @@ def draw_flares(
     stream: Any, key: Any, first: Any, events: Any,
 ) -> Any:  # fmt: skip
     """Flares of each patient up to `horizon` days, and kidney failure; -1 where `events` is too small."""
-    capacity = events.shape[1]
-    count = 0
-    for i in range(trial.size):
+    capacity, n, count = events.shape[1], trial.size, 0
+    block, words, wait = np.zeros(ROW, np.uint32), np.empty((4, ROW), np.uint32), np.empty(ROW)
+    highest = exp(max(p.beta_dose * (1.0 - p.cut_to), 0.0) * 2.0)  # no dose is above twice the target
+    for i in range(n):
+        if i % ROW == 0:
+            size = min(ROW, n - i)
+            fill_blocks(size, block, patient[i : i + size], trial[i : i + size], stream, key, words)
+            _waits(size, words[0], wait)
         first[i] = count
+        state[STATE.esrd, i] = NEVER
+        if wait[i % ROW] > arms[arm[i], ARM.flare_rate] / YEAR * state[STATE.frailty, i] * highest * horizon:
+            continue
         base = arms[arm[i], ARM.flare_rate] / YEAR * state[STATE.frailty, i]
         cut = base * (exp(p.beta_dose * state[STATE.dose, i] * (1.0 - p.cut_to)) - 1.0)
         total = 0.0
@@ -272,11 +330,11 @@ def draw_flares(
                 )
             count += 1
         state[STATE.esrd, i] = _kidney_failure(i, first[i], count, state, events, limit[i], horizon, p)
-    first[trial.size] = count
+    first[n] = count
     return count
 
 
-@nb.njit
+@nb.njit(error_model="numpy")
 def _kidney_failure(
     i: Any, begin: Any, end: Any, state: Any, events: Any, limit: Any, horizon: Any, p: Any
 ) -> Any:
@@ -298,7 +356,7 @@ def _kidney_failure(
     return NEVER
 
 
-@nb.njit
+@nb.njit(error_model="numpy")
 def log_creatinine(
     t: Any, i: Any, begin: Any, end: Any, state: Any, events: Any, stays: Any, fade: Any, lasts: Any
 ) -> Any:

@@ -2,7 +2,10 @@
 
 The error of a measure on a day belongs to (seed, trial, patient, day, measure): it does not depend on what
 else is measured, or when.  The wandering of log proteinuria is an AR(1) at the ends of months counted from
-day 1, straight between them; month -8 is where it begins.
+day 1, straight between them; it runs forward from month 0, and backward to month -8 where that is asked.
+
+Patients are taken a few at a time, all their days in one row of scratch memory, and each step is one plain
+loop along that row, which a compiler turns into vectors: that is what the speed rests on.
 """
 
 from __future__ import annotations
@@ -12,23 +15,20 @@ from typing import Any, NamedTuple
 import numba as nb
 import numpy as np
 
-from flarefree.simulation._course_kernels import EVENTS, MONTH, STATE, log_creatinine
-from flarefree.simulation._quantiles import normal32
-from flarefree.simulation._random_kernels import exp, log, philox, uniform32
+from flarefree.simulation._course_kernels import EVENTS, MONTH, STATE
+from flarefree.simulation._quantiles import fill_blocks, normal32
+from flarefree.simulation._random_kernels import exp
 
-__all__ = [
-    "Following",
-    "measure_bilag",
-    "measure_following",
-    "measure_hematology",
-    "measure_levels",
-    "measure_sediment",
-]
+__all__ = ["Following", "measure_following", "wander"]
 
-FIRST_MONTH = -8
-LANES = 32
+BACK_BLOCKS = 2  # of four months before entry; earlier days wander no more
+BACKWARD = 1 << 31  # blocks of words from here on are for months before entry
+ROW = 512
+MOST_PATIENTS = 64
 LN_MOST_PROTEIN = 2.8903717578961645  # ln 18 g/day: a kidney cannot lose more for long
 INDUCTION_DAYS = 168.0
+EARLY_ACTIVITY = 1.5  # log units above entry when induction began
+MOST = 600.0  # exp(-600) is as good as nothing
 
 
 class Following(NamedTuple):
@@ -72,53 +72,207 @@ class Following(NamedTuple):
 
 
 @nb.njit(inline="always")
-def _elapsed(day: Any) -> Any:
+def elapsed(day: Any) -> Any:
     """Days since day 1; there is no day 0."""
-    return float(day - 1) if day > 0 else float(day)
-
-
-@nb.njit
-def _wander(
-    i0: Any, m: Any, months: Any, trial: Any, patient: Any, p: Any, stream: Any, key: Any, grid: Any
-) -> Any:
-    """Wandering of patients `i0` to `i0 + m` at `months` month ends: `grid` (months, LANES)."""
-    fresh = np.sqrt(1.0 - p.rho * p.rho) * p.sigma_o
-    for block in range((months + 3) // 4):
-        for lane in range(m):
-            w0, w1, w2, w3 = philox(
-                np.uint64(block), np.uint64(patient[i0 + lane]), np.uint64(trial[i0 + lane]),
-                np.uint64(stream), key[0], key[1],
-            )  # fmt: skip
-            grid[4 * block, lane] = normal32(w0)
-            grid[4 * block + 1, lane] = normal32(w1)
-            grid[4 * block + 2, lane] = normal32(w2)
-            grid[4 * block + 3, lane] = normal32(w3)
-    for lane in range(m):
-        grid[0, lane] *= p.sigma_o
-    for g in range(1, months):
-        for lane in range(m):
-            grid[g, lane] = p.rho * grid[g - 1, lane] + fresh * grid[g, lane]
+    return float(day) - (1.0 if day > 0 else 0.0)
 
 
 @nb.njit(inline="always")
-def _between(grid: Any, months: Any, lane: Any, t: Any) -> Any:
-    """The wandering at day `t`, straight between month ends."""
-    place = max(t / MONTH - FIRST_MONTH, 0.0)
-    low = min(int(place), months - 2)
-    part = min(place - low, 1.0)
-    return (1.0 - part) * grid[low, lane] + part * grid[low + 1, lane]
+def patients_at_once(v: Any) -> Any:
+    """How many patients' days fill a row of scratch memory."""
+    patients = min(max(ROW // max(v, 1), 1), MOST_PATIENTS)
+    return patients - patients % 8 if patients > 8 else patients
 
 
-@nb.njit
-def _drug(t: Any, before: Any, stop: Any, fade: Any) -> Any:
-    """How much more of a calcineurin inhibitor's effect there is at `t` than on day 1: -1 to 1."""
-    if t <= 0.0:
-        return 0.0
-    on = min(t, stop)
-    level = 1.0 - (1.0 - before) * exp(-min(on / fade, 600.0))
-    if t > stop:
-        level *= exp(-min((t - stop) / fade, 600.0))
-    return level - before
+@nb.njit(error_model="numpy")
+def address(
+    i0: Any, m: Any, days: Any, trial: Any, patient: Any, t: Any, day: Any, who: Any, where: Any
+) -> Any:
+    """The days of patients `i0` to `i0 + m`, one after another: elapsed time, and words of their addresses."""
+    v = days.shape[1]
+    for lane in range(m):
+        i = i0 + lane
+        e = lane * v
+        for j in range(v):
+            t[e + j] = elapsed(days[i, j])
+            day[e + j] = np.uint32(days[i, j])
+            who[e + j] = patient[i]
+            where[e + j] = trial[i]
+
+
+@nb.njit(error_model="numpy")
+def spread(i0: Any, m: Any, v: Any, row: Any, out: Any) -> Any:
+    """A number of each patient, on each of its days."""
+    for lane in range(m):
+        e = lane * v
+        for j in range(v):
+            out[e + j] = row[i0 + lane]
+
+
+@nb.njit(error_model="numpy")
+def wander(
+    i0: Any, m: Any, blocks: Any, back: Any, trial: Any, patient: Any, rho: Any, sigma: Any, stream: Any,
+    key: Any, grid: Any, words: Any,
+) -> Any:  # fmt: skip
+    """Wandering of patients `i0` to `i0 + m` at month ends: `grid` (4 (back + blocks) + 1, lanes).
+
+    Row 4 back is month 0; it is stationary, and the same backward in time as forward.
+    """
+    fresh = np.sqrt(1.0 - rho * rho) * sigma
+    block = np.empty(m, np.uint32)
+    who, where = patient[i0 : i0 + m], trial[i0 : i0 + m]
+    start = 4 * back
+    for b in range(-1, blocks + back):
+        is_forward = b < blocks
+        block[:] = np.uint32(b + 1 if is_forward else BACKWARD + b - blocks)
+        fill_blocks(m, block, who, where, stream, key, words)
+        if b < 0:  # block 0: one word, for month 0
+            now, word = grid[start], words[0]
+            for lane in range(m):
+                now[lane] = sigma * normal32(word[lane])
+            continue
+        for k in range(4):
+            step = 4 * b + k + 1 if is_forward else -(4 * (b - blocks) + k + 1)
+            now, word = grid[start + step], words[k]
+            before = grid[start + step - (1 if is_forward else -1)]
+            for lane in range(m):
+                now[lane] = normal32(word[lane])
+            for lane in range(m):
+                now[lane] = rho * before[lane] + fresh * now[lane]
+
+
+@nb.njit(error_model="numpy")
+def between(m: Any, v: Any, rows: Any, back: Any, grid: Any, t: Any, lag: Any, out: Any) -> Any:
+    """The wandering `lag` days before each time, straight between month ends."""
+    for lane in range(m):
+        for e in range(lane * v, lane * v + v):
+            place = max((t[e] - lag) * (1.0 / MONTH) + 4 * back, 0.0)
+            low = min(int(place), rows - 2)
+            part = min(place - low, 1.0)
+            out[e] = (1.0 - part) * grid[low, lane] + part * grid[low + 1, lane]
+
+
+@nb.njit(error_model="numpy")
+def flares_so_far(
+    i0: Any, m: Any, v: Any, t: Any, first: Any, events: Any, which: Any, at: Any, since: Any
+) -> Any:
+    """Every flare on every day after it began: its number, the day's place, and the time between."""
+    found = 0
+    for lane in range(m):
+        for k in range(first[i0 + lane], first[i0 + lane + 1]):
+            time = events[EVENTS.time, k]
+            for e in range(lane * v, lane * v + v):
+                which[found] = k
+                at[found] = e
+                since[found] = t[e] - time
+                found += 1 if t[e] >= time else 0
+    return found
+
+
+@nb.njit(error_model="numpy")
+def add_jumps(
+    found: Any,
+    which: Any,
+    at: Any,
+    since: Any,
+    events: Any,
+    p: Any,
+    now: Any,
+    late: Any,
+    risen: Any,
+    lagged: Any,
+) -> Any:
+    """What flares add to log proteinuria, and to activity with a lag."""
+    slower = p.lag_rate / (p.lag_rate - p.decay)
+    for f in range(found):
+        now[f] = exp(-min(p.decay * since[f], MOST))
+    for f in range(found):
+        late[f] = slower * (now[f] - exp(-min(p.lag_rate * since[f], MOST)))
+    for f in range(found):
+        jump = events[EVENTS.jump, which[f]]
+        risen[at[f]] += jump * now[f]
+        lagged[at[f]] += jump * late[f]
+
+
+@nb.njit(error_model="numpy")
+def add_steps(found: Any, which: Any, at: Any, since: Any, events: Any, p: Any, kidney: Any) -> Any:
+    """What nephritic flares add to log creatinine; most flares add nothing."""
+    for f in range(found):
+        step = events[EVENTS.step, which[f]]
+        if step > 0.0:
+            part = p.step_stays + (1.0 - p.step_stays) * exp(-min(since[f] / p.step_fade, MOST))
+            kidney[at[f]] += step * part + events[EVENTS.slope, which[f]] * min(since[f], p.severe_days)
+
+
+@nb.njit(error_model="numpy")
+def on_drug(i0: Any, m: Any, v: Any, t: Any, arm: Any, drugs: Any, fade: Any, out: Any) -> Any:
+    """How much more of a calcineurin inhibitor's effect there is than on day 1: -1 to 1."""
+    for lane in range(m):
+        a = arm[i0 + lane]
+        before, stop = drugs[a, 1], drugs[a, 2]
+        for e in range(lane * v, lane * v + v):
+            out[e] = 0.0
+            if drugs[a, 0] > 0.0 and t[e] > 0.0:
+                level = 1.0 - (1.0 - before) * exp(-min(min(t[e], stop) / fade, MOST))
+                if t[e] > stop:
+                    level *= exp(-min((t[e] - stop) / fade, MOST))
+                out[e] = level - before
+
+
+@nb.njit(error_model="numpy")
+def true_proteinuria(
+    count: Any, t: Any, x0: Any, xi: Any, fell: Any, o: Any, risen: Any, drug: Any, p: Any, out: Any
+) -> Any:
+    """True log proteinuria (g/day)."""
+    for e in range(count):
+        early = min(max(-t[e], 0.0), INDUCTION_DAYS) * (1.0 / INDUCTION_DAYS)
+        kept = exp(-min(p.k_per_day * max(t[e], 0.0), MOST))
+        drift = xi[e] + (x0[e] - xi[e]) * kept + fell[e] * early
+        out[e] = min(drift + o[e] + risen[e] - p.cni_proteinuria * drug[e], LN_MOST_PROTEIN)
+
+
+@nb.njit(error_model="numpy")
+def log_normal(count: Any, level: Any, sd: Any, word: Any, out: Any) -> Any:
+    """A measurement whose logarithm errs with this SD."""
+    for e in range(count):
+        out[e] = exp(level[e] + sd * normal32(word[e]))
+
+
+@nb.njit(error_model="numpy")
+def add_scaled(count: Any, level: Any, scale: Any, other: Any, shift: Any) -> Any:
+    """level + scale * other + shift, in place."""
+    for e in range(count):
+        level[e] += scale * other[e] + shift
+
+
+@nb.njit(error_model="numpy")
+def albumin_values(count: Any, x: Any, own: Any, p: Any, word: Any, out: Any) -> Any:
+    """Serum albumin, g/dL: what is lost in the urine is missing."""
+    for e in range(count):
+        out[e] = p.albumin_error * normal32(word[e])
+    for e in range(count):
+        level = p.albumin_top - p.albumin_slope * min(exp(x[e]), 10.0)
+        out[e] = max(level + p.albumin_sd * own[e] + out[e], 0.8)
+
+
+@nb.njit(error_model="numpy")
+def creatinine_levels(
+    count: Any, t: Any, slope: Any, fell: Any, kidney: Any, drug: Any, rise: Any, out: Any
+) -> Any:
+    """Adds to `out`, the logarithm at entry, what has become of it since, or was before."""
+    for e in range(count):
+        early = min(max(-t[e], 0.0), INDUCTION_DAYS) * (1.0 / INDUCTION_DAYS)
+        level = out[e] + slope[e] * max(t[e], 0.0) + fell[e] * early + kidney[e] + rise * drug[e]
+        out[e] = min(level, 3.4)
+
+
+@nb.njit(error_model="numpy")
+def late_drug(i0: Any, m: Any, v: Any, t: Any, arm: Any, drugs: Any, out: Any) -> Any:
+    """How far complement has come down with a drug that lowers it: all of it from month 3 on."""
+    for lane in range(m):
+        size = drugs[arm[i0 + lane], 3] / 91.0
+        for e in range(lane * v, lane * v + v):
+            out[e] = size * min(max(t[e], 0.0), 91.0)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -127,314 +281,110 @@ def measure_following(
     streams: Any, key: Any, proteinuria: Any, upcr: Any, creatinine: Any, albumin: Any, c3: Any, c4: Any,
     dsdna: Any, activity: Any,
 ) -> Any:  # fmt: skip
-    """What follows the kidney disease; outputs are (n, v), or (0, 0) where not asked.
+    """What follows the kidney disease; outputs are flat, (n * v,), or (0,) where not asked.
 
-    `drugs` (arms, 4): calcineurin inhibitor (0, 1), taken before (0, 1), stop (days), lowers complement (0, 1).
+    `drugs` (arms, 4): calcineurin inhibitor (0, 1), taken before (0, 1), stop (days), lowers complement.
     """
     n, v = days.shape
     if n == 0 or v == 0:
         return
-    latest = days[0, 0]
+    latest, earliest = days[0, 0], days[0, 0]
     for i in range(n):
         for j in range(v):
             latest = max(latest, days[i, j])
-    months = max(int(_elapsed(latest) / MONTH) - FIRST_MONTH + 2, 2)
-    grid = np.empty((4 * ((months + 3) // 4), LANES))
-    kidney = proteinuria.size + upcr.size + creatinine.size + albumin.size > 0
-    blood = c3.size + c4.size + dsdna.size > 0
-    for i0 in range(0, n, LANES):
-        m = min(LANES, n - i0)
-        _wander(i0, m, months, trial, patient, p, streams[0], key, grid)
-        for lane in range(m):
-            i = i0 + lane
-            a = arm[i]
-            x0, xi = state[STATE.x0, i], state[STATE.xi, i]
-            fell, fell_g = state[STATE.up_fell, i], state[STATE.creatinine_fell, i]
-            for j in range(v):
-                t = _elapsed(days[i, j])
-                early = min(max(-t, 0.0), INDUCTION_DAYS) / INDUCTION_DAYS
-                flaring, lagged = 0.0, 1.5 * early
-                for e in range(first[i], first[i + 1]):
-                    since = t - events[EVENTS.time, e]
-                    if since >= 0.0:
-                        rise = events[EVENTS.jump, e] * exp(-min(p.decay * since, 600.0))
-                        flaring += rise
-                        lagged += (p.lag_rate / (p.lag_rate - p.decay)) * (
-                            rise - events[EVENTS.jump, e] * exp(-min(p.lag_rate * since, 600.0))
-                        )
-                o = _between(grid, months, lane, t)
-                drug = 0.0
-                if drugs[a, 0] > 0.0:
-                    drug = _drug(t, drugs[a, 1], drugs[a, 2], p.cni_fade)
-                if activity.size > 0:
-                    activity[i, j] = flaring + o + 1.5 * early
-                if kidney:
-                    drift = (
-                        x0 + fell * early if t < 0.0 else xi + (x0 - xi) * exp(-min(p.k_per_day * t, 600.0))
-                    )
-                    x = min(drift + o + flaring - p.cni_proteinuria * drug, LN_MOST_PROTEIN)
-                    w0, w1, w2, w3 = philox(
-                        np.uint64(days[i, j] & 0xFFFFFFFF), np.uint64(patient[i]), np.uint64(trial[i]),
-                        np.uint64(streams[1]), key[0], key[1],
-                    )  # fmt: skip
-                    if proteinuria.size > 0:
-                        proteinuria[i, j] = exp(x + p.sigma_e * normal32(w0))
-                    if upcr.size > 0:
-                        upcr[i, j] = exp(
-                            x
-                            + p.up_to_ratio
-                            + p.ratio_sd * state[STATE.upcr, i]
-                            + p.sigma_upcr * normal32(w1)
-                        )
-                    if creatinine.size > 0:
-                        if t < 0.0:
-                            g = state[STATE.creatinine, i] + fell_g * early
-                        else:
-                            g = log_creatinine(
-                                t, i, first[i], first[i + 1], state, events, p.step_stays, p.step_fade,
-                                p.severe_days,
-                            )  # fmt: skip
-                        creatinine[i, j] = exp(
-                            min(g + p.cni_creatinine * drug + p.sigma_creatinine * normal32(w2), 3.4)
-                        )
-                    if albumin.size > 0:
-                        level = p.albumin_top - p.albumin_slope * min(exp(x), 10.0)
-                        level += p.albumin_sd * state[STATE.albumin, i] + p.albumin_error * normal32(w3)
-                        albumin[i, j] = max(level, 0.8)
-                if blood:
-                    lagged += _between(grid, months, lane, t - p.lag_days)
-                    late = drugs[a, 3] * min(max(t / 91.0, 0.0), 1.0)
-                    w0, w1, w2, w3 = philox(
-                        np.uint64(days[i, j] & 0xFFFFFFFF), np.uint64(patient[i]), np.uint64(trial[i]),
-                        np.uint64(streams[2]), key[0], key[1],
-                    )  # fmt: skip
-                    if c3.size > 0:
-                        c3[i, j] = exp(
-                            p.c3_mean + p.c3_person * state[STATE.c3, i] + p.c3_activity * lagged
-                            + p.c3_aza * late + p.c3_sd * normal32(w0)
-                        )  # fmt: skip
-                    if c4.size > 0:
-                        c4[i, j] = exp(
-                            p.c4_mean + p.c4_person * state[STATE.c4, i] + p.c4_activity * lagged
-                            + p.c4_aza * late + p.c4_sd * normal32(w1)
-                        )  # fmt: skip
-                    if dsdna.size > 0:
-                        dsdna[i, j] = exp(
-                            p.dsdna_mean + p.dsdna_person * state[STATE.dsdna, i]
-                            + p.dsdna_activity * lagged + p.dsdna_sd * normal32(w2)
-                        )  # fmt: skip
+            earliest = min(earliest, days[i, j])
+    of_blood = c3.size + c4.size + dsdna.size > 0
+    blocks = max(int(elapsed(latest) / (4.0 * MONTH)) + 1, 1)
+    before = (p.lag_days if of_blood else 0.0) - elapsed(earliest)
+    back = min(max(int(np.ceil(before / (4.0 * MONTH))), 0), BACK_BLOCKS)
+    rows = 4 * (blocks + back) + 1
+    each = patients_at_once(v)
+    room = each * v
+    grid = np.empty((rows, each))
+    words = np.empty((4, max(room, each)), np.uint32)
+    day, who, where = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32)
+    t, o, risen, lagged, kidney = (
+        np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    )  # fmt: skip
+    a, b, c, x, drug = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    which, place = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
+    since, now, late = np.empty(2 * room), np.empty(2 * room), np.empty(2 * room)
+    drug[:] = 0.0
+    any_cni, any_late = drugs[:, 0].max() > 0.0, drugs[:, 3].max() > 0.0
+    of_urine = proteinuria.size + upcr.size + albumin.size > 0
+    for i0 in range(0, n, each):
+        m = min(each, n - i0)
+        count, at = m * v, i0 * v
+        address(i0, m, days, trial, patient, t, day, who, where)
+        risen[:count] = 0.0
+        kidney[:count] = 0.0
+        for e in range(count):
+            lagged[e] = min(max(-t[e], 0.0), INDUCTION_DAYS) * (EARLY_ACTIVITY / INDUCTION_DAYS)
+        needed = (first[i0 + m] - first[i0]) * v + 1
+        if needed > which.size:
+            which, place = np.empty(needed, np.int64), np.empty(needed, np.int64)
+            since, now, late = np.empty(needed), np.empty(needed), np.empty(needed)
+        found = flares_so_far(i0, m, v, t, first, events, which, place, since)
+        if of_urine or of_blood or activity.size > 0:
+            add_jumps(found, which, place, since, events, p, now, late, risen, lagged)
+        if creatinine.size > 0:
+            add_steps(found, which, place, since, events, p, kidney)
+        if of_urine or of_blood or activity.size > 0:
+            wander(i0, m, blocks, back, trial, patient, p.rho, p.sigma_o, streams[0], key, grid, words)
+            between(m, v, rows, back, grid, t, 0.0, o)
+        if any_cni:
+            on_drug(i0, m, v, t, arm, drugs, p.cni_fade, drug)
+        if activity.size > 0:
+            for e in range(count):
+                early = min(max(-t[e], 0.0), INDUCTION_DAYS) * (EARLY_ACTIVITY / INDUCTION_DAYS)
+                activity[at + e] = risen[e] + o[e] + early
+        if of_urine or creatinine.size > 0:
+            fill_blocks(count, day, who, where, streams[1], key, words)
+        if of_urine:
+            spread(i0, m, v, state[STATE.x0], a)
+            spread(i0, m, v, state[STATE.xi], b)
+            spread(i0, m, v, state[STATE.up_fell], c)
+            true_proteinuria(count, t, a, b, c, o, risen, drug, p, x)
+            if proteinuria.size > 0:
+                log_normal(count, x, p.sigma_e, words[0], proteinuria[at:])
+            if albumin.size > 0:
+                spread(i0, m, v, state[STATE.albumin], a)
+                albumin_values(count, x, a, p, words[3], albumin[at:])
+            if upcr.size > 0:
+                spread(i0, m, v, state[STATE.upcr], a)
+                add_scaled(count, x, p.ratio_sd, a, p.up_to_ratio)
+                log_normal(count, x, p.sigma_upcr, words[1], upcr[at:])
+        if creatinine.size > 0:
+            spread(i0, m, v, state[STATE.slope], a)
+            spread(i0, m, v, state[STATE.creatinine_fell], b)
+            spread(i0, m, v, state[STATE.creatinine], c)
+            creatinine_levels(count, t, a, b, kidney, drug, p.cni_creatinine, c)
+            log_normal(count, c, p.sigma_creatinine, words[2], creatinine[at:])
+        if of_blood:
+            between(m, v, rows, back, grid, t, p.lag_days, o)
+            add_scaled(count, lagged, 1.0, o, 0.0)
+            fill_blocks(count, day, who, where, streams[2], key, words)
+            b[:count] = 0.0
+            if any_late:
+                late_drug(i0, m, v, t, arm, drugs, b)
+            if c3.size > 0:
+                _marker(i0, m, v, state[STATE.c3], p.c3_mean, p.c3_person, p.c3_activity, p.c3_aza, p.c3_sd,
+                        lagged, b, words[0], a, c3[at:])  # fmt: skip
+            if c4.size > 0:
+                _marker(i0, m, v, state[STATE.c4], p.c4_mean, p.c4_person, p.c4_activity, p.c4_aza, p.c4_sd,
+                        lagged, b, words[1], a, c4[at:])  # fmt: skip
+            if dsdna.size > 0:
+                _marker(i0, m, v, state[STATE.dsdna], p.dsdna_mean, p.dsdna_person, p.dsdna_activity, 0.0,
+                        p.dsdna_sd, lagged, b, words[2], a, dsdna[at:])  # fmt: skip
 
 
-@nb.njit
-def is_sediment_active(t: Any, i: Any, first: Any, state: Any, events: Any) -> Any:
-    """Whether the true sediment is active at day `t`."""
-    if t < state[STATE.sediment_until, i]:
-        return True
-    for e in range(first[i], first[i + 1]):
-        if events[EVENTS.time, e] <= t < events[EVENTS.sediment_until, e]:
-            return True
-    return False
-
-
-@nb.njit(cache=True, error_model="numpy", nogil=True)
-def measure_sediment(
-    days: Any, trial: Any, patient: Any, state: Any, first: Any, events: Any, casts_red: Any,
-    casts_white: Any, uti: Any, stream: Any, key: Any, red: Any, white: Any, dipstick: Any,
-    red_casts: Any, white_casts: Any, any_casts: Any, infection: Any,
+@nb.njit(error_model="numpy")
+def _marker(
+    i0: Any, m: Any, v: Any, own: Any, mean: Any, person: Any, slope: Any, late: Any, sd: Any, lagged: Any,
+    drug: Any, word: Any, level: Any, out: Any,
 ) -> Any:  # fmt: skip
-    """Microscopy and dipstick; casts and infection are 1 or 0."""
-    n, v = days.shape
-    for i in range(n):
-        for j in range(v):
-            active = is_sediment_active(_elapsed(days[i, j]), i, first, state, events)
-            w0, w1, w2, w3 = philox(
-                np.uint64(days[i, j] & 0xFFFFFFFF), np.uint64(patient[i]), np.uint64(trial[i]),
-                np.uint64(stream), key[0], key[1],
-            )  # fmt: skip
-            u = uniform32(w3)
-            is_infected = u < uti
-            u = u / uti if is_infected else (u - uti) / (1.0 - uti)
-            log_red = 0.26 + 0.75 * normal32(w0)
-            log_white = 0.41 + 0.75 * normal32(w1)
-            has_red, has_white = False, False
-            if active:
-                log_red = 2.4 + 0.6 * state[STATE.red_level, i] + 0.65 * normal32(w0)
-                log_white = 1.95 + 0.8 * normal32(w1)
-                has_red = u < casts_red
-                u = u / casts_red if has_red else (u - casts_red) / (1.0 - casts_red)
-                has_white = u < casts_white
-            if is_infected:
-                log_white += 2.0
-            if red.size > 0:
-                red[i, j] = np.floor(exp(log_red))
-            if white.size > 0:
-                white[i, j] = np.floor(exp(log_white))
-            if dipstick.size > 0:
-                score = log_red + 0.4 * normal32(w2)
-                grade = 0.0 if score < 1.0 else 0.5 if score < 1.8 else 1.0 if score < 2.4 else 2.0
-                if score >= 3.2:
-                    grade = 3.0 if score < 4.0 else 4.0
-                dipstick[i, j] = grade
-            if red_casts.size > 0:
-                red_casts[i, j] = 1.0 if has_red else 0.0
-            if white_casts.size > 0:
-                white_casts[i, j] = 1.0 if has_white else 0.0
-            if any_casts.size > 0:
-                any_casts[i, j] = 1.0 if has_red or has_white else 0.0
-            if infection.size > 0:
-                infection[i, j] = 1.0 if is_infected else 0.0
-
-
-@nb.njit(cache=True, error_model="numpy", nogil=True)
-def draw_extrarenal(
-    trial: Any,
-    patient: Any,
-    rate: Any,
-    horizon: Any,
-    stream: Any,
-    key: Any,
-    first: Any,
-    times: Any,
-    kinds: Any,
-) -> Any:
-    """Major flares outside the kidney up to `horizon` days: time, and system + 8 where three B's; -1 if full."""
-    count = 0
-    for i in range(trial.size):
-        first[i] = count
-        at = 0.0
-        k = 0
-        while True:
-            w0, w1, w2, w3 = philox(
-                np.uint64(k), np.uint64(patient[i]), np.uint64(trial[i]), np.uint64(stream), key[0], key[1]
-            )
-            at += -log(uniform32(w0)) / max(rate, 1e-12)
-            if at > horizon:
-                break
-            if count >= times.size:
-                return -1
-            times[count] = at
-            kinds[count] = np.int64(w1 & np.uint64(7)) + (8 if uniform32(w2) < 0.3 else 0)
-            count += 1
-            k += 1
-    first[trial.size] = count
-    return count
-
-
-@nb.njit(cache=True, error_model="numpy", nogil=True)
-def measure_bilag(
-    days: Any, trial: Any, patient: Any, first: Any, times: Any, kinds: Any, lasts: Any, b: Any, c: Any,
-    patient_stream: Any, stream: Any, key: Any, wanted: Any, out: Any,
-) -> Any:  # fmt: skip
-    """Grades 5 (A) to 1 (E) of the systems `wanted` (numbers): `out` (systems, n, v)."""
-    n, v = days.shape
-    for i in range(n):
-        ever, _, _, _ = philox(
-            np.uint64(12),
-            np.uint64(patient[i]),
-            np.uint64(trial[i]),
-            np.uint64(patient_stream),
-            key[0],
-            key[1],
-        )
-        for j in range(v):
-            w = philox(
-                np.uint64(days[i, j] & 0xFFFFFFFF), np.uint64(patient[i]), np.uint64(trial[i]),
-                np.uint64(stream), key[0], key[1],
-            )  # fmt: skip
-            low, high = w[0] | (w[1] << np.uint64(32)), w[2] | (w[3] << np.uint64(32))
-            for q in range(wanted.size):
-                s = wanted[q]
-                half = ((low if s < 4 else high) >> np.uint64(16 * (s & 3))) & np.uint64(0xFFFF)
-                u = (float(half) + 0.5) / 65536.0
-                quiet = 2.0 if (ever >> np.uint64(s)) & np.uint64(1) else 1.0
-                out[q, i, j] = 4.0 if u < b else 3.0 if u < b + c else quiet
-            t = _elapsed(days[i, j])
-            for e in range(first[i], first[i + 1]):
-                if times[e] <= t < times[e] + lasts:
-                    system = kinds[e] & 7
-                    for q in range(wanted.size):
-                        if kinds[e] < 8:
-                            if wanted[q] == system:
-                                out[q, i, j] = 5.0
-                        elif (wanted[q] - system) % 8 < 3:
-                            out[q, i, j] = max(out[q, i, j], 4.0)
-
-
-@nb.njit(cache=True, error_model="numpy", nogil=True)
-def measure_hematology(
-    days: Any, trial: Any, patient: Any, arm: Any, drugs: Any, state: Any, cut_days: Any,
-    patient_stream: Any, stream: Any, key: Any, wbc: Any, platelets: Any, alt: Any, ast: Any,
-) -> Any:  # fmt: skip
-    """White cells and platelets (10^9/L), ALT and AST (U/L)."""
-    n, v = days.shape
-    for i in range(n):
-        p0, p1, p2, p3 = philox(
-            np.uint64(13),
-            np.uint64(patient[i]),
-            np.uint64(trial[i]),
-            np.uint64(patient_stream),
-            key[0],
-            key[1],
-        )
-        z0, z1, z2, z3 = normal32(p0), normal32(p1), normal32(p2), normal32(p3)
-        for j in range(v):
-            t = _elapsed(days[i, j])
-            w0, w1, w2, w3 = philox(
-                np.uint64(days[i, j] & 0xFFFFFFFF), np.uint64(patient[i]), np.uint64(trial[i]),
-                np.uint64(stream), key[0], key[1],
-            )  # fmt: skip
-            since = t - state[STATE.leukopenia, i]
-            if wbc.size > 0:
-                level = 1.92 + 0.20 * z0 - 0.08 * drugs[arm[i], 3] + 0.14 * normal32(w0)
-                if 0.0 <= since < cut_days:
-                    level = 1.16 + 0.12 * normal32(w0)
-                wbc[i, j] = exp(level)
-            if platelets.size > 0:
-                platelets[i, j] = exp(5.52 + 0.20 * z1 + 0.10 * normal32(w1))
-            since = t - state[STATE.liver, i]
-            high = 1.4 if 0.0 <= since < 42.0 else 0.0
-            if alt.size > 0:
-                alt[i, j] = exp(2.89 + 0.28 * z2 + 0.28 * normal32(w2) + high)
-            if ast.size > 0:
-                ast[i, j] = exp(2.99 + 0.22 * z3 + 0.24 * normal32(w3) + 0.8 * high)
-
-
-@nb.njit(cache=True, error_model="numpy", nogil=True)
-def measure_levels(
-    days: Any, trial: Any, patient: Any, arm: Any, drugs: Any, weight_entry: Any, patient_stream: Any,
-    level_stream: Any, weight_stream: Any, key: Any, trough: Any, nag: Any, rbp: Any, weight: Any,
-) -> Any:  # fmt: skip
-    """Tacrolimus trough (ng/mL; NaN off the drug), NAG (U/g), RBP (mg/L) and weight (kg)."""
-    n, v = days.shape
-    for i in range(n):
-        p0, p1, p2, _ = philox(
-            np.uint64(14),
-            np.uint64(patient[i]),
-            np.uint64(trial[i]),
-            np.uint64(patient_stream),
-            key[0],
-            key[1],
-        )
-        a = arm[i]
-        for j in range(v):
-            t = _elapsed(days[i, j])
-            day = np.uint64(days[i, j] & 0xFFFFFFFF)
-            if trough.size + nag.size + rbp.size > 0:
-                w0, w1, w2, _ = philox(
-                    day, np.uint64(patient[i]), np.uint64(trial[i]), np.uint64(level_stream), key[0], key[1]
-                )
-                if trough.size > 0:
-                    on = drugs[a, 0] > 0.0 and t <= drugs[a, 2] and (t > 0.0 or drugs[a, 1] > 0.0)
-                    mean = 3.3 + 2.4 * exp(-min(max(t, 0.0) / 183.0, 600.0))
-                    trough[i, j] = (
-                        mean * exp(0.30 * normal32(p0) + 0.30 * normal32(w0) - 0.09) if on else np.nan
-                    )
-                if nag.size > 0:
-                    nag[i, j] = exp(1.56 + 0.50 * normal32(p1) + 0.40 * normal32(w1))
-                if rbp.size > 0:
-                    rbp[i, j] = exp(-1.02 + 0.50 * normal32(p2) + 0.45 * normal32(w2))
-            if weight.size > 0:
-                _, _, _, w3 = philox(
-                    day, np.uint64(patient[i]), np.uint64(trial[i]), np.uint64(weight_stream), key[0], key[1]
-                )
-                weight[i, j] = weight_entry[i] * exp(0.015 * normal32(w3))
+    """Complement or antibodies: a patient's own level, activity a while ago, the drug, and an error."""
+    spread(i0, m, v, own, level)
+    for e in range(m * v):
+        level[e] = mean + person * level[e] + slope * lagged[e] + late * drug[e]
+    log_normal(m * v, level, sd, word, out)

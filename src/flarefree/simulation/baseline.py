@@ -15,8 +15,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from flarefree.simulation._quantiles import normal32
-from flarefree.simulation._random_kernels import exp, log, philox, uniform32
+from flarefree.simulation._quantiles import fill_blocks, normal32
+from flarefree.simulation._random_kernels import exp, log, uniform32
 
 __all__ = ["CORRELATED", "POPULATIONS", "Cell", "Population", "correlations", "draw_baseline"]
 
@@ -27,6 +27,9 @@ CORRELATED = (
     "nephritis_years", "lupus_years",
 )  # fmt: skip
 """The copula's coordinates, in order."""
+
+CREATININE, AGE = CORRELATED.index("creatinine"), CORRELATED.index("age")
+ROW = 512
 
 _ASSUMED = {
     ("proteinuria", "biopsy_class"): 0.20,
@@ -142,7 +145,7 @@ _ALMS = Population(
     c3_log=(4.5454, 0.2703),
     c4_log=(2.9392, 0.4587),
     dsdna_log=(4.0943, 0.6445),
-    creatinine=(-0.305, 0.20, 0.30, 0.45),
+    creatinine=(-0.2617, 0.20, 0.3177, 0.1387),
     sediment=0.615,
     accrual_days=418.0,
     sites=72,
@@ -177,50 +180,64 @@ _MULTITARGET = Population(
 POPULATIONS: Mapping[str, Population] = {"ALMS": _ALMS, "multitarget": _MULTITARGET}
 
 
+@nb.njit(error_model="numpy")
+def _margins(
+    m: Any, i0: Any, age_log: Any, age_limits: Any, creatinine: Any, z: Any, is_male: Any, age: Any, out: Any
+) -> Any:
+    """Age, and ln creatinine at entry."""
+    for i in range(i0, i0 + m):
+        age[i] = min(max(exp(age_log[0] + age_log[1] * z[AGE, i]), age_limits[0]), age_limits[1])
+    for i in range(i0, i0 + m):
+        skewed = (exp(creatinine[3] * z[CREATININE, i]) - 1.0) / creatinine[3]
+        out[i] = creatinine[0] + (creatinine[1] if is_male[i] else 0.0) + creatinine[2] * skewed
+
+
+@nb.njit(error_model="numpy")
+def _add(m: Any, weight: Any, own: Any, out: Any) -> Any:
+    for e in range(m):
+        out[e] += weight * own[e]
+
+
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def draw_baseline(
     trial: Any, patient: Any, factor: Any, cell_ends: Any, cell_black: Any, male: Any, age_log: Any,
-    age_limits: Any, creatinine: Any, class_v: Any, stream: Any, key: Any, z: Any, cell: Any, is_male: Any,
+    age_limits: Any, creatinine: Any, stream: Any, key: Any, z: Any, cell: Any, is_male: Any,
     age: Any, log_creatinine: Any, limit: Any, esrd_egfr: Any, esrd_log_rise: Any,
 ) -> Any:  # fmt: skip
     """Correlated normals `z` (11, n), cell, sex, age, ln creatinine, and where the kidney fails.
 
     `factor` is the lower Cholesky factor of the correlations; blocks 0 to 3 of the patient's words.
     """
-    own = np.empty(12)
-    for i in range(trial.size):
-        for block in range(3):
-            w0, w1, w2, w3 = philox(
-                np.uint64(block),
-                np.uint64(patient[i]),
-                np.uint64(trial[i]),
-                np.uint64(stream),
-                key[0],
-                key[1],
-            )
-            own[4 * block] = normal32(w0)
-            own[4 * block + 1] = normal32(w1)
-            own[4 * block + 2] = normal32(w2)
-            own[4 * block + 3] = normal32(w3)
+    n = trial.size
+    block, words, own = np.empty(ROW, np.uint32), np.empty((4, ROW), np.uint32), np.empty((12, ROW))
+    for i0 in range(0, n, ROW):
+        m = min(ROW, n - i0)
+        who, where = patient[i0 : i0 + m], trial[i0 : i0 + m]
+        for b in range(3):
+            block[:] = b
+            fill_blocks(m, block, who, where, stream, key, words)
+            for k in range(4):
+                row, word = own[4 * b + k], words[k]
+                for e in range(m):
+                    row[e] = normal32(word[e])
         for r in range(11):
-            total = 0.0
+            z[r, i0 : i0 + m] = 0.0
             for c in range(r + 1):
-                total += factor[r, c] * own[c]
-            z[r, i] = total
-        w0, w1, w2, w3 = philox(
-            np.uint64(3), np.uint64(patient[i]), np.uint64(trial[i]), np.uint64(stream), key[0], key[1]
-        )
-        u = uniform32(w0)
-        k = 0
-        while k < cell_ends.size - 1 and u >= cell_ends[k]:
-            k += 1
-        cell[i] = k
-        is_male[i] = uniform32(w1) < male
-        age[i] = min(max(exp(age_log[0] + age_log[1] * z[6, i]), age_limits[0]), age_limits[1])
-        location = creatinine[0] + (creatinine[1] if is_male[i] else 0.0)
-        log_creatinine[i] = location + creatinine[2] * (exp(creatinine[3] * z[5, i]) - 1.0) / creatinine[3]
+                if factor[r, c] != 0.0:
+                    _add(m, factor[r, c], own[c], z[r, i0 : i0 + m])
+        block[:] = 3
+        fill_blocks(m, block, who, where, stream, key, words)
+        for e in range(m):
+            u = uniform32(np.uint64(words[0, e]))
+            k = 0
+            while k < cell_ends.size - 1 and u >= cell_ends[k]:
+                k += 1
+            cell[i0 + e] = k
+            is_male[i0 + e] = uniform32(np.uint64(words[1, e])) < male
+        _margins(m, i0, age_log, age_limits, creatinine, z, is_male, age, log_creatinine)
         # MDRD, 186 [levey1999]: creatinine at which eGFR falls to the limit.
-        scale = 186.0 * exp(-0.203 * log(age[i])) * (1.0 if is_male[i] else 0.742)
-        if cell_black[k]:
-            scale *= 1.212
-        limit[i] = min(log(scale / esrd_egfr) / 1.154, log_creatinine[i] + esrd_log_rise)
+        for i in range(i0, i0 + m):
+            scale = (186.0 / esrd_egfr) * (1.0 if is_male[i] else 0.742)
+            scale *= 1.212 if cell_black[cell[i]] else 1.0
+            at = (log(scale) - 0.203 * log(age[i])) / 1.154
+            limit[i] = min(max(at, log_creatinine[i] + 0.3), log_creatinine[i] + esrd_log_rise)

@@ -25,7 +25,7 @@ from flarefree.simulation._course_kernels import (
     draw_flares,
     draw_patients,
 )
-from flarefree.simulation._measure_kernels import draw_extrarenal
+from flarefree.simulation._finding_kernels import draw_extrarenal
 from flarefree.simulation.baseline import (
     CORRELATED,
     POPULATIONS,
@@ -342,13 +342,13 @@ def draw_cohort(
     class_v = float(_thresholds(people.classes)[-1])
     draw_baseline(
         trial, word, np.linalg.cholesky(correlations()), ends, is_black, people.male, np.array(people.age_log),
-        np.array(people.age_limits), np.array(people.creatinine), class_v, int(Purpose.PATIENT), key, z,
+        np.array(people.age_limits), np.array(people.creatinine), int(Purpose.PATIENT), key, z,
         cell, is_male, age, creatinine, limit, parameters.esrd_egfr, float(np.log(parameters.esrd_rise)),
     )  # fmt: skip
     course, arms = _course(parameters, people), _arms(parameters, treatments, people)
     state = np.empty((len(STATE), n))
     draw_patients(
-        trial, word, arm, arms, z[:5], creatinine, is_black[cell], age, z[7] > class_v, course,
+        trial, word, arm, arms, z, creatinine, is_black[cell], age, class_v, course,
         int(Purpose.PATIENT), key, state,
     )  # fmt: skip
     horizon = float(horizon_day)

@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from flarefree.errors import DesignError
-from flarefree.simulation._measure_kernels import (
-    Following,
+from flarefree.simulation._finding_kernels import (
     measure_bilag,
-    measure_following,
     measure_hematology,
     measure_levels,
     measure_sediment,
 )
+from flarefree.simulation._measure_kernels import Following, measure_following
 from flarefree.simulation.cohort import Cohort
 from flarefree.simulation.streams import Purpose
 from flarefree.studytime import DAYS_PER_MONTH
@@ -182,7 +181,7 @@ def _following(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ..
     streams = np.array([Purpose.WANDER, Purpose.LABORATORY, Purpose.IMMUNOLOGY], dtype=np.int64)
     measure_following(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state, cohort.first_flare,
-        cohort.flares, following_numbers(cohort), streams, _key(cohort), *out,
+        cohort.flares, following_numbers(cohort), streams, _key(cohort), *(x.reshape(-1) for x in out),
     )  # fmt: skip
     return {name: value for name, value in zip(names, out, strict=True) if name in asked}
 
@@ -193,7 +192,7 @@ def _sediment(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...
     p = cohort.parameters
     measure_sediment(
         days, cohort.trial, cohort.patient, cohort.state, cohort.first_flare, cohort.flares, p.casts_red,
-        p.casts_white, max(p.uti, 1e-12), int(Purpose.SEDIMENT), _key(cohort), *out,
+        p.casts_white, max(p.uti, 1e-12), int(Purpose.SEDIMENT), _key(cohort), *(x.reshape(-1) for x in out),
     )  # fmt: skip
     return {name: value for name, value in zip(order, out, strict=True) if name in asked}
 
@@ -205,7 +204,7 @@ def _bilag(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) 
     measure_bilag(
         days, cohort.trial, cohort.patient, cohort.first_extrarenal, cohort.extrarenal_time,
         cohort.extrarenal_kind, p.extrarenal_days, p.bilag_b, p.bilag_c, int(Purpose.PATIENT),
-        int(Purpose.BILAG), _key(cohort), wanted, out,
+        int(Purpose.BILAG), _key(cohort), wanted, out.reshape(len(wanted), -1),
     )  # fmt: skip
     return {_BILAG[s]: value for s, value in zip(wanted.tolist(), out, strict=True)}
 
@@ -214,7 +213,7 @@ def _hematology(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, .
     out = _room(_HEMATOLOGY, asked, days.shape)
     measure_hematology(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state,
-        cohort.parameters.cut_days, int(Purpose.PATIENT), int(Purpose.HEMATOLOGY), _key(cohort), *out,
+        cohort.parameters.cut_days, int(Purpose.PATIENT), int(Purpose.HEMATOLOGY), _key(cohort), *(x.reshape(-1) for x in out),
     )  # fmt: skip
     return {name: value for name, value in zip(_HEMATOLOGY, out, strict=True) if name in asked}
 
@@ -224,7 +223,7 @@ def _levels(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...])
     weight = cohort.covariates["weight"] if "weight" in asked else np.empty(0)
     measure_levels(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), weight, int(Purpose.PATIENT),
-        int(Purpose.DRUG_LEVELS), int(Purpose.IMMUNOLOGY), _key(cohort), *out,
+        int(Purpose.DRUG_LEVELS), int(Purpose.IMMUNOLOGY), _key(cohort), *(x.reshape(-1) for x in out),
     )  # fmt: skip
     return {name: value for name, value in zip(_LEVELS, out, strict=True) if name in asked}
 
