@@ -25,6 +25,7 @@ COMMANDS = {
     "check": ("flarefree.cli.check", "check_command", "Report everything that is odd in a study's data."),
     "explain": ("flarefree.cli.explain", "explain_command", "Say why a patient had an endpoint, or had not."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
+    "evidence": ("flarefree.cli.evidence", "app", "Read, check and pool the evidence of published trials."),
 }
 
 HELP = """\

@@ -134,11 +134,15 @@ class Cell(Part):
         if self.person_years is not None:
             return float(self.person_years)
         if self.events and self.rate:
-            return self.events / float(self.rate) * (100 if self.rate_per == "100 patient-years" else 100 / 12)
+            return (
+                self.events / float(self.rate) * (100 if self.rate_per == "100 patient-years" else 100 / 12)
+            )
         return None
 
 
-_COUNT = re.compile(r"(?P<derived>~?)\s*(?P<events>[\d,.\-]+)\s*/\s*(?P<n>[\d,.\-]+)\s*(?:\((?P<inside>[^()]*)\))?")
+_COUNT = re.compile(
+    r"(?P<derived>~?)\s*(?P<events>[\d,.\-]+)\s*/\s*(?P<n>[\d,.\-]+)\s*(?:\((?P<inside>[^()]*)\))?"
+)
 _MEAN = re.compile(r"(?P<mean>-?[\d.]+)\s*(?:±|\+/-)\s*(?P<sd>[\d.]+)")
 _MEDIAN = re.compile(r"(?P<median>-?[\d.]+)\s*\[\s*(?P<q1>-?[\d.]+)\s+to\s+(?P<q3>-?[\d.]+)\s*\]")
 _PERCENT = re.compile(r"(?P<percent>-?[\d.]+)\s*%")

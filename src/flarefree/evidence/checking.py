@@ -109,7 +109,9 @@ class _StudyCheck:
             self.refuse(path, f"{outcome.outcome} has no numbers", expected="arms, effects or a curve")
         for arm, cell in outcome.arms.items():
             self._arm(arm, (*path, "arms", arm))
-            self._cell(cell, arm, outcome.outcome, (*path, "arms", arm), report.population or outcome.population)
+            self._cell(
+                cell, arm, outcome.outcome, (*path, "arms", arm), report.population or outcome.population
+            )
         for i, effect in enumerate(outcome.effects):
             for arm in effect.arms:
                 self._arm(arm, (*path, "effects", i, "arms"))
@@ -128,7 +130,9 @@ class _StudyCheck:
                 lengths.add(len(row))
         if len(lengths) > 1:
             found = ", ".join(map(str, sorted(lengths)))
-            self.refuse(path, f"{outcome.outcome}: rows of different length", found=found, expected="one length")
+            self.refuse(
+                path, f"{outcome.outcome}: rows of different length", found=found, expected="one length"
+            )
 
     def _cell(
         self, cell: Cell, arm: str, of: str, path: tuple[str | int, ...], population: str | None
@@ -230,7 +234,13 @@ def _check_meta_analyses(loaded: Loaded) -> None:
             path = ("results", i)
             for name in ("treatment", "against"):
                 _require_name(
-                    loaded, "meta_analyses", key, "treatments", getattr(result, name), (*path, name), also=True
+                    loaded,
+                    "meta_analyses",
+                    key,
+                    "treatments",
+                    getattr(result, name),
+                    (*path, name),
+                    also=True,
                 )
             _require_name(loaded, "meta_analyses", key, "outcomes", result.outcome, (*path, "outcome"))
             for j, conflict in enumerate(result.conflicts):

@@ -31,31 +31,33 @@ _CELL = (*CELL_NUMBERS, "n_how", "percent_kind", "rate_per", "status")
 
 TABLES: dict[str, tuple[str, ...]] = {
     "studies": (
-        "study", "label", "year", "phase", "design", "randomized", "rerandomized", "masking", "centers", "countries",
-        "registration", "follow_up", "n_randomized", "n_analyzed", "population", "overlaps",
+        "study", "label", "year", "phase", "design", "randomized", "rerandomized", "masking", "centers",
+        "countries", "registration", "follow_up", "n_randomized", "n_analyzed", "population", "overlaps",
     ),
     "arms": ("study", "arm", "treatment", "label", "regimen", "n", "n_how", "n_safety", "place", "note"),
     "outcomes": (
-        "study", "index", "outcome", "label", "domain", "good", "phase", "time", "subgroup", "population", "arm",
-        "treatment", *_CELL, "p", "p_test", "use", "main", "document", "place", "confidence", "conflicts", "note",
-        "cell_use", "cell_place", "cell_note",
+        "study", "index", "outcome", "label", "domain", "good", "phase", "time", "subgroup", "population",
+        "arm", "treatment", *_CELL, "p", "p_test", "use", "main", "document", "place", "confidence",
+        "conflicts", "note", "cell_use", "cell_place", "cell_note",
     ),
     "effects": (
-        "study", "index", "outcome", "label", "phase", "time", "subgroup", "population", "arm_1", "arm_2", "measure",
-        "estimate", "lower", "upper", "p", "model", "adjusted", "effect_note", "use", "main", "document", "place",
-        "confidence", "conflicts", "note",
+        "study", "index", "outcome", "label", "phase", "time", "subgroup", "population", "arm_1", "arm_2",
+        "measure", "estimate", "lower", "upper", "p", "model", "adjusted", "effect_note", "use", "main",
+        "document", "place", "confidence", "conflicts", "note",
     ),
     "curves": (
-        "study", "index", "outcome", "label", "phase", "time", "subgroup", "population", "arm", "column", "columns",
-        "months", "at_risk", "events", "logrank_chi2", "p_logrank", "use", "main", "document", "place", "confidence",
-        "conflicts", "note",
+        "study", "index", "outcome", "label", "phase", "time", "subgroup", "population", "arm", "column",
+        "columns", "months", "at_risk", "events", "logrank_chi2", "p_logrank", "use", "main", "document",
+        "place", "confidence", "conflicts", "note",
     ),
     "baseline": (
-        "study", "arm", "characteristic", *_CELL, "document", "place", "note", "cell_use", "cell_place", "cell_note",
+        "study", "arm", "characteristic", *_CELL, "document", "place", "note", "cell_use", "cell_place",
+        "cell_note",
     ),
     "pooled": (
-        "meta_analysis", "label", "year", "kind", "studies", "participants", "treatment", "against", "outcome",
-        "outcome_label", "measure", "estimate", "lower", "upper", "document", "place", "conflicts", "note",
+        "meta_analysis", "label", "year", "kind", "studies", "participants", "treatment", "against",
+        "outcome", "outcome_label", "measure", "estimate", "lower", "upper", "document", "place",
+        "conflicts", "note",
     ),
     "documents": ("document", "citation", "kind", "year", "doi", "address", "read"),
     "risk_of_bias": ("study", "domain", "judgement", "by", "because"),
@@ -154,8 +156,8 @@ def _outcomes(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 def _words(reported: Reported) -> dict[str, Any]:
     names = (
-        "study", "index", "outcome", "label", "phase", "time", "subgroup", "population", "p", "p_test", "use", "main",
-        "document", "place", "confidence", "note",
+        "study", "index", "outcome", "label", "phase", "time", "subgroup", "population", "p", "p_test",
+        "use", "main", "document", "place", "confidence", "note",
     )  # fmt: skip
     return {**{name: getattr(reported, name) for name in names}, "conflicts": "; ".join(reported.conflicts)}
 
@@ -279,9 +281,13 @@ def read_csv(path: Path) -> Evidence:
     from flarefree.evidence.rows_in import base_from_tables
 
     if path.is_dir():
-        tables = {name: read_table(path / f"{name}.csv") for name in TABLES if (path / f"{name}.csv").is_file()}
+        tables = {
+            name: read_table(path / f"{name}.csv") for name in TABLES if (path / f"{name}.csv").is_file()
+        }
         if "outcomes" not in tables:
-            raise EvidenceError("there is no outcomes.csv in this folder", where=str(path), expected="outcomes.csv")
+            raise EvidenceError(
+                "there is no outcomes.csv in this folder", where=str(path), expected="outcomes.csv"
+            )
         return evidence_of(base_from_tables(tables, path.name), str(path))
     rows = read_table(path)
     if rows and {"Study", "Experimental", "Control"} <= set(rows[0][1]):
@@ -291,7 +297,8 @@ def read_csv(path: Path) -> Evidence:
             "the table does not say what the arms were given",
             where=path.name,
             found=", ".join(rows[0][1]),
-            expected="columns Experimental and Control with the treatments, among " + ", ".join(REVMAN_COLUMNS),
+            expected="columns Experimental and Control with the treatments, among "
+            + ", ".join(REVMAN_COLUMNS),
         )
     return evidence_of(base_from_tables({"outcomes": rows}, path.name), str(path))
 
@@ -333,7 +340,9 @@ def read_table(path: Path) -> Rows:
                 found=f"{len(values)} cells",
                 expected=f"{len(header)}",
             )
-        rows.append((reader.line_num, {name: value.strip() for name, value in zip(header, values, strict=True)}))
+        rows.append(
+            (reader.line_num, {name: value.strip() for name, value in zip(header, values, strict=True)})
+        )
     return rows
 
 

@@ -29,14 +29,16 @@ RATIOS = ("HR", "OR", "RR", "IRR")
 _TEXT, _WHOLE, _NUMBER, _YES = pl.String, pl.Int64, pl.Float64, pl.Boolean
 _CELL = {
     "events": _WHOLE, "n": _WHOLE, "n_printed": _WHOLE, "n_how": _TEXT, "percent": _NUMBER,
-    "percent_printed": _TEXT, "percent_kind": _TEXT, "rate": _NUMBER, "rate_per": _TEXT, "person_years": _NUMBER,
-    "mean": _NUMBER, "sd": _NUMBER, "median": _NUMBER, "q1": _NUMBER, "q3": _NUMBER, "geometric_mean": _NUMBER,
-    "lower": _NUMBER, "upper": _NUMBER, "status": _TEXT,
+    "percent_printed": _TEXT, "percent_kind": _TEXT, "rate": _NUMBER, "rate_per": _TEXT,
+    "person_years": _NUMBER, "mean": _NUMBER, "sd": _NUMBER, "median": _NUMBER, "q1": _NUMBER,
+    "q3": _NUMBER, "geometric_mean": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "status": _TEXT,
 }  # fmt: skip
 
 
 def _frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame([tuple(row[name] for name in schema) for row in rows], schema=dict(schema), orient="row")
+    return pl.DataFrame(
+        [tuple(row[name] for name in schema) for row in rows], schema=dict(schema), orient="row"
+    )
 
 
 def _float(number: Any) -> float | None:
@@ -61,9 +63,10 @@ def _cell(cell: Cell) -> dict[str, Any]:
 def studies_frame(evidence: Evidence) -> pl.DataFrame:
     schema = {
         "study": _TEXT, "label": _TEXT, "year": _WHOLE, "phase": _TEXT, "design": _TEXT, "randomized": _YES,
-        "rerandomized": _YES, "masking": _TEXT, "centers": _WHOLE, "countries": _TEXT, "registration": _TEXT,
-        "follow_up": _TEXT, "months": _NUMBER, "n_randomized": _WHOLE, "n_analyzed": _WHOLE, "population": _TEXT,
-        "arms": _WHOLE, "outcomes": _WHOLE, "cohort": _TEXT, "overlaps": _TEXT, "second_hand": _YES,
+        "rerandomized": _YES, "masking": _TEXT, "centers": _WHOLE, "countries": _TEXT,
+        "registration": _TEXT, "follow_up": _TEXT, "months": _NUMBER, "n_randomized": _WHOLE,
+        "n_analyzed": _WHOLE, "population": _TEXT, "arms": _WHOLE, "outcomes": _WHOLE, "cohort": _TEXT,
+        "overlaps": _TEXT, "second_hand": _YES,
     }  # fmt: skip
     counts: dict[str, int] = {}
     own: set[str] = set()
@@ -116,11 +119,13 @@ def outcomes_frame(evidence: Evidence) -> pl.DataFrame:
     schema = {
         "study": _TEXT, "index": _WHOLE, "outcome": _TEXT, "label": _TEXT, "domain": _TEXT, "phase": _TEXT,
         "time": _TEXT, "months": _NUMBER, "subgroup": _TEXT, "population": _TEXT, "arm": _TEXT,
-        "treatment": _TEXT, **_CELL, "p": _TEXT, "p_test": _TEXT, "use": _YES, "main": _YES, "document": _TEXT,
-        "place": _TEXT, "second_hand": _YES, "confidence": _TEXT, "conflicts": _TEXT, "definition": _TEXT,
-        "note": _TEXT,
+        "treatment": _TEXT, **_CELL, "p": _TEXT, "p_test": _TEXT, "use": _YES, "main": _YES,
+        "document": _TEXT, "place": _TEXT, "second_hand": _YES, "confidence": _TEXT, "conflicts": _TEXT,
+        "definition": _TEXT, "note": _TEXT,
     }  # fmt: skip
-    return _frame((row for reported in evidence.reported for row in _outcome_rows(evidence, reported)), schema)
+    return _frame(
+        (row for reported in evidence.reported for row in _outcome_rows(evidence, reported)), schema
+    )
 
 
 def _outcome_rows(evidence: Evidence, reported: Reported) -> Iterable[dict[str, Any]]:
@@ -141,8 +146,8 @@ def _outcome_rows(evidence: Evidence, reported: Reported) -> Iterable[dict[str, 
 
 def _words(reported: Reported) -> dict[str, Any]:
     names = (
-        "study", "index", "outcome", "label", "domain", "phase", "time", "months", "subgroup", "population", "p",
-        "p_test", "main", "document", "confidence", "definition",
+        "study", "index", "outcome", "label", "domain", "phase", "time", "months", "subgroup", "population",
+        "p", "p_test", "main", "document", "confidence", "definition",
     )  # fmt: skip
     words = {name: getattr(reported, name) for name in names}
     return {**words, "second_hand": reported.is_second_hand, "conflicts": ", ".join(reported.conflicts)}
@@ -152,9 +157,9 @@ def effects_frame(evidence: Evidence) -> pl.DataFrame:
     schema = {
         "study": _TEXT, "index": _WHOLE, "outcome": _TEXT, "label": _TEXT, "phase": _TEXT, "time": _TEXT,
         "subgroup": _TEXT, "arm_1": _TEXT, "arm_2": _TEXT, "treatment_1": _TEXT, "treatment_2": _TEXT,
-        "measure": _TEXT, "estimate": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "printed": _TEXT, "p": _TEXT,
-        "model": _TEXT, "adjusted": _YES, "events_1": _WHOLE, "events_2": _WHOLE, "document": _TEXT,
-        "place": _TEXT, "second_hand": _YES, "confidence": _TEXT, "note": _TEXT,
+        "measure": _TEXT, "estimate": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "printed": _TEXT,
+        "p": _TEXT, "model": _TEXT, "adjusted": _YES, "events_1": _WHOLE, "events_2": _WHOLE,
+        "document": _TEXT, "place": _TEXT, "second_hand": _YES, "confidence": _TEXT, "note": _TEXT,
     }  # fmt: skip
     rows = []
     for reported in evidence.reported:
@@ -293,8 +298,9 @@ def documents_frame(evidence: Evidence) -> pl.DataFrame:
 def rows_frame(evidence: Evidence, selection: Selection) -> pl.DataFrame:
     schema = {
         "study": _TEXT, "treatment": _TEXT, "n": _WHOLE, "events": _WHOLE, "mean": _NUMBER, "sd": _NUMBER,
-        "person_time": _NUMBER, "study_id": _TEXT, "arm": _TEXT, "phase": _TEXT, "time": _TEXT, "status": _TEXT,
-        "n_how": _TEXT, "randomized": _YES, "confidence": _TEXT, "source": _TEXT, "note": _TEXT,
+        "person_time": _NUMBER, "study_id": _TEXT, "arm": _TEXT, "phase": _TEXT, "time": _TEXT,
+        "status": _TEXT, "n_how": _TEXT, "randomized": _YES, "confidence": _TEXT, "source": _TEXT,
+        "note": _TEXT,
     }  # fmt: skip
     rows = []
     for reported, arms, taken in selection.taken:
@@ -348,7 +354,9 @@ def contrasts_frame(
     known = get_args(Effect.model_fields["measure"].annotation)
     if measure not in known:
         raise NotFoundError(
-            f"there is no measure {measure}", expected="one of " + ", ".join(known), try_=suggest(measure, known)
+            f"there is no measure {measure}",
+            expected="one of " + ", ".join(known),
+            try_=suggest(measure, known),
         )
     schema = {
         "study": _TEXT, "treatment_1": _TEXT, "treatment_2": _TEXT, "estimate": _NUMBER, "std_error": _NUMBER,
@@ -360,13 +368,19 @@ def contrasts_frame(
             continue
         study = evidence.content.studies[reported.study]
         for effect in reported.effects:
-            if effect.measure == measure and effect.adjusted == adjusted and effect.estimate.lower is not None:
+            if (
+                effect.measure == measure
+                and effect.adjusted == adjusted
+                and effect.estimate.lower is not None
+            ):
                 rows.append(_contrast(reported, study, effect))
     return _frame(rows, schema)
 
 
 def _contrast(reported: Reported, study: Study, effect: Effect) -> dict[str, Any]:
-    value, lower, upper = (float(x) for x in (effect.estimate.value, effect.estimate.lower, effect.estimate.upper))  # type: ignore[arg-type]
+    printed = effect.estimate
+    assert printed.lower is not None and printed.upper is not None
+    value, lower, upper = float(printed.value), float(printed.lower), float(printed.upper)
     if effect.measure in RATIOS:
         value, lower, upper = math.log(value), math.log(lower), math.log(upper)
     return {

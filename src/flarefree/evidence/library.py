@@ -243,8 +243,8 @@ class Evidence:
         Returns
         -------
         polars.DataFrame
-            `study`, `treatment_1`, `treatment_2`, `estimate` (log scale for ratios), `std_error` (from the width
-            of the 95% limits), then `study_id`, `subgroup`, `printed`, `source`, `note`.
+            `study`, `treatment_1`, `treatment_2`, `estimate` (log scale for ratios), `std_error` (from the
+            width of the 95% limits), then `study_id`, `subgroup`, `printed`, `source`, `note`.
         """
         from flarefree.evidence.frames import contrasts_frame
 
@@ -325,7 +325,9 @@ def evidence_of(loaded: Loaded, name: str) -> Evidence:
     """
     if not (loaded.content.studies or loaded.content.meta_analyses):
         raise EvidenceError(
-            "there are no studies", where=name, expected="studies: or meta_analyses:, with one or more under it"
+            "there are no studies",
+            where=name,
+            expected="studies: or meta_analyses:, with one or more under it",
         )
     check_base(loaded)
     content = loaded.content

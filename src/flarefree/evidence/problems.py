@@ -36,7 +36,13 @@ def read_source(text: str, name: str) -> YamlSource:
 
 
 def refuse(
-    source: YamlSource, path: Iterable[str | int], what: str, *, found: str = "", expected: str = "", try_: str = ""
+    source: YamlSource,
+    path: Iterable[str | int],
+    what: str,
+    *,
+    found: str = "",
+    expected: str = "",
+    try_: str = "",
 ) -> NoReturn:
     """Raise an error at a place of a file.
 

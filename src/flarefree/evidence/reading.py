@@ -21,7 +21,10 @@ from flarefree.evidence.problems import raise_first, read_source, refuse
 from flarefree.evidence.schema import BaseFile
 from flarefree.protocol.yaml_source import YamlSource
 
-__all__ = ["Loaded", "builtin_folder", "builtin_words", "merge", "read_base", "read_text", "with_builtin_words"]
+__all__ = [
+    "Loaded", "builtin_folder", "builtin_words", "file_text", "merge", "read_base", "read_files", "read_text",
+    "with_builtin_words",
+]  # fmt: skip
 
 _SHARED = ("treatments", "outcomes")
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -69,11 +72,21 @@ def read_base(path: Path) -> Loaded:
     EvidenceError
         There is no such file, or something in it is wrong.
     """
-    files = _files(path)
-    loaded = merge(read_text(_text(file), file.name) for file in files)
+    loaded = merge(read_files(path))
     if path.resolve() == builtin_folder().resolve():
         return loaded
     return with_builtin_words(loaded)
+
+
+def read_files(path: Path) -> list[tuple[BaseFile, YamlSource]]:
+    """Every file of a base against the schema, each with its places.
+
+    Raises
+    ------
+    EvidenceError
+        There is no such file, or something in one is wrong.
+    """
+    return [read_text(file_text(file), file.name) for file in _files(path)]
 
 
 def with_builtin_words(loaded: Loaded) -> Loaded:
@@ -88,7 +101,7 @@ def with_builtin_words(loaded: Loaded) -> Loaded:
 @lru_cache(maxsize=1)
 def builtin_words() -> Loaded:
     files = [builtin_folder() / f"{part}.yaml" for part in _SHARED]
-    return merge(read_text(_text(file), file.name) for file in files)
+    return merge(read_text(file_text(file), file.name) for file in files)
 
 
 def read_text(text: str, name: str) -> tuple[BaseFile, YamlSource]:
@@ -130,7 +143,7 @@ def merge(files: Iterable[tuple[BaseFile, YamlSource]]) -> Loaded:
                     )
                 known[key] = value
                 sources[part, key] = source
-    return Loaded(BaseFile.model_construct(**parts), MappingProxyType(sources))
+    return Loaded(BaseFile.model_construct(None, **parts), MappingProxyType(sources))
 
 
 def _files(path: Path) -> list[Path]:
@@ -150,7 +163,14 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _text(file: Path) -> str:
+def file_text(file: Path) -> str:
+    """The text of a file of a base.
+
+    Raises
+    ------
+    EvidenceError
+        It cannot be read, is too large, or is no text.
+    """
     try:
         if file.stat().st_size > _LARGEST:
             size = f"{file.stat().st_size / 1e6:.1f} MB"

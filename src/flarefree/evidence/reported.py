@@ -11,7 +11,13 @@ from flarefree.evidence.schema import Arm, BaseFile, Curve, Effect, Study, month
 __all__ = ["Reported", "reported_outcomes"]
 
 _OWN = ("trial report", "supplement")
-_CONFIDENCE = {"review": "medium", "commentary": "medium", "page": "medium", "registry": "high", "abstract": "high"}
+_CONFIDENCE = {
+    "review": "medium",
+    "commentary": "medium",
+    "page": "medium",
+    "registry": "high",
+    "abstract": "high",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

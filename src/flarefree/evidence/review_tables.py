@@ -96,7 +96,7 @@ class _Cell:
 
     def __init__(self, evidence: Evidence, table: ReviewTable, key: str, row: int, column: int) -> None:
         self.evidence, self.table = evidence, table
-        self.path = (key, "rows", row, "cells", column)
+        self.path: tuple[str, str, int, str, int] = (key, "rows", row, "cells", column)
         self.name = table.rows[row].study
         self.study = evidence.content.studies[self.name]
 
@@ -121,12 +121,10 @@ class _Cell:
 
     def _number(self, found: re.Match[str]) -> str:
         arm, part = found["arm"], found["part"] or ""
-        for reported in self._candidates(found["outcome"], found["time"], found["document"]):
-            if arm in reported.cells:
-                text = _printed(reported.cells[arm], part, reported.n_of(arm, self.study))
-                if text:
-                    return text
-        self._refuse(found[0], "no outcome of the study has this number")
+        reports = self._candidates(found["outcome"], found["time"], found["document"])
+        cells = ((r.cells[arm], r.n_of(arm, self.study)) for r in reports if arm in r.cells)
+        texts = (_printed(cell, part, n) for cell, n in cells)
+        return next(filter(None, texts), "") or self._refuse(found[0], "no outcome has this number")
 
     def _candidates(self, outcome: str, time: str | None, document: str | None) -> list[Reported]:
         """Reports of an outcome, those of the review itself first."""
@@ -142,8 +140,7 @@ class _Cell:
         return sorted(reports, key=lambda reported: reported.document != self.table.document)
 
     def _refuse(self, asked: str, why: str) -> NoReturn:
-        part, *path = ("review_tables", *self.path)
-        where = self.evidence.loaded.place(str(part), str(path[0]), *path[1:])
+        where = self.evidence.loaded.place("review_tables", *self.path)
         raise EvidenceError(f"{self.name}: {why}", where=where, found="{" + asked + "}")
 
 

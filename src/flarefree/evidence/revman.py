@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["REVMAN_COLUMNS", "revman_rows", "rows_from_revman"]
 
 REVMAN_COLUMNS = (
-    "Analysis group", "Analysis number", "Analysis name", "Subgroup", "Study", "Study year", "GIV Mean", "GIV SE",
-    "Experimental cases", "Experimental mean", "Experimental SD", "Experimental N", "Control cases", "Control mean",
-    "Control SD", "Control N", "Mean", "CI start", "CI end", "Footnotes", "Experimental", "Control",
-    "Effect measure", "Source",
+    "Analysis group", "Analysis number", "Analysis name", "Subgroup", "Study", "Study year", "GIV Mean",
+    "GIV SE", "Experimental cases", "Experimental mean", "Experimental SD", "Experimental N",
+    "Control cases", "Control mean", "Control SD", "Control N", "Mean", "CI start", "CI end", "Footnotes",
+    "Experimental", "Control", "Effect measure", "Source",
 )  # fmt: skip
 
 _RATIOS = ("HR", "OR", "RR", "IRR")
@@ -87,7 +87,7 @@ def _side(side: str, arm: str, reported: Reported, study: Study) -> dict[str, An
 
 
 def _estimate(effect: Effect, study: Study) -> dict[str, Any]:
-    """A printed estimate, with its logarithm and standard error as RevMan's generic inverse variance wants."""
+    """A printed estimate, with its logarithm and standard error as RevMan wants."""
     value, lower, upper = effect.estimate.value, effect.estimate.lower, effect.estimate.upper
     scale = math.log if effect.measure in _RATIOS else float
     error = None if lower is None or upper is None else (scale(upper) - scale(lower)) / (2 * _Z_95)
@@ -130,7 +130,7 @@ def rows_from_revman(rows: _Rows, name: str) -> dict[str, _Rows]:
             key = (*head.values(), arm["treatment"])
             if key in seen and seen[key][1] != arm:
                 raise EvidenceError(
-                    f"{head['label_of_study']}: {arm['treatment']} has other numbers than in line {seen[key][0]}",
+                    f"{head['study']}: {arm['treatment']} has other numbers than in line {seen[key][0]}",
                     where=f"{name}:{line}",
                     found=_numbers(arm),
                     expected=f"{_numbers(seen[key][1])}, of the same study and analysis",

@@ -86,7 +86,7 @@ class _Builder:
             self._baseline_row(row, line)
         for line, row in tables.get("pooled", []):
             self._pooled_row(row, line)
-        for line, row in tables.get("risk_of_bias", []):
+        for _, row in tables.get("risk_of_bias", []):
             judgement = _filled(row, ("study", "domain"))
             self.values["studies"][row["study"]].setdefault("risk_of_bias", {})[row["domain"]] = judgement
         for line, row in tables.get("conflicts", []):
@@ -172,11 +172,18 @@ class _Builder:
         if name in known or name in self.values["treatments"]:
             return name
         for key, treatment in known.items():
-            if name.casefold() in {key.casefold(), treatment.label.casefold(), *map(str.casefold, treatment.also)}:
+            if name.casefold() in {
+                key.casefold(),
+                treatment.label.casefold(),
+                *map(str.casefold, treatment.also),
+            }:
                 return key
         if not name:
             raise EvidenceError(f"{study}: a row names no treatment", where=f"{self.name}:{line}")
-        names = [*known, *(other for treatment in known.values() for other in (treatment.label, *treatment.also))]
+        names = [
+            *known,
+            *(other for treatment in known.values() for other in (treatment.label, *treatment.also)),
+        ]
         if near := difflib.get_close_matches(name, names, n=1, cutoff=_NEAR):
             raise EvidenceError(
                 f"{study}: there is no treatment {name}",
@@ -204,7 +211,9 @@ class _Builder:
             )
         self._put((*path, "arms", arm), _cell(row), line)
 
-    def _outcome_of(self, study: str, row: Mapping[str, str], line: int) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    def _outcome_of(
+        self, study: str, row: Mapping[str, str], line: int
+    ) -> tuple[dict[str, Any], tuple[Any, ...]]:
         """The outcome that a row belongs to, made if it is new, and its path."""
         names = ("outcome", "phase", "time", "subgroup", "population", "document", "place")
         # The place of a number may be its own, so rows that carry an index are told apart by it alone.
@@ -215,7 +224,9 @@ class _Builder:
         reports = self.values["studies"][study]["reports"]
         path = ("studies", study, "reports", len(reports), "outcomes", 0)
         outcome: dict[str, Any] = {"outcome": self._outcome_word(row, line), "arms": {}, "effects": []}
-        outcome |= {name: row[name] for name in ("subgroup", "population", "p", "p_test", "note") if row.get(name)}
+        outcome |= {
+            name: row[name] for name in ("subgroup", "population", "p", "p_test", "note") if row.get(name)
+        }
         outcome |= {"main": True} if row.get("main") == "yes" else {}
         outcome |= {"use": False} if row.get("use") == "no" else {}
         outcome |= {"label": row["label"]} if row.get("label") and not row.get("label_of_study") else {}
@@ -278,7 +289,10 @@ class _Builder:
 
     def _curve_row(self, row: Mapping[str, str], line: int) -> None:
         outcome, path = self._outcome_of(row["study"], row, line)
-        curve = outcome.setdefault("curve", {"columns": row.get("columns") or "as in the table", "months": [], "at_risk": {}, "events": {}})
+        curve = outcome.setdefault(
+            "curve",
+            {"columns": row.get("columns") or "as in the table", "months": [], "at_risk": {}, "events": {}},
+        )
         for name in ("at_risk", "events"):
             if row.get(name):
                 curve[name].setdefault(row["arm"], []).append(row[name])
@@ -290,9 +304,8 @@ class _Builder:
 
     def _baseline_row(self, row: Mapping[str, str], line: int) -> None:
         parts = self.values["studies"][row["study"]]["baseline"]
-        head = {
-            "document": row.get("document", ""), "place": row.get("place") or f"line {line}", "note": row.get("note", "")
-        }  # fmt: skip
+        head = {"document": row.get("document", ""), "note": row.get("note", "")}
+        head["place"] = row.get("place") or f"line {line}"
         part = next((p for p in parts if {k: p[k] for k in head} == head), None)
         if part is None:
             part = {**head, "arms": {}}
@@ -303,15 +316,25 @@ class _Builder:
         key = row["meta_analysis"]
         if key not in self.values["meta_analyses"]:
             names = ("label", "year", "kind", "studies", "participants", "document", "place")
-            self._put(("meta_analyses", key), {**{n: row[n] for n in names if row.get(n)}, "results": []}, line)
+            self._put(
+                ("meta_analyses", key), {**{n: row[n] for n in names if row.get(n)}, "results": []}, line
+            )
         analysis = self.values["meta_analyses"][key]
         limits = {name: row[name] for name in ("lower", "upper") if row.get(name)}
         result = {
-            **{name: row[name] for name in ("treatment", "against", "outcome", "measure", "note") if row.get(name)},
+            **{
+                name: row[name]
+                for name in ("treatment", "against", "outcome", "measure", "note")
+                if row.get(name)
+            },
             "estimate": {"value": row["estimate"], **limits},
             **({"label": row["outcome_label"]} if row.get("outcome_label") else {}),
             **({"conflicts": row["conflicts"].split("; ")} if row.get("conflicts") else {}),
-            **{name: row[name] for name in ("document", "place") if row.get(name) and row[name] != analysis[name]},
+            **{
+                name: row[name]
+                for name in ("document", "place")
+                if row.get(name) and row[name] != analysis[name]
+            },
         }
         self.lines[f"meta_analyses.{key}.results.{len(analysis['results'])}"] = line
         analysis["results"].append(result)
@@ -320,7 +343,9 @@ class _Builder:
         key, names = row["conflict"], ("about", "kind", "why", "handling")
         if key not in self.values["conflicts"]:
             studies = [study for study in row["studies"].split("; ") if study]
-            self._put(("conflicts", key), {**{n: row[n] for n in names}, "studies": studies, "values": []}, line)
+            self._put(
+                ("conflicts", key), {**{n: row[n] for n in names}, "studies": studies, "values": []}, line
+            )
         value = {name: row[name] for name in ("document", "place", "says")}
         self.values["conflicts"][key]["values"].append(value)
 

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from flarefree.evidence.cells import Cell, Count, Interval, Part, Printed
 
 __all__ = [
-    "Arm", "Baseline", "BaseFile", "Conflict", "Curve", "Design", "Document", "Effect", "Judgement",
+    "Arm", "BaseFile", "Baseline", "Conflict", "Curve", "Design", "Document", "Effect", "Judgement",
     "MetaAnalysis", "Outcome", "OutcomeWord", "Overlap", "Phase", "PooledResult", "Report", "ReviewRow",
     "ReviewTable", "Study", "Treatment", "months_of",
 ]  # fmt: skip
@@ -162,8 +162,8 @@ class Curve(Part):
     columns: str
     """What is known of the times that the columns stand for."""
     months: tuple[Printed, ...] = ()
-    at_risk: dict[str, tuple[Count, ...]] = {}
-    events: dict[str, tuple[Count, ...]] = {}
+    at_risk: dict[str, tuple[Count, ...]] = Field(default_factory=dict)
+    events: dict[str, tuple[Count, ...]] = Field(default_factory=dict)
     logrank_chi2: Printed | None = None
     p: PValue | None = None
 
@@ -180,7 +180,7 @@ class Outcome(Part):
     place: str = ""
     population: str = ""
     subgroup: str = ""
-    arms: dict[str, Cell] = {}
+    arms: dict[str, Cell] = Field(default_factory=dict)
     effects: tuple[Effect, ...] = ()
     curve: Curve | None = None
     p: PValue | None = None
@@ -224,12 +224,12 @@ class Study(Part):
     n_place: str = ""
     population: str = ""
     arms: Annotated[dict[Words, Arm], Field(min_length=1)]
-    definitions: dict[Name, Words] = {}
+    definitions: dict[Name, Words] = Field(default_factory=dict)
     overlaps: tuple[Overlap, ...] = ()
-    risk_of_bias: dict[Domain, Judgement] = {}
+    risk_of_bias: dict[Domain, Judgement] = Field(default_factory=dict)
     baseline: tuple[Baseline, ...] = ()
     reports: tuple[Report, ...] = ()
-    facts: dict[Name, Words] = {}
+    facts: dict[Name, Words] = Field(default_factory=dict)
     note: str = ""
 
 
@@ -260,7 +260,7 @@ class MetaAnalysis(Part):
     participants: Count | None = None
     confidence: Confidence | None = None
     results: Annotated[tuple[PooledResult, ...], Field(min_length=1)]
-    facts: dict[Name, Words] = {}
+    facts: dict[Name, Words] = Field(default_factory=dict)
     note: str = ""
 
 
@@ -308,20 +308,22 @@ class ReviewTable(Part):
     def _rows_fit(self) -> ReviewTable:
         for row in self.rows:
             if len(row.cells) != len(self.columns):
-                raise ValueError(f"the row of {row.study} has {len(row.cells)} cells; expected {len(self.columns)}")
+                raise ValueError(
+                    f"the row of {row.study} has {len(row.cells)} cells; expected {len(self.columns)}"
+                )
         return self
 
 
 class BaseFile(Part):
     """One file of an evidence base."""
 
-    documents: dict[Name, Document] = {}
-    treatments: dict[Words, Treatment] = {}
-    outcomes: dict[Name, OutcomeWord] = {}
-    studies: dict[Name, Study] = {}
-    meta_analyses: dict[Name, MetaAnalysis] = {}
-    conflicts: dict[Name, Conflict] = {}
-    review_tables: dict[Words, ReviewTable] = {}
+    documents: dict[Name, Document] = Field(default_factory=dict)
+    treatments: dict[Words, Treatment] = Field(default_factory=dict)
+    outcomes: dict[Name, OutcomeWord] = Field(default_factory=dict)
+    studies: dict[Name, Study] = Field(default_factory=dict)
+    meta_analyses: dict[Name, MetaAnalysis] = Field(default_factory=dict)
+    conflicts: dict[Name, Conflict] = Field(default_factory=dict)
+    review_tables: dict[Words, ReviewTable] = Field(default_factory=dict)
 
     def names(self) -> dict[str, tuple[str, ...]]:
         """The keys of every part, for messages and merging."""

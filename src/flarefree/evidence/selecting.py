@@ -18,7 +18,7 @@ from flarefree.evidence.schema import Phase, months_of
 if TYPE_CHECKING:
     from flarefree.evidence.library import Evidence
 
-__all__ = ["Question", "Selection", "select"]
+__all__ = ["Question", "Selection", "require_phase", "select"]
 
 _SAME_TIME = 0.5  # months: 24 weeks are 5.5 months, and 6 months are another time
 
@@ -77,14 +77,25 @@ def select(evidence: Evidence, question: Question) -> Selection:
     return Selection(taken, tuple(left))
 
 
-def _require_question(question: Question) -> None:
-    if question.phase is not None and question.phase not in get_args(Phase):
+def require_phase(phase: str | None) -> None:
+    """Nothing, or an error.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such phase.
+    """
+    if phase is not None and phase not in get_args(Phase):
         raise NotFoundError(
-            f"there is no phase {question.phase}",
-            found=question.phase,
+            f"there is no phase {phase}",
+            found=phase,
             expected="one of " + ", ".join(get_args(Phase)),
-            try_=suggest(question.phase, get_args(Phase)),
+            try_=suggest(phase, get_args(Phase)),
         )
+
+
+def _require_question(question: Question) -> None:
+    require_phase(question.phase)
     if isinstance(question.time, str) and months_of(question.time) is None:
         raise EvidenceError(
             "this is no time", where="time", found=question.time, expected="24 wk, 18 mo or 3 yr, or months"
@@ -110,7 +121,9 @@ def _usable_arms(
     if not reported.use:
         return (), [("", reported.note or "the base says not to use it")]
     if question.randomized_only and not study.design.randomized:
-        return (), [("", "the arms are not randomized" if study.design.randomized is False else "design unknown")]
+        return (), [
+            ("", "the arms are not randomized" if study.design.randomized is False else "design unknown")
+        ]
     if question.time is not None and not _is_time(reported, question.time):
         return (), [("", f"another time: {reported.time or 'not said'}")]
     usable, reasons = [], []
@@ -143,7 +156,11 @@ def _why_not(reported: Reported, arm: str, evidence: Evidence, question: Questio
 
 def _is_time(reported: Reported, time: str | float) -> bool:
     wanted = months_of(time) if isinstance(time, str) else float(time)
-    return reported.months is not None and wanted is not None and abs(reported.months - wanted) <= _SAME_TIME - 1e-9
+    return (
+        reported.months is not None
+        and wanted is not None
+        and abs(reported.months - wanted) <= _SAME_TIME - 1e-9
+    )
 
 
 def _one_of(
@@ -189,7 +206,9 @@ def _one_of_each_cohort(
             raise EvidenceError(
                 f"{' and '.join(members)} tell of the same patients: they are never pooled together",
                 where=f"rows({question.outcome!r})",
-                found="\n".join(f"{study}: {chosen[study][0].phase}, {chosen[study][0].source}" for study in members),
+                found="\n".join(
+                    f"{study}: {chosen[study][0].phase}, {chosen[study][0].source}" for study in members
+                ),
                 expected="one of them" if not named else "one of them, not several",
                 try_=f"reports=[{members[0]!r}], or phase={chosen[members[0]][0].phase!r}",
             )
