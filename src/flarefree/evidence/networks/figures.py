@@ -70,7 +70,7 @@ def forest(network: Network, *, model: Any = None, split: bool = False) -> Figur
             continue
         name = network.treatments[i]
         values = (effects.estimate[i, at], effects.conf_low[i, at], effects.conf_high[i, at])
-        rows.append(_forest_row(name, values, change, 0, is_overall=split))
+        rows.append(_forest_row(name, values, change, 0, is_header=split))
         if split:
             rows += _split_rows(splits[name], network.conf_level, change)
     tau = f"tau² {effects.tau2:.4g}" if (model or network.model) == "random" else "common effects"
@@ -90,7 +90,7 @@ def forest(network: Network, *, model: Any = None, split: bool = False) -> Figur
 
 
 def _forest_row(
-    label: str, values: Sequence[float], change: Callable[[float], float], indent: int, *, is_overall: bool
+    label: str, values: Sequence[float], change: Callable[[float], float], indent: int, *, is_header: bool
 ) -> dict[str, Any]:
     estimate, low, high = (None if math.isnan(v) else change(float(v)) for v in values)
     return {
@@ -99,7 +99,7 @@ def _forest_row(
         "conf_low": low,
         "conf_high": high,
         "indent": indent,
-        "is_overall": is_overall,
+        "is_header": is_header,
     }
 
 
@@ -109,12 +109,16 @@ def _split_rows(split: Any, conf_level: float, change: Callable[[float], float])
     width = float(ndtri(0.5 + conf_level / 2))
     rows = []
     for label, center, error in (
-        (f"direct, {split.n_studies} studies", split.direct, split.direct_std_error),
+        (
+            f"direct, {split.n_studies} {'study' if split.n_studies == 1 else 'studies'}",
+            split.direct,
+            split.direct_std_error,
+        ),
         ("indirect", split.indirect, split.indirect_std_error),
     ):
         if not math.isnan(center):
             values = (center, center - width * error, center + width * error)
-            rows.append(_forest_row(label, values, change, 1, is_overall=False))
+            rows.append(_forest_row(label, values, change, 1, is_header=False))
     return rows
 
 
@@ -208,10 +212,12 @@ def funnel(network: Network, *, order: Sequence[str] | None = None, model: Any =
         {
             "label": list(found.study),
             "group": [f"{a} v {b}" for a, b in zip(found.treatment_1, found.treatment_2)],
-            "estimate": found.adjusted,
+            "effect": found.adjusted,
             "std_error": found.std_error,
         }
     )
+    from scipy.special import ndtri
+
     test = "" if math.isnan(found.p_value) else f"Egger's test: P = {found.p_value:.3f}"
     return Figure(
         id="network_funnel",
@@ -224,7 +230,7 @@ def funnel(network: Network, *, order: Sequence[str] | None = None, model: Any =
         + ", less that of its comparison",
         y_label="Standard error",
         annotations=(test,) if test else (),
-        options={"center": 0.0, "conf_level": network.conf_level},
+        options={"center": 0.0, "reach": float(ndtri(0.5 + network.conf_level / 2))},
     )
 
 
