@@ -60,8 +60,6 @@ class Course(NamedTuple):
     severe_days: float
     step_stays: float
     step_fade: float
-    esrd_egfr: float
-    esrd_log_rise: float
 
 
 class Names(NamedTuple):
@@ -312,7 +310,7 @@ def draw_flares(
                 break
             if count >= capacity:
                 return -1
-            s0, s1, s2, s3 = _block(2 * k + 1, patient[i], trial[i], stream, key)
+            s0, s1, _, _ = _block(2 * k + 1, patient[i], trial[i], stream, key)
             events[EVENTS.time, count] = at
             events[EVENTS.jump, count] = max(p.jump_least, p.jump_mean + p.jump_sd * normal32(w1))
             nephritic = uniform32(w2)

@@ -12,7 +12,7 @@ import numpy as np
 
 from flarefree.simulation._course_kernels import EVENTS, STATE
 from flarefree.simulation._measure_kernels import ROW, address, patients_at_once, spread
-from flarefree.simulation._quantiles import fill_blocks, normal32
+from flarefree.simulation._quantiles import exp9, fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp, log, philox, uniform32
 
 __all__ = ["draw_extrarenal", "measure_bilag", "measure_hematology", "measure_levels", "measure_sediment"]
@@ -68,7 +68,7 @@ def log_cells(
 def counted(count: Any, log_level: Any, out: Any) -> Any:
     """Whole cells."""
     for e in range(count):
-        out[e] = np.floor(exp(log_level[e]))
+        out[e] = np.floor(exp9(log_level[e]))
 
 
 @nb.njit(error_model="numpy")
@@ -258,7 +258,7 @@ def measure_hematology(
             for e in range(count):
                 noise = normal32(words[0, e])
                 quiet = level[e] + 0.14 * noise
-                wbc[at + e] = exp(quiet + low[e] * (1.16 + 0.12 * noise - quiet))
+                wbc[at + e] = exp9(quiet + low[e] * (1.16 + 0.12 * noise - quiet))
         if platelets.size > 0:
             _own(m, v, 5.52, 0.20, own[1], z, level)
             log_normal_with(count, level, 0.0, low, 0.10, words[1], platelets[at:])
@@ -289,7 +289,7 @@ def _episodes(i0: Any, m: Any, v: Any, t: Any, begins: Any, lasts: Any, out: Any
 def log_normal_with(count: Any, level: Any, more: Any, where: Any, sd: Any, word: Any, out: Any) -> Any:
     """A measurement whose logarithm is raised by `more` in episodes."""
     for e in range(count):
-        out[e] = exp(level[e] + more * where[e] + sd * normal32(word[e]))
+        out[e] = exp9(level[e] + more * where[e] + sd * normal32(word[e]))
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -316,8 +316,8 @@ def measure_levels(
             # Mean 5.7 at entry to 3.4 at month 18, as doses came down [zhang2017] Supplemental Table 3.
             _own(m, v, -0.09, 0.30, own[0], z, level)
             for e in range(count):
-                mean = 3.3 + 2.4 * exp(-min(max(t[e], 0.0) / 183.0, 600.0))
-                trough[at + e] = mean * exp(level[e] + 0.30 * normal32(words[0, e]))
+                mean = 3.3 + 2.4 * exp9(-min(max(t[e], 0.0) / 183.0, 600.0))
+                trough[at + e] = mean * exp9(level[e] + 0.30 * normal32(words[0, e]))
             for e in range(count):
                 a = arm[i0 + e // v]
                 if drugs[a, 0] == 0.0 or t[e] > drugs[a, 2] or (t[e] <= 0.0 and drugs[a, 1] == 0.0):
@@ -332,4 +332,4 @@ def measure_levels(
             fill_blocks(count, day, who, where, weight_stream, key, words)
             spread(i0, m, v, weight_entry, level)
             for e in range(count):
-                weight[at + e] = level[e] * exp(0.015 * normal32(words[3, e]))
+                weight[at + e] = level[e] * exp9(0.015 * normal32(words[3, e]))

@@ -16,7 +16,7 @@ import numba as nb
 import numpy as np
 
 from flarefree.simulation._course_kernels import EVENTS, MONTH, STATE
-from flarefree.simulation._quantiles import fill_blocks, normal32
+from flarefree.simulation._quantiles import exp9, fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp
 
 __all__ = ["Following", "measure_following", "wander"]
@@ -35,7 +35,7 @@ class Following(NamedTuple):
     """Numbers of what follows the course of the kidney disease."""
 
     k_per_day: float
-    rho: float
+    tau_months: float
     sigma_o: float
     decay: float
     lag_rate: float
@@ -88,7 +88,7 @@ def patients_at_once(v: Any) -> Any:
 def address(
     i0: Any, m: Any, days: Any, trial: Any, patient: Any, t: Any, day: Any, who: Any, where: Any
 ) -> Any:
-    """The days of patients `i0` to `i0 + m`, one after another: elapsed time, and words of their addresses."""
+    """The days of `m` patients from `i0`, one after another: elapsed time, and words of their addresses."""
     v = days.shape[1]
     for lane in range(m):
         i = i0 + lane
@@ -185,9 +185,9 @@ def add_jumps(
     """What flares add to log proteinuria, and to activity with a lag."""
     slower = p.lag_rate / (p.lag_rate - p.decay)
     for f in range(found):
-        now[f] = exp(-min(p.decay * since[f], MOST))
+        now[f] = exp9(-min(p.decay * since[f], MOST))
     for f in range(found):
-        late[f] = slower * (now[f] - exp(-min(p.lag_rate * since[f], MOST)))
+        late[f] = slower * (now[f] - exp9(-min(p.lag_rate * since[f], MOST)))
     for f in range(found):
         jump = events[EVENTS.jump, which[f]]
         risen[at[f]] += jump * now[f]
@@ -200,7 +200,7 @@ def add_steps(found: Any, which: Any, at: Any, since: Any, events: Any, p: Any, 
     for f in range(found):
         step = events[EVENTS.step, which[f]]
         if step > 0.0:
-            part = p.step_stays + (1.0 - p.step_stays) * exp(-min(since[f] / p.step_fade, MOST))
+            part = p.step_stays + (1.0 - p.step_stays) * exp9(-min(since[f] / p.step_fade, MOST))
             kidney[at[f]] += step * part + events[EVENTS.slope, which[f]] * min(since[f], p.severe_days)
 
 
@@ -213,9 +213,9 @@ def on_drug(i0: Any, m: Any, v: Any, t: Any, arm: Any, drugs: Any, fade: Any, ou
         for e in range(lane * v, lane * v + v):
             out[e] = 0.0
             if drugs[a, 0] > 0.0 and t[e] > 0.0:
-                level = 1.0 - (1.0 - before) * exp(-min(min(t[e], stop) / fade, MOST))
+                level = 1.0 - (1.0 - before) * exp9(-min(min(t[e], stop) / fade, MOST))
                 if t[e] > stop:
-                    level *= exp(-min((t[e] - stop) / fade, MOST))
+                    level *= exp9(-min((t[e] - stop) / fade, MOST))
                 out[e] = level - before
 
 
@@ -226,7 +226,7 @@ def true_proteinuria(
     """True log proteinuria (g/day)."""
     for e in range(count):
         early = min(max(-t[e], 0.0), INDUCTION_DAYS) * (1.0 / INDUCTION_DAYS)
-        kept = exp(-min(p.k_per_day * max(t[e], 0.0), MOST))
+        kept = exp9(-min(p.k_per_day * max(t[e], 0.0), MOST))
         drift = xi[e] + (x0[e] - xi[e]) * kept + fell[e] * early
         out[e] = min(drift + o[e] + risen[e] - p.cni_proteinuria * drug[e], LN_MOST_PROTEIN)
 
@@ -235,12 +235,12 @@ def true_proteinuria(
 def log_normal(count: Any, level: Any, sd: Any, word: Any, out: Any) -> Any:
     """A measurement whose logarithm errs with this SD."""
     for e in range(count):
-        out[e] = exp(level[e] + sd * normal32(word[e]))
+        out[e] = exp9(level[e] + sd * normal32(word[e]))
 
 
 @nb.njit(error_model="numpy")
 def add_scaled(count: Any, level: Any, scale: Any, other: Any, shift: Any) -> Any:
-    """level + scale * other + shift, in place."""
+    """Add scale * other + shift, in place."""
     for e in range(count):
         level[e] += scale * other[e] + shift
 
@@ -251,7 +251,7 @@ def albumin_values(count: Any, x: Any, own: Any, p: Any, word: Any, out: Any) ->
     for e in range(count):
         out[e] = p.albumin_error * normal32(word[e])
     for e in range(count):
-        level = p.albumin_top - p.albumin_slope * min(exp(x[e]), 10.0)
+        level = p.albumin_top - p.albumin_slope * min(exp9(x[e]), 10.0)
         out[e] = max(level + p.albumin_sd * own[e] + out[e], 0.8)
 
 
@@ -310,6 +310,7 @@ def measure_following(
     which, place = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
     since, now, late = np.empty(2 * room), np.empty(2 * room), np.empty(2 * room)
     drug[:] = 0.0
+    rho = exp(-1.0 / p.tau_months)
     any_cni, any_late = drugs[:, 0].max() > 0.0, drugs[:, 3].max() > 0.0
     of_urine = proteinuria.size + upcr.size + albumin.size > 0
     for i0 in range(0, n, each):
@@ -330,7 +331,7 @@ def measure_following(
         if creatinine.size > 0:
             add_steps(found, which, place, since, events, p, kidney)
         if of_urine or of_blood or activity.size > 0:
-            wander(i0, m, blocks, back, trial, patient, p.rho, p.sigma_o, streams[0], key, grid, words)
+            wander(i0, m, blocks, back, trial, patient, rho, p.sigma_o, streams[0], key, grid, words)
             between(m, v, rows, back, grid, t, 0.0, o)
         if any_cni:
             on_drug(i0, m, v, t, arm, drugs, p.cni_fade, drug)

@@ -7,6 +7,7 @@ paper does not say about correlation is assumed, and stated in `docs/methods/vir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,11 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.errors import DesignError
 from flarefree.simulation._quantiles import fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp, log, uniform32
 
-__all__ = ["CORRELATED", "POPULATIONS", "Cell", "Population", "correlations", "draw_baseline"]
+__all__ = ["CORRELATED", "POPULATIONS", "Cell", "Population", "correlations", "draw_baseline", "lower_factor"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,6 +56,32 @@ def correlations() -> Floats:
     return matrix
 
 
+def lower_factor(matrix: Floats) -> Floats:
+    """Cholesky's lower factor in plain arithmetic, so that it is the same on every machine.
+
+    Raises
+    ------
+    DesignError
+        The correlations contradict each other.
+    """
+    size = len(matrix)
+    factor = np.zeros((size, size))
+    for i in range(size):
+        for j in range(i + 1):
+            rest = float(matrix[i, j])
+            for k in range(j):
+                rest -= float(factor[i, k]) * float(factor[j, k])
+            if i == j and rest <= 1e-9:
+                raise DesignError(
+                    "these correlations contradict each other",
+                    where="correlations",
+                    found=CORRELATED[i],
+                    expected="a positive definite matrix",
+                )
+            factor[i, j] = math.sqrt(rest) if i == j else rest / float(factor[j, j])
+    return factor
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """Patients of one race, region and ethnic group."""
@@ -80,6 +108,8 @@ class Population:
         ln creatinine (mg/dL) = location + male [man] + scale (exp(skew z) - 1) / skew.
     sediment : float
         Share whose sediment is truly active at entry.
+    openings : mapping of region to (part, centers)
+        Part of the accrual period that is over when the region's centers open, and how many they are.
     complete_by_arm : mapping of treatment name to (shift of log proteinuria, sediment share)
         For arms that were not randomized.
     factor_of : str
@@ -105,7 +135,7 @@ class Population:
     creatinine: tuple[float, float, float, float]
     sediment: float
     accrual_days: float
-    sites: int
+    openings: Mapping[str, tuple[float, int]]
     complete_by_arm: Mapping[str, tuple[float, float]]
     factor_of: str = ""
     withdrawals: Mapping[str, str] | None = None
@@ -148,7 +178,14 @@ _ALMS = Population(
     creatinine=(-0.2617, 0.20, 0.3177, 0.1387),
     sediment=0.615,
     accrual_days=418.0,
-    sites=72,
+    openings={
+        "Asia": (0.10, 20),
+        "Latin America": (0.05, 16),
+        "North America": (0.0, 20),
+        "Europe": (0.05, 12),
+        "South Africa": (0.20, 2),
+        "Australia": (0.15, 2),
+    },
     complete_by_arm={},
 )
 
@@ -171,7 +208,7 @@ _MULTITARGET = Population(
     creatinine=(-0.40, 0.22, 0.22, 0.35),
     sediment=0.30,
     accrual_days=730.0,
-    sites=19,
+    openings={"China": (0.0, 19)},
     complete_by_arm={"MT": (0.0, 0.12), "AZA": (0.3, 0.20)},
     factor_of="h_multitarget",
     withdrawals={"AZA": "d_aza_multitarget"},
@@ -202,13 +239,13 @@ def _add(m: Any, weight: Any, own: Any, out: Any) -> Any:
 def draw_baseline(
     trial: Any, patient: Any, factor: Any, cell_ends: Any, cell_black: Any, male: Any, age_log: Any,
     age_limits: Any, creatinine: Any, stream: Any, key: Any, z: Any, cell: Any, is_male: Any,
-    age: Any, log_creatinine: Any, limit: Any, esrd_egfr: Any, esrd_log_rise: Any,
+    age: Any, log_creatinine: Any, limit: Any, esrd_egfr: Any, esrd_rise: Any,
 ) -> Any:  # fmt: skip
     """Correlated normals `z` (11, n), cell, sex, age, ln creatinine, and where the kidney fails.
 
     `factor` is the lower Cholesky factor of the correlations; blocks 0 to 3 of the patient's words.
     """
-    n = trial.size
+    n, most = trial.size, log(esrd_rise)
     block, words, own = np.empty(ROW, np.uint32), np.empty((4, ROW), np.uint32), np.empty((12, ROW))
     for i0 in range(0, n, ROW):
         m = min(ROW, n - i0)
@@ -240,4 +277,4 @@ def draw_baseline(
             scale = (186.0 / esrd_egfr) * (1.0 if is_male[i] else 0.742)
             scale *= 1.212 if cell_black[cell[i]] else 1.0
             at = (log(scale) - 0.203 * log(age[i])) / 1.154
-            limit[i] = min(max(at, log_creatinine[i] + 0.3), log_creatinine[i] + esrd_log_rise)
+            limit[i] = min(max(at, log_creatinine[i] + 0.3), log_creatinine[i] + most)

@@ -7,6 +7,7 @@ nobody.  The course behind it is in continuous time and knows no visits; `measur
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,12 +27,14 @@ from flarefree.simulation._course_kernels import (
     draw_patients,
 )
 from flarefree.simulation._finding_kernels import draw_extrarenal
+from flarefree.simulation._quantiles import fill_exp
 from flarefree.simulation.baseline import (
     CORRELATED,
     POPULATIONS,
     Population,
     correlations,
     draw_baseline,
+    lower_factor,
 )
 from flarefree.simulation.parameters import Parameters, Treatment
 from flarefree.simulation.streams import Purpose, Streams
@@ -188,7 +191,7 @@ class Cohort:
     def _uniforms(self, block: int) -> Floats:
         """Four uniform numbers of each patient's block, shape (n, 4)."""
         words = self.streams.words(self.trial, self.patient, block, int(Purpose.PATIENT))
-        return (words + 0.5) / 2.0**32
+        return (words.astype(np.float64) + 0.5) / 2.0**32
 
     def _reasons(self) -> npt.NDArray[np.int8]:
         u = self._uniforms(5)[:, 0]
@@ -197,11 +200,19 @@ class Cohort:
         return np.where(u < share, 0, 1 + np.searchsorted(_OTHER_REASONS, other).clip(0, 3)).astype(np.int8)
 
     def _entries(self) -> Days:
-        u = self._uniforms(4)[:, 0]
-        return np.floor(u * self.population.accrual_days).astype(np.int32)
+        opens = np.array([self.population.openings[c.region][0] for c in self.population.cells])[self.cell]
+        part = opens + (1.0 - opens) * self._uniforms(4)[:, 0]
+        return np.floor(part * self.population.accrual_days).astype(np.int32)
 
     def _sites(self) -> npt.NDArray[np.int16]:
-        return np.floor(self._uniforms(4)[:, 1] * self.population.sites).astype(np.int16)
+        """Centers of a region, numbered one after another; the first enroll most."""
+        people = self.population
+        centers = {region: count for region, (_, count) in people.openings.items()}
+        start = dict(zip(centers, np.cumsum([0, *centers.values()]).tolist(), strict=False))
+        first = np.array([start[c.region] for c in people.cells])[self.cell]
+        count = np.array([centers[c.region] for c in people.cells])[self.cell]
+        u = self._uniforms(4)[:, 1]
+        return (first + np.floor(count * u * np.sqrt(u))).astype(np.int16)
 
 
 class Covariates(Mapping[str, npt.NDArray[Any]]):
@@ -227,7 +238,7 @@ class Covariates(Mapping[str, npt.NDArray[Any]]):
         return self._cohort._keep(f"covariate {name}", getattr(self, f"_{name}"))  # type: ignore[no-any-return]
 
     def _sex(self) -> npt.NDArray[np.str_]:
-        return np.where(self._cohort.is_male, "M", "F")
+        return np.array(["F", "M"])[self._cohort.is_male.astype(int)]
 
     def _age(self) -> Floats:
         return self._cohort.age
@@ -260,17 +271,20 @@ class Covariates(Mapping[str, npt.NDArray[Any]]):
 
     def _weight(self) -> Floats:
         female, more, sd = self._cohort.population.weight
-        mean = female + more * self._cohort.is_male
-        variance = np.log1p((sd / mean) ** 2)
-        return mean * np.exp(np.sqrt(variance) * self._normal("weight") - variance / 2)
+        means = (female, female + more)
+        variances = np.array([math.log1p((sd / mean) ** 2) for mean in means])[
+            self._cohort.is_male.astype(int)
+        ]
+        mean = np.array(means)[self._cohort.is_male.astype(int)]
+        return mean * _exp(np.sqrt(variances) * self._normal("weight") - variances / 2)
 
     def _nephritis_years(self) -> Floats:
         mean, sd = self._cohort.population.nephritis_log
-        return np.exp(mean + sd * self._normal("nephritis_years"))
+        return _exp(mean + sd * self._normal("nephritis_years"))
 
     def _lupus_years(self) -> Floats:
         mean, sd = self._cohort.population.lupus_more_log
-        return self["nephritis_years"] + np.exp(mean + sd * self._normal("lupus_years"))
+        return self["nephritis_years"] + _exp(mean + sd * self._normal("lupus_years"))
 
     def _remission_status(self) -> npt.NDArray[np.str_]:
         from flarefree.simulation.measuring import measure
@@ -341,9 +355,9 @@ def draw_cohort(
     is_black = np.array(["BLACK" in c.race for c in cells])
     class_v = float(_thresholds(people.classes)[-1])
     draw_baseline(
-        trial, word, np.linalg.cholesky(correlations()), ends, is_black, people.male, np.array(people.age_log),
-        np.array(people.age_limits), np.array(people.creatinine), int(Purpose.PATIENT), key, z,
-        cell, is_male, age, creatinine, limit, parameters.esrd_egfr, float(np.log(parameters.esrd_rise)),
+        trial, word, lower_factor(correlations()), ends, is_black, people.male,
+        np.array(people.age_log), np.array(people.age_limits), np.array(people.creatinine), int(Purpose.PATIENT), key, z,
+        cell, is_male, age, creatinine, limit, parameters.esrd_egfr, parameters.esrd_rise,
     )  # fmt: skip
     course, arms = _course(parameters, people), _arms(parameters, treatments, people)
     state = np.empty((len(STATE), n))
@@ -452,7 +466,7 @@ def _course(p: Parameters, people: Population) -> Course:
         )
     return Course(
         omega=p.omega, beta_cr=p.beta_cr, beta_dose=p.beta_dose, beta_black=p.beta_black,
-        beta_age=p.beta_age, beta_class_v=p.beta_class_v, up_mean=mean, up_sd=float(np.sqrt(own)),
+        beta_age=p.beta_age, beta_class_v=p.beta_class_v, up_mean=mean, up_sd=math.sqrt(own),
         xi_mean=p.xi_mean, xi_sd=p.xi_sd, xi_on_entry=p.xi_on_entry, slope_mean=p.slope_mean_per_year,
         slope_sd=p.slope_sd_per_year, h_sediment=p.h_sediment_per_month, low_dose=max(p.low_dose, 1e-12),
         ae_frailty=p.ae_frailty, cut_days=p.cut_days, cut_to=p.cut_to, gamma_ae=p.gamma_ae, death=p.death,
@@ -460,8 +474,7 @@ def _course(p: Parameters, people: Population) -> Course:
         q_sediment=max(p.q_sediment, 1e-12), step_median=p.step_median, step_spread=p.step_spread,
         q_severe=p.q_severe, severe_median=p.severe_slope_median, severe_spread=p.severe_slope_spread,
         severe_days=p.severe_months * DAYS_PER_MONTH, step_stays=p.step_stays,
-        step_fade=p.step_fade_months * DAYS_PER_MONTH, esrd_egfr=p.esrd_egfr,
-        esrd_log_rise=float(np.log(p.esrd_rise)),
+        step_fade=p.step_fade_months * DAYS_PER_MONTH, 
     )  # fmt: skip
 
 
@@ -483,6 +496,12 @@ def _thresholds(shares: Mapping[str, float]) -> Floats:
 
     ends = np.cumsum(list(shares.values()))[:-1]
     return np.array([NormalDist().inv_cdf(min(max(float(e), 1e-12), 1 - 1e-12)) for e in ends])
+
+
+def _exp(x: Floats) -> Floats:
+    out = np.empty(len(x))
+    fill_exp(x, out)
+    return out
 
 
 def _days(elapsed: Floats) -> Days:

@@ -211,9 +211,11 @@ def _bilag(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) 
 
 def _hematology(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -> dict[str, Floats]:
     out = _room(_HEMATOLOGY, asked, days.shape)
+    p = cohort.parameters
     measure_hematology(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state,
-        cohort.parameters.cut_days, int(Purpose.PATIENT), int(Purpose.HEMATOLOGY), _key(cohort), *(x.reshape(-1) for x in out),
+        p.cut_days, int(Purpose.PATIENT), int(Purpose.HEMATOLOGY), _key(cohort),
+        *(x.reshape(-1) for x in out),
     )  # fmt: skip
     return {name: value for name, value in zip(_HEMATOLOGY, out, strict=True) if name in asked}
 
@@ -275,7 +277,7 @@ def following_numbers(cohort: Cohort) -> Following:
 
     return Following(
         k_per_day=p.k_per_month / DAYS_PER_MONTH,
-        rho=float(np.exp(-1.0 / p.tau_months)),
+        tau_months=p.tau_months,
         sigma_o=p.sigma_o,
         decay=p.decay_per_month / DAYS_PER_MONTH,
         lag_rate=_apart(1.0 / p.lag_months, p.decay_per_month) / DAYS_PER_MONTH,

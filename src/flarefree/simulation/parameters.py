@@ -238,14 +238,16 @@ _LIMITS: dict[str, tuple[float, float]] = {
         (
             "beta_cr", "beta_dose", "beta_black", "beta_age", "beta_class_v", "xi_mean", "xi_on_entry",
             "jump_mean", "cni_proteinuria", "slope_mean_per_year", "cni_creatinine", "c3_activity",
-            "c4_activity", "committee_at", "committee_slope", "dsdna_activity", "aza_c3", "aza_c4", "albumin_slope",
+            "c4_activity", "committee_at", "committee_slope", "dsdna_activity", "aza_c3", "aza_c4",
+            "albumin_slope",
         ),
         _ANY,
     ),
     **dict.fromkeys(
         (
             "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b",
-            "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "ae_label_other", "ae_label_failure", "step_stays",
+            "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "ae_label_other",
+            "ae_label_failure", "step_stays",
         ),
         _SHARE,
     ),
