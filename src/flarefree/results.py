@@ -56,6 +56,7 @@ Display = Literal[
 
 FigureKind = Literal[
     "bars",
+    "bubble",
     "course",
     "flow",
     "forest",

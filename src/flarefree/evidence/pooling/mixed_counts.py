@@ -1,8 +1,8 @@
 """Generalized mixed models of counts: trials' effects normal on the log scale, counts as they are.
 
 `CM.EL` and `CM.AL` are conditional on each trial's events, `UM.FS` has a fixed level for each trial,
-`UM.RS` a random one.  Integrals over what is random are adaptive Gauss-Hermite with enough points to be exact for
-practical purposes; maxima are found by Newton's steps on exact derivatives.  Formulas:
+`UM.RS` a random one.  Integrals over what is random are adaptive Gauss-Hermite with enough points to be
+exact for practical purposes; maxima are found by Newton's steps on exact derivatives.  Formulas:
 docs/methods/pairwise.md, section 7.
 """
 

@@ -72,6 +72,8 @@ class SequentialAnalysis:
     alpha: float
     power: float
     runs: RepeatedPooling
+    final_boundary: float = math.nan
+    """The boundary at the required information, if that were the next look; NaN where it is passed."""
 
     @property
     def crossed(self) -> NDArray[np.bool_]:
@@ -136,7 +138,8 @@ class SequentialAnalysis:
             [
                 f"Sequential analysis, {w.treatment} v {w.reference}: {self.conclusion}",
                 f"  Required for {w.measure.key} {number(self.effect, 4)} (alpha {self.alpha:g}, power "
-                f"{self.power:g}, D2 {100 * self.diversity:.0f}%): information {number(self.required, 4)}{size}",
+                f"{self.power:g}, D2 {100 * self.diversity:.0f}%): "
+                f"information {number(self.required, 4)}{size}",
                 *text_table(header, body),
             ]
         )
@@ -183,7 +186,9 @@ def analyze_sequentially(
     reach = normal_quantile(1.0 - alpha / 2.0) + normal_quantile(power)
     required = (reach / delta) ** 2 / (1.0 - d2)
     fraction = information / required
-    boundary = compute_boundaries(fraction.tolist(), alpha)
+    ahead = [1.0] if fraction[-1] < 1.0 else []
+    all_boundaries = compute_boundaries([*fraction.tolist(), *ahead], alpha)
+    boundary = all_boundaries[: len(fraction)]
     z = np.array([_z(run) for run in runs.results])
     b = np.array([run.log_estimate for run in runs.results])
     wide = np.where(np.isnan(boundary), normal_quantile(1.0 - alpha / 2.0), boundary)
@@ -204,6 +209,7 @@ def analyze_sequentially(
         alpha=alpha,
         power=power,
         runs=runs,
+        final_boundary=float(all_boundaries[-1]) if ahead else math.nan,
     )
 
 

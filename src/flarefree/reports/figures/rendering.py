@@ -7,11 +7,17 @@ from collections.abc import Callable
 import polars as pl
 
 from flarefree.reports.figures.bars import describe_bars, draw_bars
+from flarefree.reports.figures.bubble import describe_bubble, draw_bubble
 from flarefree.reports.figures.course import describe_course, draw_course
 from flarefree.reports.figures.drawing import Drawing
 from flarefree.reports.figures.flow import describe_flow, draw_flow
 from flarefree.reports.figures.forest import describe_forest, draw_forest
+from flarefree.reports.figures.funnel import describe_funnel, draw_funnel
 from flarefree.reports.figures.kaplan_meier import describe_kaplan_meier, draw_kaplan_meier
+from flarefree.reports.figures.league import describe_league, draw_league
+from flarefree.reports.figures.meta_forest import describe_meta_forest, draw_meta_forest
+from flarefree.reports.figures.net_heat import describe_net_heat, draw_net_heat
+from flarefree.reports.figures.network_plot import describe_network_plot, draw_network_plot
 from flarefree.reports.figures.overlap import (
     describe_overlap,
     describe_weights,
@@ -19,12 +25,14 @@ from flarefree.reports.figures.overlap import (
     draw_weights,
 )
 from flarefree.reports.figures.palette import Palette
+from flarefree.reports.figures.rankogram import describe_rankogram, draw_rankogram
 from flarefree.reports.figures.reconstruction import (
     describe_reconstruction,
     describe_statistic_range,
     draw_reconstruction,
     draw_statistic_range,
 )
+from flarefree.reports.figures.sequential import describe_sequential, draw_sequential
 from flarefree.reports.figures.subject_course import describe_subject_course, draw_subject_course
 from flarefree.results import Figure
 
@@ -35,13 +43,21 @@ Describe = Callable[[Figure], str]
 
 _KINDS: dict[str, tuple[Draw, Describe]] = {
     "bars": (draw_bars, describe_bars),
+    "bubble": (draw_bubble, describe_bubble),
     "course": (draw_course, describe_course),
     "flow": (draw_flow, describe_flow),
     "forest": (draw_forest, describe_forest),
+    "funnel": (draw_funnel, describe_funnel),
     "kaplan_meier": (draw_kaplan_meier, describe_kaplan_meier),
     "reconstruction": (draw_reconstruction, describe_reconstruction),
     "statistic_range": (draw_statistic_range, describe_statistic_range),
     "overlap": (draw_overlap, describe_overlap),
+    "meta_forest": (draw_meta_forest, describe_meta_forest),
+    "sequential": (draw_sequential, describe_sequential),
+    "league": (draw_league, describe_league),
+    "net_heat": (draw_net_heat, describe_net_heat),
+    "network_plot": (draw_network_plot, describe_network_plot),
+    "rankogram": (draw_rankogram, describe_rankogram),
     "subject_course": (draw_subject_course, describe_subject_course),
     "weights": (draw_weights, describe_weights),
 }
