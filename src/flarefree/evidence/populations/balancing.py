@@ -93,7 +93,7 @@ def outside_range(x: Floats, target: Floats) -> NDArray[np.bool_]:
 
 
 def outside_hull(x: Floats, target: Floats) -> bool:
-    """Whether no weights at all give these means: a linear program ([vanderbei2014] sec. 1)."""
+    """Whether no weights at all give these means, by a linear program."""
     from scipy.optimize import linprog
 
     n = len(x)
@@ -149,7 +149,8 @@ def _require_range(x: Floats, target: Floats, labels: Sequence[str]) -> None:
         where=f"covariates, {labels[beyond[0]]}",
         found=found,
         expected="target means strictly within the patients' range",
-        try_='outside="extrapolate", which leaves such a covariate unadjusted and says so; or method="stc"',
+        try_='outside="extrapolate", which leaves such a covariate unadjusted and says so'
+        + ("" if any(np.ptp(x[:, j]) == 0 for j in beyond) else '; or method="stc"'),
     )
 
 

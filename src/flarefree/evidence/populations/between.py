@@ -14,7 +14,7 @@ from flarefree.errors import EvidenceError
 __all__ = ["PopulationFactor", "default_population_factor", "read_population_factor"]
 
 # Flares under azathioprine and the patient-years behind them, in two trials of maintenance.
-ALMS_FLARES, ALMS_YEARS = 26, 727.2 / 365.25 * 111  # [dooley2011] p. 1890: mean 727.2 days, 111 patients
+ALMS_FLARES, ALMS_YEARS = 26, 727.2 / 365.25 * 111  # [dooley2011], results: mean 727.2 days, 111 patients
 MULTITARGET_FLARES, MULTITARGET_YEARS = 6, 6 / 0.0534  # [zhang2017] suppl. table 1: 5.34 per 100 years
 ARM_CORRELATION = 0.5
 """Of the factor between two arms of a population: half of it is the population's, half the treatment's in it.

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.inputs import ArmRows, ContrastRows
+from flarefree.evidence.populations.balancing import effective_sample_size
 from flarefree.evidence.populations.between import read_population_factor
-from flarefree.evidence.populations.comparing import Overlap, measure_overlap
+from flarefree.evidence.populations.comparing import Overlap, few_patients, measure_overlap
 from flarefree.evidence.populations.effects import EFFECTS, Effect, Estimated, require_effect
 from flarefree.evidence.populations.estimators import Task, bootstrap_error, estimate_by
 from flarefree.evidence.populations.indirect import read_comparison, with_comparison
@@ -182,6 +184,8 @@ def transport(
         comparison=against,
     )
     found, weights = estimate_by(used, task)
+    if weights is not None and not overlap.is_extrapolated:
+        overlap = replace(overlap, reasons=tuple(few_patients(effective_sample_size(weights), len(weights))))
     error_from = "sandwich (influence functions)"
     resampled = std_error == "bootstrap" or (used == "stc" and chosen_effect == "HR")
     if resampled:
@@ -213,8 +217,7 @@ def transport(
         notes=(*_notes(used, task, found), *found.warnings),
         assumptions=people.assumptions if used == "stc" else (),
         details={
-            "columns": {c: np.asarray(ours.columns[c])[patients.rows] for c in names}  # type: ignore[index]
-            | {},
+            "columns": {c: np.asarray((ours.columns or {})[c])[patients.rows] for c in names},
             "target": people,
         },
     )

@@ -194,11 +194,7 @@ def measure_overlap(x: Floats, terms: tuple[Term, ...], *, source: str, target: 
     else:
         ess, largest = effective_sample_size(weights), float(weights.max())
         weighted = weights @ x / weights.sum()
-        if ess < LOW_SHARE * len(x):
-            reasons.append(
-                f"effective sample size {ess:.1f} of {len(x)} patients ({100 * ess / len(x):.0f}%, below "
-                f"{100 * LOW_SHARE:.0f}%)"
-            )
+        reasons += few_patients(ess, len(x))
     return Overlap(
         source=source,
         target=target,
@@ -215,6 +211,14 @@ def measure_overlap(x: Floats, terms: tuple[Term, ...], *, source: str, target: 
         reasons=tuple(reasons),
         dropped=tuple(dropped),
     )
+
+
+def few_patients(ess: float, n: int) -> list[str]:
+    """Why so small an effective sample size makes a result extrapolated; empty if it is large enough."""
+    if ess >= LOW_SHARE * n:
+        return []
+    share = f"{100 * ess / n:.0f}%, below {100 * LOW_SHARE:.0f}%"
+    return [f"effective sample size {ess:.1f} of {n} patients ({share})"]
 
 
 def _of_margins(source: Population, target: Population, terms: tuple[Term, ...]) -> Overlap:

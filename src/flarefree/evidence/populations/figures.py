@@ -61,7 +61,7 @@ def weights_figure(carried: Transport) -> Figure:
         x_label="Weight (mean 1)",
         y_label="Patients",
         annotations=(
-            f"Effective sample size {overlap.ess:.1f} of {overlap.n} ({100 * overlap.ess_share:.0f}%)",
+            f"Effective sample size {carried.ess:.1f} of {overlap.n} ({100 * carried.ess / overlap.n:.0f}%)",
             f"Largest weight {carried.weights.max():.1f}",
         ),
         footnotes=tuple(f"Extrapolated: {reason}" for reason in overlap.reasons),

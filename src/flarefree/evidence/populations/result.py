@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.populations.balancing import effective_sample_size
 from flarefree.evidence.populations.between import PopulationFactor
 from flarefree.evidence.populations.comparing import EXTRAPOLATED_WHEN, Overlap
 from flarefree.evidence.populations.effects import EFFECTS, IS_RATIO, Effect
@@ -103,6 +104,11 @@ class Transport:
         return self.overlap.is_extrapolated
 
     @property
+    def ess(self) -> float:
+        """Effective sample size of the weights in use; without any, of those that match the means."""
+        return self.overlap.ess if self.weights is None else effective_sample_size(self.weights)
+
+    @property
     def estimate(self) -> float:
         """In the target, as it is read: a ratio, or a difference."""
         return self._read(self.adjusted.estimate)
@@ -142,7 +148,7 @@ class Transport:
                     "conf_low": self._read(carried.limits(self.level)[0]),
                     "conf_high": self._read(carried.limits(self.level)[1]),
                     "p_value": normal_p(carried.estimate / carried.std_error) if carried.std_error else None,
-                    "ess": self.overlap.ess if math.isfinite(self.overlap.ess) and term != "source" else None,
+                    "ess": self.ess if math.isfinite(self.ess) and term != "source" else None,
                     "extrapolated": self.is_extrapolated and term != "source",
                 }
                 for term, carried in self._rows()
@@ -178,6 +184,9 @@ class Transport:
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  assumed: {text}" for text in self.assumptions]
         lines += self.overlap.lines()
+        if self.weights is not None and abs(self.ess - self.overlap.ess) > 0.05:
+            largest = float(self.weights.max())
+            lines.append(f"  weights in use: effective sample size {self.ess:.1f}, largest {largest:.1f}")
         if self.is_extrapolated:
             lines.append(f"  rule: extrapolated means {EXTRAPOLATED_WHEN}")
         return "\n".join(lines)
