@@ -1,0 +1,107 @@
+"""What is kept of every virtual trial: counts, one test of each definition, and where the trial stopped.
+
+A few dozen bytes a trial; everything else of a tile is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flarefree.endpoints.time_to_event import Times
+from flarefree.simulation.design import Design
+from flarefree.stats.survival.batch import batch_trials
+
+__all__ = ["ANALYSES", "Summaries", "compare_arms", "grouped_times", "joined"]
+
+ANALYSES = ("log-rank", "cox", "grouped log-rank")
+
+Ints32 = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Summaries:
+    """Trials in a row; arrays begin with the trial.
+
+    Attributes
+    ----------
+    events : (trials, endpoints, arms) int32
+        Events of every endpoint asked, definition after definition.
+    z, log_hr, log_hr_error : (trials, definitions, comparisons) float64
+        Of the primary endpoint, each arm against the reference; `z` below 0 favors the arm.
+    survival : (trials, definitions, arms) float32
+        Kaplan-Meier estimate of being free of the primary endpoint at the horizon.
+    days : (trials, definitions, arms) int64
+        Person-days of treatment and follow-up.
+    completed : (trials, definitions, arms) int32
+    look_z : (trials, looks) float32
+        The test at each look; empty without looks.
+    look_events, look_day, look_n : (trials, looks) int32
+        Events, calendar day and patients enrolled at each look.
+    """
+
+    events: Ints32
+    z: Floats
+    log_hr: Floats
+    log_hr_error: Floats
+    survival: npt.NDArray[np.float32]
+    days: npt.NDArray[np.int64]
+    completed: Ints32
+    look_z: npt.NDArray[np.float32]
+    look_events: Ints32
+    look_day: Ints32
+    look_n: Ints32
+
+    @property
+    def trials(self) -> int:
+        """How many."""
+        return int(self.events.shape[0])
+
+
+def joined(parts: Sequence[Summaries]) -> Summaries:
+    """Parts one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    arrays: list[Any] = [np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Summaries)]
+    return Summaries(*arrays)
+
+
+def compare_arms(
+    times: Times, design: Design, trials: int, analysis: str
+) -> tuple[Floats, Floats, Floats, npt.NDArray[np.float32]]:
+    """z, log hazard ratio and its error by comparison, and survival at the horizon by arm."""
+    arm = design.arm_of_patients()
+    time = times.times.reshape(trials, -1)
+    event = times.is_event.reshape(trials, -1)
+    if analysis == "grouped log-rank":
+        time = grouped_times(time, event, design.visit_days)
+    shape = (trials, len(design.arms) - 1)
+    z, log_hr, error = np.empty(shape), np.empty(shape), np.empty(shape)
+    others = [k for k in range(len(design.arms)) if k != design.reference]
+    for c, k in enumerate(others):
+        of = np.flatnonzero((arm == k) | (arm == design.reference))
+        batch = batch_trials(time[:, of].astype(np.float64), event[:, of], (arm[of] == k).astype(np.int8))
+        log_rank, cox = batch.compare(ties="breslow" if analysis == "grouped log-rank" else "efron")
+        z[:, c] = cox.z if analysis == "cox" else log_rank.z
+        log_hr[:, c], error[:, c] = cox.coef, cox.std_error
+    horizon = len(design.visit_days) if analysis == "grouped log-rank" else design.horizon_day
+    batch = batch_trials(time.astype(np.float64), event, arm, n_groups=len(design.arms))
+    survival = batch.kaplan_meier([float(horizon)]).estimate[:, :, 0].astype(np.float32)
+    return z, log_hr, error, survival
+
+
+def grouped_times(time: npt.NDArray[Any], event: npt.NDArray[Any], visits: Sequence[int]) -> Ints32:
+    """Times as the number of the visit: of the one that ends an event's interval, or of the last one reached.
+
+    An event on a visit's day, or after the visit before, is that visit's; who is censored between two
+    visits was last at risk at the first of them.
+    """
+    days = np.asarray(visits)
+    return np.where(
+        event, np.searchsorted(days, time, side="left"), np.searchsorted(days, time, side="right") - 1
+    ).astype(np.int32)
