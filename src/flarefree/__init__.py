@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from flarefree.endpoints.derive import derive
     from flarefree.protocol.loading import load_protocol
     from flarefree.readers.study_folder import read_study
+    from flarefree.simulation.simulating import simulate
 
-__all__ = ["analyze", "derive", "evidence", "load_protocol", "read_study", "simulation", "stats"]
+__all__ = ["analyze", "derive", "evidence", "load_protocol", "read_study", "simulate", "simulation", "stats"]
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _HOME = {
     "derive": "flarefree.endpoints.derive",
     "load_protocol": "flarefree.protocol.loading",
     "read_study": "flarefree.readers.study_folder",
+    "simulate": "flarefree.simulation.simulating",
 }
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "analyze": ("flarefree.cli.analyze", "analyze", "Analyze a study and write its report."),
     "check": ("flarefree.cli.check", "check_command", "Report everything that is odd in a study's data."),
     "explain": ("flarefree.cli.explain", "explain_command", "Say why a patient had an endpoint, or had not."),
+    "simulate": ("flarefree.cli.simulate", "simulate", "Simulate a protocol's trial thousands of times."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
     "evidence": ("flarefree.cli.evidence", "app", "Read, check and pool the evidence of published trials."),
 }
