@@ -13,6 +13,7 @@ from flarefree.evidence.cells import Cell
 from flarefree.evidence.problems import suggest
 from flarefree.evidence.reported import Reported
 from flarefree.evidence.schema import Domain, Effect, Study, months_of
+from flarefree.evidence.selecting import require_one_of_each_cohort
 
 if TYPE_CHECKING:
     from flarefree.evidence.library import Evidence
@@ -374,6 +375,7 @@ def contrasts_frame(
                 and effect.estimate.lower is not None
             ):
                 rows.append(_contrast(reported, study, effect))
+    require_one_of_each_cohort(evidence, list(dict.fromkeys(row["study_id"] for row in rows)), "contrasts")
     return _frame(rows, schema)
 
 

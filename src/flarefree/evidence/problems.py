@@ -64,7 +64,10 @@ def raise_first(error: ValidationError, source: YamlSource, model: type[BaseMode
         Always.
     """
     items = error.errors(include_url=False)
-    item = min(items, key=lambda each: (source.line(_path(each["loc"])) or 10**9, len(each["loc"])))
+    misspelled = {each["loc"][:-1] for each in items if each["type"] == "extra_forbidden"}
+    # A key that is misspelled is missing too: its misspelling is told.
+    told = [each for each in items if each["type"] != "missing" or each["loc"][:-1] not in misspelled]
+    item = min(told, key=lambda each: (source.line(_path(each["loc"])) or 10**9, len(each["loc"])))
     raise _as_error(item, source, model) from None
 
 

@@ -18,7 +18,7 @@ from flarefree.evidence.schema import Phase, months_of
 if TYPE_CHECKING:
     from flarefree.evidence.library import Evidence
 
-__all__ = ["Question", "Selection", "require_phase", "select"]
+__all__ = ["Question", "Selection", "require_one_of_each_cohort", "require_phase", "select"]
 
 _SAME_TIME = 0.5  # months: 24 weeks are 5.5 months, and 6 months are another time
 
@@ -187,6 +187,26 @@ def _one_of(
         if reported is not chosen[0]
     ]
     return chosen
+
+
+def require_one_of_each_cohort(evidence: Evidence, studies: Sequence[str], where: str) -> None:
+    """Nothing, or an error.
+
+    Raises
+    ------
+    EvidenceError
+        Two of the studies tell of the same patients.
+    """
+    first: dict[str, str] = {}
+    for study in studies:
+        other = first.setdefault(evidence.cohort[study], study)
+        if other != study:
+            raise EvidenceError(
+                f"{other} and {study} tell of the same patients: they are never pooled together",
+                where=where,
+                expected="one of them",
+                try_="phase=..., or take one study's rows",
+            )
 
 
 def _one_of_each_cohort(
