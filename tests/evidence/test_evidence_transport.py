@@ -270,6 +270,37 @@ def test_a_level_that_no_patient_has_is_extrapolated():
     assert any("race: Other: none of the 400 patients" in reason for reason in found.overlap.reasons)
 
 
+@pytest.mark.parametrize("absent", ["Asian", "White"])  # the first level of a category, and another
+def test_patients_of_whom_the_target_has_none_have_no_weight(absent):
+    """A target without White patients is no lack of overlap: the trial has all that the target has."""
+    shares = {"Asian": 0.5, "Black": 0.5, "White": 0.5} | {absent: 0.0}
+    found = carry({"race": shares}, method="maic")
+    race = trial()["race"].to_numpy()
+    assert (found.weights[race == absent] == 0).all() and found.weights.mean() == pytest.approx(1)
+    alone = carry({"race": shares}, data=trial().filter(pl.col("race") != absent), method="maic")
+    assert found.adjusted.estimate == pytest.approx(alone.adjusted.estimate, abs=1e-9)
+    assert found.adjusted.std_error == pytest.approx(alone.adjusted.std_error, abs=1e-9)
+    assert not found.is_extrapolated
+    assert f"{(race == absent).sum()} of 400 patients have no weight" in repr(found)
+    assert found.overlap.ess == pytest.approx(found.ess)
+
+
+def test_a_target_of_one_kind_of_patient_takes_those_patients():
+    data = pl.DataFrame(
+        {"a": [0, 1] * 20, "b": [0, 0, 1, 1] * 10, "arm": [0] * 20 + [1] * 20, "y": [0, 1, 1, 0, 0] * 8}
+    )
+    found = transport(
+        data, {"a": 1.0, "b": 0.0}, outcome="y", treatment="arm", effect="RD", method="maic", reference="0"
+    )
+    assert set(found.weights) == {0.0, 4.0}
+
+
+def test_a_target_like_none_of_the_patients_is_refused():
+    data = pl.DataFrame({"a": [0, 1] * 20, "b": [0, 1] * 20, "arm": [0, 0, 1, 1] * 10, "y": [0, 1] * 20})
+    with pytest.raises(EvidenceError, match="is like the target's"):
+        transport(data, {"a": 1.0, "b": 0.0}, outcome="y", treatment="arm", effect="RD", method="maic")
+
+
 def test_standard_deviations_are_matched_on_request():
     found = carry({"age": (33.0, 6.0)}, method="maic", moments=2)
     age = trial()["age"].to_numpy()

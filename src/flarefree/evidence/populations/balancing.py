@@ -66,6 +66,8 @@ def balance(x: Floats, target: Floats, labels: Sequence[str]) -> Balance:
     _require_range(x, target, labels)
     spread = x.std(axis=0)
     varies = spread > 0
+    if not varies.any():  # all alike, and like the target
+        return Balance(np.ones(n), np.zeros((n, 0)), np.zeros((0, 0)))
     z = (x - target) / np.where(varies, spread, 1.0)
     alpha = _minimize(z[:, varies])
     if alpha is None:

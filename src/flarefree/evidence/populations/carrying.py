@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.inputs import ArmRows, ContrastRows
@@ -26,11 +27,16 @@ from flarefree.evidence.populations.patients import read_patients
 from flarefree.evidence.populations.population import Population, columns_of
 from flarefree.evidence.populations.published_rows import transport_rows
 from flarefree.evidence.populations.result import METHODS, Carried, Transport
-from flarefree.evidence.populations.terms import choose_covariates, columns_for, shared_terms
+from flarefree.evidence.populations.terms import (
+    choose_covariates,
+    columns_for,
+    possible_in_target,
+    shared_terms,
+)
 
 __all__ = ["transport"]
 
-Method = Literal["auto", "maic", "stc", "iow", "nmr"]
+Floats = NDArray[np.float64]
 Outside = Literal["refuse", "extrapolate"]
 
 
@@ -183,7 +189,11 @@ def transport(
         by_arm=by_arm,
         comparison=against,
     )
+    whole = task
+    task, at = _restricted(task) if used in ("maic", "iow") else (task, None)
     found, weights = estimate_by(used, task)
+    if weights is not None and at is not None:
+        weights = _spread(weights, at, len(patients))
     if weights is not None and not overlap.is_extrapolated:
         overlap = replace(overlap, reasons=tuple(few_patients(effective_sample_size(weights), len(weights))))
     error_from = "sandwich (influence functions)"
@@ -192,7 +202,7 @@ def transport(
         error, told = bootstrap_error(used, task, replicates)
         found = Estimated(found.estimate, error, found.means, found.conditional, (*found.warnings, *told))
         error_from = f"bootstrap, {replicates} samples, seed {seed}"
-    plain = None if patients.names[1] == "" else estimate_by("none", task)[0]
+    plain = None if patients.names[1] == "" else estimate_by("none", whole)[0]
     adjusted = Carried(found.estimate, found.std_error)
     if against is not None:
         adjusted = with_comparison(adjusted, found, against, chosen_effect, weights, task)
@@ -214,7 +224,7 @@ def transport(
         error_from=error_from,
         level=level,
         seed=seed,
-        notes=(*_notes(used, task, found), *found.warnings),
+        notes=(*_left_out(whole, task), *_notes(used, task, found), *found.warnings),
         assumptions=people.assumptions if used == "stc" else (),
         details={
             "columns": {c: np.asarray((ours.columns or {})[c])[patients.rows] for c in names},
@@ -312,6 +322,35 @@ def _dropped(method: str, overlap: Overlap, outside: Outside) -> tuple[str, ...]
             )
         return tuple(constant)
     return overlap.dropped
+
+
+def _restricted(task: Task) -> tuple[Task, NDArray[np.int64]]:
+    """The task without patients of whom the target has none, and which rows are left."""
+    at = np.flatnonzero(possible_in_target(task.x, task.terms))
+    people = task.patients.take(at)
+    for arm, name in zip((people.is_experimental, ~people.is_experimental), people.names):
+        if name and not arm.any():
+            raise EvidenceError(
+                f"no patient of arm {name} is like the target's",
+                where="covariates",
+                found=f"{len(at)} of {len(task.patients)} patients, all in the other arm",
+                expected="patients of both arms",
+            )
+    return replace(task, patients=people, x=task.x[at]), at
+
+
+def _spread(weights: Floats, at: NDArray[np.int64], n: int) -> Floats:
+    """Weights of all patients, 0 for those left out, with mean 1."""
+    whole = np.zeros(n)
+    whole[at] = weights * n / len(at)
+    return whole
+
+
+def _left_out(whole: Task, task: Task) -> list[str]:
+    left = len(whole.patients) - len(task.patients)
+    if not left:
+        return []
+    return [f"{left} of {len(whole.patients)} patients have no weight: the target has none like them"]
 
 
 def _checked_modifiers(modifiers: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

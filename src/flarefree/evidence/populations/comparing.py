@@ -20,7 +20,13 @@ from flarefree.evidence.populations.balancing import (
     outside_range,
 )
 from flarefree.evidence.populations.population import Population
-from flarefree.evidence.populations.terms import Term, choose_covariates, columns_for, shared_terms
+from flarefree.evidence.populations.terms import (
+    Term,
+    choose_covariates,
+    columns_for,
+    possible_in_target,
+    shared_terms,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -178,9 +184,10 @@ def compare_populations(
 def measure_overlap(x: Floats, terms: tuple[Term, ...], *, source: str, target: str) -> Overlap:
     """The overlap of patients with covariates `x` (n, n_terms) and a target."""
     means = np.array([t.mean for t in terms])
-    beyond = outside_range(x, means)
+    inner = x[possible_in_target(x, terms)]
+    beyond = outside_range(inner, means) if len(inner) else np.ones(len(terms), dtype=bool)
     reasons = [
-        _outside_words(t, x[:, j])
+        _outside_words(t, inner[:, j] if len(inner) else x[:, j])
         for j, t in enumerate(terms)
         if beyond[j] and not _is_told_by_another(t, terms, beyond)
     ]
@@ -188,12 +195,12 @@ def measure_overlap(x: Floats, terms: tuple[Term, ...], *, source: str, target: 
     kept = [j for j, t in enumerate(terms) if not beyond[j] and not t.is_reference]
     ess, largest, weighted = 0.0, math.nan, np.full(len(terms), math.nan)
     try:
-        weights = balance(x[:, kept], means[kept], [terms[j].label for j in kept]).weights
+        weights = _weights_of(inner[:, kept], means[kept], [terms[j].label for j in kept])
     except EvidenceError:
         reasons.append("the target's means lie outside the hull of the patients: no weights exist")
     else:
-        ess, largest = effective_sample_size(weights), float(weights.max())
-        weighted = weights @ x / weights.sum()
+        ess, largest = effective_sample_size(weights), float(weights.max()) * len(x) / len(inner)
+        weighted = weights @ inner / weights.sum()
         reasons += few_patients(ess, len(x))
     return Overlap(
         source=source,
@@ -211,6 +218,12 @@ def measure_overlap(x: Floats, terms: tuple[Term, ...], *, source: str, target: 
         reasons=tuple(reasons),
         dropped=tuple(dropped),
     )
+
+
+def _weights_of(x: Floats, means: Floats, labels: Sequence[str]) -> Floats:
+    if not len(x):
+        raise EvidenceError("the target has none like any of the patients", where="covariates")
+    return balance(x, means, labels).weights
 
 
 def few_patients(ess: float, n: int) -> list[str]:

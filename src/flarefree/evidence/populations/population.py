@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -190,7 +191,16 @@ def _raw_columns(data: Any, where: str) -> dict[str, NDArray[Any]]:
             expected="a frame, a mapping of columns, or a list of mappings",
         ) from None
     eager = known.collect() if isinstance(known, nw.LazyFrame) else known
-    return {str(column.name): _array(column.to_list()) for column in eager.iter_columns()}
+    return {str(column.name): _column_array(column) for column in eager.iter_columns()}
+
+
+def _column_array(column: Any) -> NDArray[Any]:
+    """A frame's column; numbers without going through Python's."""
+    if column.dtype.is_numeric():
+        values = column.to_numpy()
+        if values.dtype.kind in "fiu":
+            return np.asarray(values)
+    return _array(column.to_list())
 
 
 def _array(values: Any) -> NDArray[Any]:
@@ -252,7 +262,7 @@ def _read_margin(given: Any, where: str) -> Margin:
         if {str(k) for k in given} == {"mean", "sd"}:
             return Normal(float(given["mean"]), float(given["sd"]))
         return Categorical(tuple(map(str, given)), tuple(float(p) for p in given.values()))
-    if isinstance(given, int | float) and 0 <= given <= 1:
+    if isinstance(given, Real) and 0 <= float(given) <= 1:
         return Bernoulli(float(given))
     if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
         return Normal(float(given[0]), float(given[1]))

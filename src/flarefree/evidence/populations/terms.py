@@ -17,7 +17,7 @@ from flarefree.errors import EvidenceError
 from flarefree.evidence.populations.population import Population, require_no_gaps
 from flarefree.stats.margins import Bernoulli, Categorical, Margin
 
-__all__ = ["Term", "choose_covariates", "columns_for", "shared_terms"]
+__all__ = ["Term", "choose_covariates", "columns_for", "possible_in_target", "shared_terms"]
 
 Floats = NDArray[np.float64]
 
@@ -116,6 +116,19 @@ def shared_terms(
 def columns_for(terms: Sequence[Term], columns: Any, *, where: str) -> Floats:
     """(n, n_terms) float: each patient's number for each term."""
     return np.column_stack([_column(term, columns, where) for term in terms])
+
+
+def possible_in_target(x: Floats, terms: Sequence[Term]) -> NDArray[np.bool_]:
+    """(n,) bool: patients of whom the target may have some.
+
+    Where nobody in the target is White, or everybody is Asian, the other patients of the source have weight
+    0: no weighting by exponentials gives that, and it is no lack of overlap.
+    """
+    possible = np.ones(len(x), dtype=bool)
+    for j, term in enumerate(terms):
+        if term.is_share and term.mean in (0.0, 1.0) and (x[:, j] == term.mean).any():
+            possible &= x[:, j] == term.mean
+    return possible
 
 
 def _column(term: Term, columns: Any, where: str) -> Floats:
