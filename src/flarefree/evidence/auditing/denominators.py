@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -14,6 +15,7 @@ from flarefree.evidence.auditing.sheet import Sheet, arm_key, grouped, key_of
 __all__ = ["check_denominators", "check_possible_counts", "study_totals"]
 
 POSSIBLE, DENOMINATOR = "count possible", "denominator"
+_TOTAL = re.compile(r"patient|participant|subject|randomi|enrol|analy[sz]ed|^\s*\(?n\)?\s*$|total", re.I)
 FAR = 0.1  # a slip that moves n by less cannot be told from missing patients
 
 
@@ -113,7 +115,8 @@ def study_totals(sheet: Sheet) -> dict[str, list[PrintedRow]]:
     """Rows that give a study's number of patients as a whole: an n or `randomized`, and no arm."""
     totals: dict[str, list[PrintedRow]] = {}
     for row in sheet.cells:
-        if not row.arm and row.events is None and row.percent is None and (row.n or row.randomized):
+        bare = not row.arm and row.events is None and row.percent is None and row.mean is None
+        if bare and (row.randomized or (row.n and _TOTAL.search(row.outcome))):
             totals.setdefault(row.study, []).append(row)
     return totals
 

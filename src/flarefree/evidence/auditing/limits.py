@@ -11,6 +11,7 @@ from collections.abc import Callable
 from flarefree.evidence.auditing.findings import Certainty, Checked, Finding, finding_at
 from flarefree.evidence.auditing.printed import Printed
 from flarefree.evidence.auditing.sheet import Comparison, Sheet
+from flarefree.evidence.auditing.two_by_two import quick_p_values
 from flarefree.stats.distributions import normal_p, normal_quantile
 
 __all__ = [
@@ -319,9 +320,18 @@ def _z_of_p(p: Printed) -> tuple[float, float]:
     return z(float(p.high)), z(float(p.low))
 
 
+def _is_of_counts(c: Comparison, p: Printed) -> bool:
+    """Whether a test of the counts gives the P value: it need not agree with Wald limits then."""
+    if c.counts is None or c.measure not in ("RR", "OR", "RD") or len(c.counts) != 2:
+        return False
+    return any(p.admits(value) for value in quick_p_values(c.counts).values())
+
+
 def _p_differs(c: Comparison) -> Finding | None:
     p = c.p
     assert p is not None  # only comparisons with a P value come here
+    if _is_of_counts(c, p):
+        return None
     (low, high), (p_low, p_high) = _z_of_limits(c), _z_of_p(p)
     gap = max(p_low - high, low - p_high)
     if gap <= GAP:

@@ -6,6 +6,7 @@ recomputed from counts; it is listed as such and accused of nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -193,8 +194,12 @@ def _crosses(p: Printed, recomputed: float | None) -> str:
 
 
 def _counts_that_would(comparison: Comparison, test: str) -> str:
-    """The nearest counts, one arm changed by one or two, whose P value by `test` prints so."""
+    """A decimal place, or the nearest counts, one arm changed by one or two, whose P by `test` prints so."""
     counts, p = comparison.counts, comparison.p
+    if counts is not None and p is not None and p.is_exact:
+        for power in (0.1, 10.0):
+            if p.admits(quick_p_values(counts).get(test, math.nan) / power):
+                return f"{test} gives it but for a decimal place: {float(p) * power:g}"
     if counts is None or p is None or len(counts) != 2:
         return "another analysis than a test of these counts"
     for step in (1, 2):

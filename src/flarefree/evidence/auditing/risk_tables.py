@@ -21,14 +21,18 @@ def check_risk_tables(sheet: Sheet) -> Checked:
     it fell on the column's own time and the table counts who is at risk just before.
     """
     columns = [row for row in sheet.rows if row.is_risk_table]
-    curves = grouped(columns, lambda r: (r.study, r.source, r.table, r.outcome, r.arm, r.period))
     findings: list[Finding] = []
-    for rows in curves.values():
-        ordered = sorted(rows, key=lambda r: float(r.time or 0))
-        findings += _rising(ordered)
-        findings += _against_n(ordered)
-        findings += _against_events(ordered)
+    for table in grouped(columns, lambda r: (r.study, r.source, r.table, r.outcome, r.period)).values():
+        arms = [sorted(rows, key=_time) for rows in grouped(table, lambda r: r.arm).values()]
+        for rows in arms:
+            findings += _rising(rows)
+            findings += _against_n(rows)
+        findings += _against_events([rows for rows in arms if all(r.events is not None for r in rows)])
     return Checked(CHECK, len(columns), len(columns), tuple(findings))
+
+
+def _time(row: PrintedRow) -> float:
+    return float(row.time or 0)
 
 
 def _risk(row: PrintedRow) -> int:
@@ -80,18 +84,30 @@ def _more(row: PrintedRow, what: str, why: str) -> Finding:
     )
 
 
-def _against_events(rows: Sequence[PrintedRow]) -> list[Finding]:
-    """Columns whose fall in numbers at risk is smaller than their events."""
-    if any(row.events is None for row in rows):
+def _against_events(arms: Sequence[Sequence[PrintedRow]]) -> list[Finding]:
+    """Columns whose fall in numbers at risk is smaller than their events.
+
+    A table may count who is at risk just before a column's time and have its events on these times (visits),
+    or print the events that follow a column.  Then the fall to the next column answers to a column's events;
+    a table that holds so throughout, in all its arms, is sound.
+    """
+    short = [(rows, i) for rows in arms for i in _short_of_own(rows)]
+    ahead = [(rows, i) for rows in arms for i in _short_of_former(rows)]
+    if not short or not ahead:
         return []
-    short = [i for i in range(1, len(rows)) if rows[i].events > _fall(rows, i)]  # type: ignore[operator]
-    if not short:
-        return []
-    ahead = [i for i in range(1, len(rows)) if rows[i - 1].events > _fall(rows, i)]  # type: ignore[operator]
-    if not ahead and rows[0].events:
-        return []  # the table prints events of the interval that begins at the column: consistent so
-    at_times = _events_at_column_times(rows)
-    return [_fall_too_small(rows, i, len(short), len(ahead), at_times) for i in short]
+    return [_fall_too_small(rows, i, len(short), ahead) for rows, i in short]
+
+
+def _short_of_own(rows: Sequence[PrintedRow]) -> list[int]:
+    return [i for i in range(1, len(rows)) if _events(rows[i]) > _fall(rows, i) >= 0]
+
+
+def _short_of_former(rows: Sequence[PrintedRow]) -> list[int]:
+    return [i for i in range(1, len(rows)) if _events(rows[i - 1]) > _fall(rows, i) >= 0]
+
+
+def _events(row: PrintedRow) -> int:
+    return row.events or 0
 
 
 def _fall(rows: Sequence[PrintedRow], i: int) -> int:
@@ -99,41 +115,44 @@ def _fall(rows: Sequence[PrintedRow], i: int) -> int:
 
 
 def _events_at_column_times(rows: Sequence[PrintedRow]) -> list[int] | None:
-    """The fewest events, column by column, that must fall exactly on the column's time if the table counts
-    who is at risk just before; None where even that does not make it hold.
+    """The fewest events of each column that must fall exactly on its time, and be counted as at risk there.
+
+    None where the rows cannot hold even so.
     """
     at_time = [0]
     for i in range(1, len(rows)):
-        events = rows[i].events or 0
-        here = max(0, at_time[-1] + events - _fall(rows, i))
-        if here > events:
+        here = max(0, at_time[-1] + _events(rows[i]) - _fall(rows, i))
+        if here > _events(rows[i]):
             return None
         at_time.append(here)
     return at_time
 
 
 def _fall_too_small(
-    rows: Sequence[PrintedRow], i: int, columns: int, ahead: int, at_times: list[int] | None
+    rows: Sequence[PrintedRow], i: int, columns: int, ahead: Sequence[tuple[Sequence[PrintedRow], int]]
 ) -> Finding:
     before, row = rows[i - 1], rows[i]
-    fall, events = _fall(rows, i), row.events or 0
+    fall, events = _fall(rows, i), _events(row)
+    at_times = _events_at_column_times(rows)
     certainty: Certainty = "certain" if at_times is None else "likely"
     if at_times is None:
         because = "no rule of who is at risk at a column's time makes the row hold"
         reconcile = "another count, or events of another curve"
     else:
-        because = (
-            "it holds only if events fell exactly on the column's time, and are counted as at risk there"
-        )
+        because = "it holds only if some events, not all, fell on columns' times, still counted at risk"
         reconcile = f"{at_times[i]} of the {events} events exactly at {row.time}, still counted at risk there"
-    shifted = f"; taken for events after the column's time, it contradicts {ahead}" if ahead else ""
+    others, k = ahead[0]
+    shifted = (
+        f"taken for events on the columns' own times or after them, {_events(others[k - 1])} > "
+        f"{_fall(others, k)} contradicts in {others[k].arm or 'the row'} at {others[k].time}"
+    )
     return finding_at(
         row,
         "at_risk",
         CHECK,
         f"at risk falls from {_risk(before)} to {_risk(row)} with {events} events",
-        why=f"{_risk(before)} - {_risk(row)} = {fall} < {events} between {before.time} and {row.time}; "
-        f"column {i + 1} of {len(rows)}, {columns} such in the arm{shifted}",
+        why=f"{_risk(before)} - {_risk(row)} = {fall} < {events} between {before.time} and {row.time} "
+        f"(column {i + 1} of {len(rows)}; {columns} such in the table); {shifted}",
         certainty=certainty,
         because=because,
         reconcile=reconcile,

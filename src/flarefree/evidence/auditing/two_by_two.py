@@ -1,9 +1,9 @@
 """The P values that a two-by-two table, or a larger one, can print: one number a test.
 
 Fisher's exact P sums the tables no more probable than the one observed; doubled, it is twice the smaller
-tail; mid-P counts only half of the observed table's probability.  Chi-square, without and with Yates's
-correction, and times (N-1)/N; the likelihood ratio G.  Boschloo's and Barnard's are slow, and are asked
-for only when none of the others prints so.
+tail; mid-P counts half of the observed table and of those as probable as it.  Chi-square, without and with
+Yates's correction, and times (N-1)/N; the likelihood ratio G.  Boschloo's and Barnard's are slow, and are
+asked for only when none of the others prints so.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def _exact(a: int, n1: int, c: int, n2: int) -> tuple[float, float, float]:
     here = p[a - low]
     exact = min(1.0, math.fsum(x for x in p if x <= here * (1 + TIE)))
     tail = min(math.fsum(p[: a - low + 1]), math.fsum(p[a - low :]))
-    return exact, min(1.0, 2 * tail), exact - here / 2
+    as_probable = math.fsum(x for x in p if abs(x - here) <= here * TIE)
+    return exact, min(1.0, 2 * tail), exact - as_probable / 2
 
 
 def _log_choose(n: int, k: int) -> float:

@@ -65,7 +65,8 @@ def _p_values(audit: Audit) -> Iterator[str]:
         return
     yield from ("", "P values")
     for (study, table), (test, (hits, of)) in best.items():
-        yield f"  {', '.join(x for x in (study, table) if x)}: {test} reproduces {hits} of {of}"
+        name = ", ".join(x for x in (study, table) if x) or "this table"
+        yield f"  {name}: {test} reproduces {hits} of {of}"
     for p in silent:
         yield from textwrap.wrap(
             f"{p.study}, {p.outcome}: P = {p.printed} is not recomputable: {p.reason}",
