@@ -98,6 +98,7 @@ def pairwise(
         zero_cells=cast(Any, question.zero_cells),
         correction=question.correction,
         both_zero=question.both_zero,
+        is_pooled_from_counts=question.uses_counts,
     )
     return fit_trials(trials, question, moderators)
 
@@ -176,6 +177,14 @@ def _fit_counts(trials: Trials, question: Question, moderators: object) -> Pairw
                 tables, question.measure.key, trials.y, trials.v, question.conf_level
             )
             return Pairwise(question, trials, fit, notes, exact=exact)
+        case "BB":
+            from flarefree.evidence.pooling.beta_binomial import fit_beta_binomial
+
+            fit, rho = fit_beta_binomial(tables, question.measure.key)
+            notes = (
+                *notes,
+                f"correlation within arms {rho:.3g}; arms are compared over trials, not within them",
+            )
         case _:
             from flarefree.evidence.pooling.mixed_counts import fit_mixed_counts
 

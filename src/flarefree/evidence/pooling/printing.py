@@ -87,12 +87,17 @@ def _regression_lines(r: Pairwise) -> list[str]:
 def _heterogeneity_lines(r: Pairwise) -> list[str]:
     if r.q_df < 1:
         return ["  heterogeneity cannot be judged from these trials"]
-    parts = [f"Q = {number(r.q)} on {r.q_df} df, p = {p_text(chi_square_tail(r.q, r.q_df))}"]
+    parts = []
+    if not math.isnan(r.q):
+        parts.append(f"Q = {number(r.q)} on {r.q_df} df, p = {p_text(chi_square_tail(r.q, r.q_df))}")
     if r.question.is_random:
-        low, high = r.tau2_limits
-        parts.append(f"tau2 = {number(r.tau2)} ({number(low)} to {number(high)})")
-        i_low, i_high = r.i2_limits
-        parts.append(f"I2 = {r.i2:.1f}% ({i_low:.1f} to {i_high:.1f})")
+        (low, high), (i_low, i_high) = r.tau2_limits, r.i2_limits
+        known = not math.isnan(low)
+        parts.append(f"tau2 = {number(r.tau2)}" + (f" ({number(low)} to {number(high)})" if known else ""))
+        parts.append(f"I2 = {r.i2:.1f}%" + (f" ({i_low:.1f} to {i_high:.1f})" if known else ""))
     else:
-        parts.append(f"I2 = {r.i2:.1f}%")
+        if not math.isnan(r.i2):
+            parts.append(f"I2 = {r.i2:.1f}%")
+    if not parts:
+        return []
     return ["  Heterogeneity: " + "; ".join(parts)]

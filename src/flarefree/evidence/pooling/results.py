@@ -176,8 +176,8 @@ class Pairwise:
 
     @cached_property
     def tau2_limits(self) -> tuple[float, float]:
-        """Q-profile limits of tau2 [viechtbauer2007]; NaN where trials are too few."""
-        if len(self.trials) <= self.design.n_columns:
+        """Q-profile limits of tau2 [viechtbauer2007]; NaN where trials are too few, or for methods on counts."""
+        if len(self.trials) <= self.design.n_columns or self.question.uses_counts:
             return math.nan, math.nan
         return compute_q_profile(self.trials.y, self.trials.v, self.design, self.conf_level)
 
@@ -201,7 +201,7 @@ class Pairwise:
         By tau2 beside the typical sampling variance; with a common effect, by Q beside its degrees of
         freedom.
         """
-        if self.q_df < 1:
+        if self.q_df < 1 or (math.isnan(self.q) and not self.question.is_random):
             return math.nan
         if self.question.is_random:
             return _i2(self.tau2, self._typical_variance)

@@ -104,11 +104,16 @@ def gather_trials(
     zero_cells: ZeroCells,
     correction: float,
     both_zero: str,
+    is_pooled_from_counts: bool = False,
 ) -> Trials:
     """One effect a trial from checked rows."""
     if isinstance(rows, ContrastRows):
         return _from_contrasts(rows, reference)
-    return _from_arms(rows, measure, reference, zero_cells, correction, both_zero)
+    trials = _from_arms(rows, measure, reference, zero_cells, correction, both_zero)
+    if is_pooled_from_counts and trials.corrected.any():
+        told = "corrections are for trials' own effects; the pooled estimate takes the counts as they are"
+        return replace(trials, notes=(*trials.notes, told))
+    return trials
 
 
 # Direction ----------------------------------------------------------------------------------------------

@@ -323,9 +323,8 @@ def _draw_axis(drawing: Drawing, plot: Plot, figure: Figure) -> float:
     """Ticks, and under them which side favors what; gives the lowest baseline."""
     is_log = plot.x.is_log
     ticks = log_ticks(plot.x.low, plot.x.high) if is_log else round_ticks(plot.x.low, plot.x.high)
-    ticks = [
-        tick for tick in ticks if plot.x.low * (1 - 1e-9) <= tick <= plot.x.high * (1 + 1e-9) or not is_log
-    ]
+    slack = 1e-9 * (plot.x.high - plot.x.low)
+    ticks = [tick for tick in ticks if plot.x.low - slack <= tick <= plot.x.high + slack]
     labels = [ratio_label(tick) if is_log else tick_label(tick, ticks) for tick in ticks]
     null = float(figure.options.get("null", 1.0))
     order = sorted(range(len(ticks)), key=lambda i: (abs(ticks[i] - null) > 1e-9, i))
