@@ -169,7 +169,6 @@ def test_the_adverse_events_of_the_cdisc_pilot_are_not_accused(shared):
     assert all("Fisher" in p.reproduced_by for p in done.p_values)
 
 
-@pytest.mark.shared
 DATA_SETS = ("dogliotti2014", "dong2013", "franchini2012", "gurusamy2011", "hasselblad1998", "linde2016")
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 # Commands that live in modules of their own.
-_MORE: dict[str, tuple[str, str]] = {}
+_MORE: dict[str, tuple[str, str]] = {
+    "audit": ("flarefree.cli.evidence_audit", "audit_command"),
+}
 
 app = typer.Typer(
     no_args_is_help=False,

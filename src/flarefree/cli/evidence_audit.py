@@ -19,7 +19,7 @@ def audit_command(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="A table of printed cells (CSV, TSV, JSON, Parquet), or a base (YAML file or folder); "
             "without it, the evidence that comes with flarefree.",
             show_default=False,
