@@ -139,11 +139,16 @@ def test_models_of_counts_have_no_contrasts() -> None:
         found.effects_under("random")
 
 
-def test_a_component_that_no_study_tells() -> None:
-    data = contrasts(("1", "A + B", "placebo", 1.0, 0.5), ("2", "C", "placebo", 1.0, 0.5))
-    with pytest.raises(EvidenceError) as caught:
-        additive_network(data, measure="MD", inactive="placebo")
-    assert "A, B not identified" in str(caught.value)
+def test_components_that_no_study_tells_apart_have_no_number() -> None:
+    """A and B come only together: their sum is known, neither of them is."""
+    data = contrasts(("1", "A + B", "placebo", 1.0, 0.5), ("2", "C", "placebo", 2.0, 0.5))
+    found = additive_network(data, measure="MD", inactive="placebo")
+    assert found.components == ("A", "B", "C")
+    assert [math.isnan(v) for v in found.estimate] == [True, True, False]
+    assert found.estimate[2] == pytest.approx(2.0)
+    assert found.effects["C", "A + B"] == pytest.approx(1.0)
+    with pytest.raises(EvidenceError):
+        additive_network(contrasts(("1", "A + B", "B + A", 1.0, 0.5)), measure="MD")
 
 
 def test_an_order_must_hold_every_treatment_once() -> None:

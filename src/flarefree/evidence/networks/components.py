@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from flarefree.evidence.networks.studies import Study
 __all__ = ["ComponentModel", "component_matrix", "fit_components"]
 
 Floats = NDArray[np.float64]
+CLEAN = 1e-8  # less than this of what is not told is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +39,10 @@ class ComponentModel:
     matrix : (n_treatments, n_components) float
         1 where the treatment holds the component.
     estimate, std_error, conf_low, conf_high, p_value : (n_components,) float
-        Incremental effect of adding the component; on the log scale for ratios.
+        Incremental effect of adding the component; on the log scale for ratios.  NaN where the studies tell
+        it only together with others (a placebo that is not called inactive, say).
     effects : Effects
-        Of every treatment against every other, as sums.
+        Of every treatment against every other, as sums; NaN where they are not told.
     tau2 : float
         0 for the common-effect model.
     q, df, p_q : float
@@ -109,34 +112,33 @@ def fit_components(
     from scipy.special import chdtrc
 
     names, matrix = component_matrix(treatments, separator, inactive)
-    columns = rows.of(matrix)
-    _require_identified(columns.x, names)
+    told, untold = _told(rows.x @ matrix, names)
+    columns = rows.of(matrix @ told)
     common = fit(columns)
     used = 0.0
     if is_random:
         found = estimate_tau2(columns, method) if tau2 is None else tau2
         used = 0.0 if math.isnan(found) else found
     result = fit(columns, used)
-    spread = np.sqrt(np.diag(result.covariance))
-    z = result.coefficient / spread
+    coefficient, covariance = told @ result.coefficient, told @ result.covariance @ told.T
+    is_known = np.abs(untold).max(axis=1, initial=0.0) < CLEAN
+    estimate = np.where(is_known, coefficient, np.nan)
+    spread = np.where(is_known, np.sqrt(np.maximum(np.diag(covariance), 0.0)), np.nan)
     width = _normal_width(conf_level)
     q_difference, df_difference = _against_network(rows, studies, len(treatments), common.q, common.df)
+    effects = effects_of(
+        treatments, matrix @ coefficient, matrix @ covariance @ matrix.T, conf_level=conf_level, tau2=used
+    )
     return ComponentModel(
         names,
         inactive,
         matrix,
-        result.coefficient,
+        estimate,
         spread,
-        result.coefficient - width * spread,
-        result.coefficient + width * spread,
-        _two_sided(z),
-        effects_of(
-            treatments,
-            matrix @ result.coefficient,
-            matrix @ result.covariance @ matrix.T,
-            conf_level=conf_level,
-            tau2=used,
-        ),
+        estimate - width * spread,
+        estimate + width * spread,
+        _two_sided(estimate / spread),
+        _without_unknown(effects, matrix @ untold),
         used,
         common.q,
         common.df,
@@ -145,6 +147,30 @@ def fit_components(
         df_difference,
         float(chdtrc(df_difference, max(q_difference, 0.0))) if df_difference else math.nan,
     )
+
+
+def _told(x: Floats, names: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Orthonormal combinations of components that the studies tell, and those that they do not."""
+    _, values, vectors = np.linalg.svd(x, full_matrices=True)
+    if not names or not len(values) or values[0] < CLEAN:
+        raise EvidenceError(
+            "the studies tell the effect of no component",
+            where="components",
+            found=", ".join(names) or "no component that does something",
+            expected="a study whose arms differ in their components",
+        )
+    rank = int((values > 1e-9 * values[0]).sum())
+    return vectors[:rank].T, vectors[rank:].T
+
+
+def _without_unknown(effects: Effects, untold: Floats) -> Effects:
+    """NaN where a pair's difference holds something that the studies do not tell."""
+    gap = np.abs(untold[:, None, :] - untold[None, :, :]).max(axis=2, initial=0.0)
+    hidden: dict[str, Any] = {
+        name: np.where(gap < CLEAN, getattr(effects, name), np.nan)
+        for name in ("estimate", "std_error", "conf_low", "conf_high", "statistic", "p_value")
+    }
+    return replace(effects, **hidden)
 
 
 def _normal_width(conf_level: float) -> float:
@@ -157,22 +183,6 @@ def _two_sided(z: Floats) -> Floats:
     from scipy.special import ndtr
 
     return np.asarray(2 * ndtr(-np.abs(z)))
-
-
-def _require_identified(x: Floats, names: tuple[str, ...]) -> None:
-    """Every component's effect must follow from the studies."""
-    _, values, vectors = np.linalg.svd(x, full_matrices=True)
-    rank = int((values > 1e-9 * values[0]).sum())
-    if rank == len(names):
-        return
-    unknown = np.abs(vectors[rank:]).max(axis=0) > 1e-7
-    raise EvidenceError(
-        "the studies do not tell the effect of every component",
-        where="components",
-        found=", ".join(name for name, is_unknown in zip(names, unknown) if is_unknown) + " not identified",
-        expected="studies whose arms differ in each component",
-        try_="name the component that does nothing (placebo, say) as inactive",
-    )
 
 
 def _against_network(

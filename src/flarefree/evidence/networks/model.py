@@ -171,7 +171,7 @@ def additive_network(
     Raises
     ------
     EvidenceError
-        The studies do not tell every component's effect: names those.
+        The studies tell no component's effect at all.  One that they do not tell is NaN.
 
     References
     ----------
