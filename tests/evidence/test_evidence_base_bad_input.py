@@ -47,13 +47,16 @@ def test_the_good_one_is_good(tmp_path) -> None:
 CASES = {
     # what: (old, new, line, words that the error must have)
     "one arm": (
-        "      AZA: {treatment: AZA, n: 52}\n", "", 9, ["petri2030", "one arm compares nothing", "single arm"]),
+        "      AZA: {treatment: AZA, n: 52}\n", "", 9, ["petri2030", "one arm compares nothing",
+        "single arm"]),
     "events above n": ("9/50 (18%)", "51/50 (18%)", 17, ["petri2030", "renal_flare, arm MMF", "51/50"]),
     "events above the arm": ("9/50 (18%)", "{events: 51}", 17, ["renal_flare, arm MMF", "51/50"]),
     "more patients than the arm": ("9/50 (18%)", "9/60 (15%)", 17, ["arm MMF", "n = 60", "at most 50"]),
     "an arm twice": ("      AZA: {", "      MMF: {", 11, ["MMF is given twice", "line 10"]),
-    "a treatment twice": ("treatment: AZA", "treatment: MMF", 11, ["arms MMF and AZA have the same treatment"]),
-    "an unknown treatment": ("treatment: AZA", "treatment: AZZA", 11, ["no treatment AZZA", "did you mean AZA?"]),
+    "a treatment twice": ("treatment: AZA", "treatment: MMF",
+        11, ["arms MMF and AZA have the same treatment"]),
+    "an unknown treatment": ("treatment: AZA", "treatment: AZZA", 11, ["no treatment AZZA",
+        "did you mean AZA?"]),
     "a treatment by another name": (
         "treatment: AZA", "treatment: Azathioprine", 11, ["no treatment Azathioprine", "did you mean AZA?"]),
     "an unknown outcome": ("renal_flare", "renal_flar", 17, ["no outcome renal_flar", "renal_flare"]),
@@ -68,20 +71,25 @@ CASES = {
     "one limit": ("0.80 (0.40 to 1.60)", "{value: 0.8, lower: 0.4}", 18, ["one limit", "expected  both"]),
     "a ratio below zero": ("0.80 (0.40 to 1.60)", "-0.80 (-1.2 to 0.1)", 18, ["is no ratio"]),
     "an arm against itself": ("[MMF, AZA], measure", "[MMF, MMF], measure", 18, ["compared with itself"]),
-    "an unknown measure": ("measure: HR", "measure: HRR", 18, ["measure has other values", "did you mean RR or HR?"]),
-    "an unknown key": ("place: Table 2", "places: Table 2", 14, ["places is not a key here", "did you mean place?"]),
+    "an unknown measure": ("measure: HR", "measure: HRR", 18, ["measure has other values",
+        "did you mean RR or HR?"]),
+    "an unknown key": ("place: Table 2", "places: Table 2", 14, ["places is not a key here",
+        "did you mean place?"]),
     "a missing place": ("        place: Table 2\n", "", 13, ["place is missing"]),
     "the same twice": (
-        "          - {outcome: death, effects: [{arms: [MMF, AZA], measure: HR, estimate: 0.80 (0.40 to 1.60)}]}",
-        "          - {outcome: renal_flare, arms: {MMF: 9/50, AZA: 14/52}}", 18, ["renal_flare", "twice in one place"]),
-    "no numbers": ("arms: {MMF: 9/50 (18%), AZA: 14/52 (26.9%)}", "note: later", 17, ["renal_flare has no numbers"]),
+        "{outcome: death, effects: [{arms: [MMF, AZA], measure: HR, estimate: 0.80 (0.40 to 1.60)}]}",
+        "{outcome: renal_flare, arms: {MMF: 9/50, AZA: 14/52}}", 18, ["renal_flare", "twice in one place"]),
+    "no numbers": ("arms: {MMF: 9/50 (18%), AZA: 14/52 (26.9%)}", "note: later",
+        17, ["renal_flare has no numbers"]),
     "an unknown overlap": (
-        "    arms:\n", "    overlaps: [{study: petri2029, how: continues}]\n    arms:\n", 9, ["no study petri2029"]),
+        "    arms:\n", "    overlaps: [{study: petri2029, how: continues}]\n    arms:\n",
+        9, ["no study petri2029"]),
     "an overlap with itself": (
         "    arms:\n", "    overlaps: [{study: petri2030, how: continues}]\n    arms:\n", 9,
         ["lead back to the study itself", "petri2030 -> petri2030"]),
     "an unexplained judgement": (
-        "    arms:\n", "    risk_of_bias: {measurement: {judgement: low}}\n    arms:\n", 9, ["by whom nor why"]),
+        "    arms:\n", "    risk_of_bias: {measurement: {judgement: low}}\n    arms:\n",
+        9, ["by whom nor why"]),
     "a P value in words": ("measure: HR,", "measure: HR, p: significant,", 18, ["p is no P value", "<0.01"]),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The base against the papers: the review's two tables cell by cell, and the trials' own tables row by row."""
+"""The base against the papers: the review's tables cell by cell, the trials' own tables row by row."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import pytest
 from flarefree.evidence import load_evidence
 from flarefree.evidence.review_tables import review_table
 
-# Peleg, Bomback, Radhakrishnan, CJASN 2020;15:1066-72, Table 1: trial, design, N, outcome, arms, follow-up, response.
+# Peleg, Bomback, Radhakrishnan, CJASN 2020;15:1066-72, Table 1.
+# Trial, design, N, outcome, arms, follow-up, response.
 TABLE_1 = {
     "moroni2006": (
         "Moroni et al. 2006 (11)", "RCT", "75", "Kidney flare", "Cyclosporin versus azathioprine", "4 yr",
         "Cyclosporin: 10.6 flares/100 patient yr; azathioprine: 13.4 flares/100 patient yr",
     ),
     "bao2008": (
-        "Bao et al. 2008 (18)", "RCT", "40", "Complete remission", "Tacrolimus/MMF versus iv cyclophosphamide", "9 mo",
+        "Bao et al. 2008 (18)", "RCT", "40", "Complete remission",
+        "Tacrolimus/MMF versus iv cyclophosphamide", "9 mo",
         "Tacrolimus/MMF: 65% complete remission; iv cyclophosphamide: 15% complete remission",
     ),
     "zavada2010": (
         "Zavada et al. 2010 (10)", "RCT", "40", "Complete remission, overall response",
         "Cyclosporin versus cyclophosphamide", "18 mo",
-        "Cyclosporin: 37% complete remission, 58% response; cyclophosphamide: 14% complete remission, 38% response",
+        "Cyclosporin: 37% complete remission, 58% response; "
+        "cyclophosphamide: 14% complete remission, 38% response",
     ),
     "yap2012": (
         "Yap et al. 2012 (17)", "RCT", "16", "Complete remission, partial remission, overall remission",
@@ -45,7 +48,8 @@ TABLE_1 = {
     ),
     "mok2016": (
         "Mok et al. 2016 (14)", "RCT", "150", "Complete remission at 6 mo",
-        "Tacrolimus versus MMF × 6 mo; both azathioprine after", "24 wk for induction phase, 5-yr maintenance",
+        "Tacrolimus versus MMF × 6 mo; both azathioprine after",
+        "24 wk for induction phase, 5-yr maintenance",
         "MMF: 59% complete remission; tacrolimus: 62% complete remission after induction; "
         "MMF: 38% kidney flare versus tacrolimus: 54% kidney flare during maintenance",
     ),
@@ -79,7 +83,8 @@ TABLE_2 = {
     "li2012": ("Li et al. 2012 (13)", "Tacrolimus", "Severe infection (2/20), hyperglycemia (5/20)"),
     "yap2012": (
         "Yap et al. 2012 (17)", "Tacrolimus",
-        "Infection (4/16), acute tacrolimus nephrotoxicity (2/16), worsening hypertension (1/16), new DM (1/16)",
+        "Infection (4/16), acute tacrolimus nephrotoxicity (2/16), worsening hypertension (1/16), "
+        "new DM (1/16)",
     ),
     "mok2013": (
         "Mok et al. 2013 (22)", "Tacrolimus (with MMF)",
@@ -94,7 +99,8 @@ TABLE_2 = {
         "Mok et al. 2016 (14)", "Tacrolimus",
         "Minor infection (12/74), tremor (15/74), reversible increase in serum creatinine by 30% (10/74)",
     ),
-    "zhang2017": ("Zhang et al. 2017 (21)", "Tacrolimus (with MMF)", "Infection (12/116), leukopenia (9/116)"),
+    "zhang2017": ("Zhang et al. 2017 (21)", "Tacrolimus (with MMF)",
+    "Infection (12/116), leukopenia (9/116)"),
     "rovin2019": (
         "Rovin et al. 2019 (27)", "Voclosporin (with MMF)",
         "Low-dose VCS: infection (11/89), death (10/89), study discontinuation from AE (16/89), AKI (4/89); "

@@ -36,9 +36,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "arms": ("study", "arm", "treatment", "label", "regimen", "n", "n_how", "n_safety", "place", "note"),
     "outcomes": (
-        "study", "index", "outcome", "label", "domain", "good", "phase", "time", "subgroup", "population",
-        "arm", "treatment", *_CELL, "p", "p_test", "use", "main", "document", "place", "confidence",
-        "conflicts", "note", "cell_use", "cell_place", "cell_note",
+        "study", "study_label", "year", "design", "randomized", "index", "outcome", "label", "domain", "good",
+        "phase", "time", "subgroup", "population", "arm", "treatment", *_CELL, "p", "p_test", "use", "main",
+        "document", "place", "confidence", "conflicts", "note", "cell_use", "cell_place", "cell_note",
     ),
     "effects": (
         "study", "index", "outcome", "label", "phase", "time", "subgroup", "population", "arm_1", "arm_2",
@@ -144,6 +144,10 @@ def _outcomes(evidence: Evidence) -> Iterator[dict[str, Any]]:
             yield {
                 **_words(reported),
                 **_cell(cell),
+                "study_label": study.label,
+                "year": study.year,
+                "design": study.design.kind,
+                "randomized": study.design.randomized,
                 "domain": word.domain,
                 "good": word.good,
                 "arm": arm,

@@ -67,8 +67,18 @@ def raise_first(error: ValidationError, source: YamlSource, model: type[BaseMode
     misspelled = {each["loc"][:-1] for each in items if each["type"] == "extra_forbidden"}
     # A key that is misspelled is missing too: its misspelling is told.
     told = [each for each in items if each["type"] != "missing" or each["loc"][:-1] not in misspelled]
+    # A list of which nothing could be read is not empty.
+    told = [
+        each
+        for each in told
+        if each["type"] != "too_short" or not any(_is_within(other["loc"], each["loc"]) for other in told)
+    ]
     item = min(told, key=lambda each: (source.line(_path(each["loc"])) or 10**9, len(each["loc"])))
     raise _as_error(item, source, model) from None
+
+
+def _is_within(loc: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

@@ -120,11 +120,11 @@ def rows_from_revman(rows: _Rows, name: str) -> dict[str, _Rows]:
     effects: _Rows = []
     seen: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
     for line, row in rows:
-        head = _head(row)
         if row.get("Effect measure"):
-            effects.append((line, {**head, **_effect(row)}))
-        for side in ("Experimental", "Control"):
-            arm = _arm(row, side)
+            effects.append((line, {**_head(row), **_effect(row)}))
+    for side in ("Experimental", "Control"):  # the control that comparisons share is a study's last arm again
+        for line, row in rows:
+            head, arm = _head(row), _arm(row, side)
             if arm is None:
                 continue
             key = (*head.values(), arm["treatment"])

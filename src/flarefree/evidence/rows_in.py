@@ -65,10 +65,12 @@ class _Builder:
         self.values: dict[str, Any] = {part: {} for part in BaseFile.model_fields}
         self.lines: dict[str, int] = {}
         self.builtin = builtin_words().content
+        self.has_conflicts = False
         self.places: dict[tuple[str, str], list[Any]] = {}  # (study, index or what it is) -> its outcome
 
     def build(self, tables: Mapping[str, Rows]) -> None:
         outcomes = tables.get("outcomes", [])
+        self.has_conflicts = bool(tables.get("conflicts"))
         self._require_columns(outcomes, bool(tables.get("effects")))
         for line, row in tables.get("documents", []):
             self._put(("documents", row["document"]), _filled(row, ("document",)), line)
@@ -112,18 +114,14 @@ class _Builder:
         if not label:
             raise EvidenceError("a row names no study", where=f"{self.name}:{line}", expected="a study")
         if key not in self.values["studies"]:
-            self._study({**row, "study": key, "label": row.get("label_of_study") or label}, line)
+            self._study(
+                {**row, "study": key, "label": row.get("label_of_study") or row.get("study_label") or label},
+                line,
+            )
         return key
 
     def _study(self, row: Mapping[str, str], line: int) -> None:
         year = row.get("year") or _year_in(row.get("label", "")) or _year_in(row["study"])
-        if not year:
-            raise EvidenceError(
-                f"{row['study']}: the year is not said",
-                where=f"{self.name}:{line}",
-                expected="a column year, or a study named with its year",
-                try_="Houssiau 2010",
-            )
         design = {
             "kind": row.get("design") or "not stated",
             **{name: row[name] == "yes" for name in ("randomized", "rerandomized") if row.get(name)},
@@ -134,7 +132,7 @@ class _Builder:
         names = ("registration", "follow_up", "n_randomized", "n_analyzed", "population")
         study: dict[str, Any] = {
             "label": row.get("label") or row["study"],
-            "year": year,
+            **({"year": year} if year else {}),
             "phase": row.get("phase") or "not stated",
             "design": design,
             **{name: row[name] for name in names if row.get(name)},
@@ -230,7 +228,7 @@ class _Builder:
         outcome |= {"main": True} if row.get("main") == "yes" else {}
         outcome |= {"use": False} if row.get("use") == "no" else {}
         outcome |= {"label": row["label"]} if row.get("label") and not row.get("label_of_study") else {}
-        if row.get("conflicts"):
+        if row.get("conflicts") and self.has_conflicts:
             outcome["conflicts"] = row["conflicts"].split("; ")
         if row.get("confidence") in ("high", "medium", "low"):
             outcome["confidence"] = row["confidence"]
@@ -262,8 +260,9 @@ class _Builder:
         written = row.get("document") or self.name
         key = written if re.fullmatch(r"[a-z][a-z0-9_]*", written) else slug(written)
         if key not in self.values["documents"]:
-            year = _year_in(key) or row.get("year") or _year_in(row["study"]) or "2000"
-            self._put(("documents", key), {"citation": written, "kind": "page", "year": year}, line)
+            year = _year_in(key)
+            document = {"citation": written, "kind": "page", **({"year": year} if year else {})}
+            self._put(("documents", key), document, line)
         return key
 
     def _effect_row(self, row: Mapping[str, str], line: int) -> None:
@@ -329,7 +328,11 @@ class _Builder:
             },
             "estimate": {"value": row["estimate"], **limits},
             **({"label": row["outcome_label"]} if row.get("outcome_label") else {}),
-            **({"conflicts": row["conflicts"].split("; ")} if row.get("conflicts") else {}),
+            **(
+                {"conflicts": row["conflicts"].split("; ")}
+                if row.get("conflicts") and self.has_conflicts
+                else {}
+            ),
             **{
                 name: row[name]
                 for name in ("document", "place")
@@ -352,7 +355,7 @@ class _Builder:
     def _finish(self) -> None:
         """A document that only the rows name is known by its name."""
         for key, analysis in self.values["meta_analyses"].items():
-            row = {"document": analysis["document"], "study": key, "year": analysis["year"]}
+            row = {"document": analysis["document"], "study": key}
             self._document(row, self.lines[f"meta_analyses.{key}"])
 
     def _put(self, path: tuple[Any, ...], value: Any, line: int) -> None:

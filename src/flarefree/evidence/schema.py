@@ -22,6 +22,7 @@ __all__ = [
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Words = Annotated[str, Field(pattern=r"\S")]
 Phase = Literal["induction", "maintenance", "induction and maintenance", "refractory", "not stated"]
+Year = Annotated[Count, Field(ge=1900, le=2100)]
 Confidence = Literal["high", "medium", "low"]
 PValue = Annotated[str, Field(pattern=r"^(ns|[<>]?\s*[01]?\.\d+|[01]|1\.0+)$")]
 """As printed: `0.02`, `<0.01`, or `ns` where a table marks only what is significant."""
@@ -52,7 +53,7 @@ class Document(Part):
     kind: Literal[
         "trial report", "supplement", "abstract", "registry", "meta-analysis", "review", "commentary", "page"
     ]
-    year: Annotated[Count, Field(ge=1900, le=2100)]
+    year: Year | None = None
     doi: str = ""
     address: str = ""
     read: str = "whole"
@@ -213,7 +214,7 @@ class Study(Part):
     """A study: what was compared, in whom, and what came out, number by number with its place."""
 
     label: Words
-    year: Annotated[Count, Field(ge=1900, le=2100)]
+    year: Year | None = None
     phase: Phase
     registration: str = ""
     design: Design
@@ -252,7 +253,7 @@ class MetaAnalysis(Part):
     """A published meta-analysis and its pooled results."""
 
     label: Words
-    year: Annotated[Count, Field(ge=1900, le=2100)]
+    year: Year | None = None
     kind: Literal["pairwise", "network", "Bayesian network"]
     document: Words
     place: Words
