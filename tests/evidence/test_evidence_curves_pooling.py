@@ -87,7 +87,7 @@ def test_more_missing_information_asks_for_more_draws():
 
 
 def test_auto_takes_as_many_draws_as_are_needed():
-    """A large trial without a table, read roughly: much of what it knew is missing, and 20 draws are too few."""
+    """A large trial without a table, read roughly: much of what it knew is missing; 20 draws are too few."""
     time, event, arm = virtual_trial(1, n=2000)
     points, _ = figure_of(time, event, arm, 1)
     n = {"placebo": 2000, "drug": 2000}

@@ -28,9 +28,9 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 TIES = {"none": 0, "any": 1, "column": 2}  # as `_log_rank_kernels` numbers them
 TIES_IN_WORDS = {
-    "none": "no ties within an interval",
-    "any": "any ties within an interval",
-    "column": "all events of a column at one instant",
+    "none": "no ties",
+    "any": "any ties",
+    "column": "a column's events at one instant",
 }
 
 
@@ -106,11 +106,7 @@ class LogRankRange:
     @property
     def reading(self) -> str:
         """How the table was read, in words."""
-        parts = [
-            "at risk: those followed "
-            + ("up to" if self.at_risk_means == "before" else "beyond")
-            + " each time"
-        ]
+        parts = [f"at risk: followed {'up to' if self.at_risk_means == 'before' else 'beyond'} each time"]
         if self.changes:
             parts.append("surplus events set aside" if self.repair == "events" else "numbers at risk lowered")
         return "; ".join([*parts, TIES_IN_WORDS[self.ties]])

@@ -44,7 +44,7 @@ __all__ = [
 CURVE = 1.0
 RING = 1.3
 BAND_OPACITY = 0.18
-ROW = 26.0
+ROW_GAP = 9.0
 USUAL = 7.0  # height of the box of usual values
 
 Point = tuple[float, float]
@@ -197,14 +197,16 @@ def draw_statistic_range(figure: Figure, palette: Palette) -> Drawing:
     printed = figure.options.get("printed")
     ticks = round_ticks(0.0, max([row.high for row in rows] + ([printed] if printed else [])), 6)
     top = 16.0 if printed is not None else 4.0
-    bottom = top + ROW * len(rows)
+    heights = [LINE_HEIGHT * max(len(row.lines), 1) + ROW_GAP for row in rows]
+    bottom = top + sum(heights)
     plot = Plot(Scale(0.0, ticks[-1], room, drawing.width - 34), Scale(0.0, 1.0, bottom, top))
     if printed is not None:
         x = plot.x(float(printed))
         drawing.line(x, top - 4, x, bottom, color=REFERENCE, width=RULE)
         drawing.text(x, top - 7, f"printed {printed:g}", anchor="middle", color=REFERENCE, bold=True)
-    for i, row in enumerate(rows):
-        _draw_range(drawing, plot, row, top + ROW * (i + 0.5))
+    middles = [top + sum(heights[:i]) + height / 2 for i, height in enumerate(heights)]
+    for row, middle in zip(rows, middles):
+        _draw_range(drawing, plot, row, middle)
     baseline = plot.draw_x_axis(drawing, ticks, [tick_label(t, ticks) for t in ticks], figure.x_label)
     drawing.height = baseline + 6
     return drawing
