@@ -21,7 +21,7 @@ from flarefree.endpoints.dating import MIRRORED, day_of, day_of_value
 from flarefree.endpoints.elementwise import as_verdicts, compare, compare_count, join_all, join_any, negate
 from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
 from flarefree.endpoints.panel import Panel, PanelColumn
-from flarefree.endpoints.resting import Resting, resting_of
+from flarefree.endpoints.resting import Resting, Where, resting_of
 from flarefree.endpoints.wording import Words, compare_words, words_of, yes_no
 from flarefree.errors import ProtocolError
 from flarefree.protocol.language.nodes import (
@@ -334,6 +334,8 @@ class Evaluator:
 
         Of the others, and where it has no day, the assessment's own.
         """
+        if self._rests_here_always(node):
+            return self.panel.days
         is_true = self.verdicts(node) == TRUE
         is_ever = np.zeros(self.panel.n_subjects, dtype=np.bool_)
         is_ever[self.subject[is_true]] = True
@@ -342,6 +344,14 @@ class Evaluator:
         own = self.day_of(node, at)
         days[at] = np.where(own == NO_DAY, days[at], own)
         return days
+
+    def _rests_here_always(self, node: Node) -> bool:
+        """Whether a condition rests on its own assessment wherever it is known."""
+        if not self.has_one_day_each or not self.panel.n_assessments:
+            return False
+        both = self.resting(node), resting_of(self, node, False)
+        since = max(part.since for part in both)
+        return all(part.where is Where.HERE for part in both) and int(self.panel.days.min()) >= since
 
     def is_in_window(self, node: InWindow) -> Flags:
         """Which assessments are of a window: (n_assessments,)."""

@@ -392,23 +392,37 @@ def first_events(
 
 def first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int) -> Ints64:
     """Assessments of day `first` or later that are true and not so before, since something was false."""
-    found = np.empty(verdicts.size, np.int64)
-    n = _first_true(offsets, verdicts, days, first, found)
+    true_at = np.flatnonzero(verdicts == TRUE)
+    found = np.empty(true_at.size, np.int64)
+    n = _first_true(offsets, verdicts, days, first, true_at, found)
     return found[:n].copy()
 
 
 @njit(cache=True, nogil=True)
-def _first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, found: Ints64) -> int:
+def _first_true(
+    offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, true_at: Ints64, found: Ints64
+) -> int:
     n = 0
-    for i in range(offsets.size - 1):
-        is_on = False
-        for j in range(offsets[i], offsets[i + 1]):
-            if verdicts[j] == FALSE:
-                is_on = False
-            elif verdicts[j] == TRUE and not is_on and days[j] >= first:
-                found[n] = j
-                n += 1
-                is_on = True
+    i = 0
+    is_on = False
+    before = -1
+    for place in range(true_at.size):
+        j = true_at[place]
+        if j >= offsets[i + 1]:
+            while j >= offsets[i + 1]:
+                i += 1
+            is_on = False
+            before = j
+        if is_on:
+            for k in range(before + 1, j):
+                if verdicts[k] == FALSE:
+                    is_on = False
+                    break
+        if not is_on and days[j] >= first:
+            found[n] = j
+            n += 1
+            is_on = True
+        before = j
     return n
 
 

@@ -51,7 +51,9 @@ class Standing:
         key = subjects.astype(np.int64) * 2**32 + days
         if (key[1:] > key[:-1]).all():  # most come so: a rule finds one event a patient and day
             return Standing(subjects, days, ids, which)
-        order = np.lexsort((ids, which, days, subjects))
+        order = np.argsort(key, kind="stable")
+        if not _in_order(key[order], which[order], ids[order]):
+            order = np.lexsort((ids, which, days, subjects))
         return Standing(subjects[order], days[order], ids[order], which[order])
 
     def where(self, keep: Flags) -> Standing:
@@ -63,6 +65,13 @@ class Standing:
         first = np.full(n_subjects, NO_DAY, dtype=np.int32)
         first[self.subjects[::-1]] = self.days[::-1]
         return first
+
+
+def _in_order(key: Ints64, which: Ints32, ids: Ints64) -> bool:
+    """Whether events of one patient and day stand by component, then number."""
+    same = np.flatnonzero(key[1:] == key[:-1])
+    later = which[same + 1] - which[same]
+    return bool(((later > 0) | ((later == 0) & (ids[same + 1] > ids[same]))).all())
 
 
 def first_of(components: Sequence[Standing]) -> Standing:

@@ -7,6 +7,7 @@ results agree with it to some units in the last place.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numba as nb
@@ -19,30 +20,43 @@ __all__ = ["egfr_of"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+AGE = 30.0  # years, at which the factors are taken
 _LOW, _HIGH = (1e-4, 2e-4), (1e3, 2e3)  # mg/dL; far below and above every bend
 
 
-def egfr_of(creatinine: Floats, age: Floats, is_female: Floats, is_black: Floats, equation: str) -> Floats:
+def egfr_of(creatinine: Floats, age: Floats, is_female: Any, is_black: Any, equation: str) -> Floats:
     """eGFR, mL/min/1.73 m2, of creatinine in mg/dL: (n, v) of (n,) patients."""
     out = np.empty_like(creatinine)
-    lines = np.empty((2, 2, 2, 2))  # female, black, below or above the bend, (log factor, power)
-    for female in (0, 1):
-        for black in (0, 1):
-            for side, (one, two) in enumerate((_LOW, _HIGH)):
-                a, b = np.log(compute_egfr(np.array([one, two]), 30.0, female, black, equation))
-                power = (b - a) / (np.log(two) - np.log(one))
-                lines[female, black, side] = a - power * np.log(one), power
-    by_age = np.log(compute_egfr(1.0, age, 0.0, 0.0, equation) / compute_egfr(1.0, 30.0, 0.0, 0.0, equation))
-    _fill(creatinine, by_age, is_female.astype(np.int64), is_black.astype(np.int64), lines, out)
+    lines, of_age = _lines(equation)
+    who = is_female.astype(np.int64) * 2 + is_black.astype(np.int64)
+    _fill(creatinine, age, who, lines, *of_age, out)
     return out
 
 
+@lru_cache(maxsize=8)
+def _lines(equation: str) -> tuple[Floats, tuple[bool, float]]:
+    """Log factor and power below and above the bend, by 2 female + black: (4, 4); and what age does.
+
+    Age multiplies: by a power of it, or by a constant a year; which one, its value at 45 years tells.
+    """
+    lines = np.empty((4, 4))
+    for who in range(4):
+        for side, (one, two) in enumerate((_LOW, _HIGH)):
+            a, b = np.log(compute_egfr(np.array([one, two]), AGE, who // 2, who % 2, equation))
+            power = (b - a) / (np.log(two) - np.log(one))
+            lines[who, 2 * side], lines[who, 2 * side + 1] = a - power * np.log(one), power
+    young, middle, old = np.log(compute_egfr(1.0, np.array([AGE, 1.5 * AGE, 2.0 * AGE]), 0, 0, equation))
+    is_power = abs((middle - young) - (old - young) * np.log(1.5) / np.log(2.0)) < 1e-9
+    return lines, (bool(is_power), float((old - young) / (np.log(2.0) if is_power else AGE)))
+
+
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def _fill(creatinine: Any, by_age: Any, female: Any, black: Any, lines: Any, out: Any) -> Any:
+def _fill(creatinine: Any, age: Any, who: Any, lines: Any, is_power: Any, slope: Any, out: Any) -> Any:
     n, v = creatinine.shape
     for i in range(n):
-        low, low_power = lines[female[i], black[i], 0, 0], lines[female[i], black[i], 0, 1]
-        high, high_power = lines[female[i], black[i], 1, 0], lines[female[i], black[i], 1, 1]
+        by_age = slope * (log(age[i] / AGE) if is_power else age[i] - AGE)
+        low, low_power = by_age + lines[who[i], 0], lines[who[i], 1]
+        high, high_power = by_age + lines[who[i], 2], lines[who[i], 3]
         for j in range(v):
             x = log(creatinine[i, j])
-            out[i, j] = exp(by_age[i] + min(low + low_power * x, high + high_power * x))
+            out[i, j] = exp(min(low + low_power * x, high + high_power * x))

@@ -16,7 +16,16 @@ from flarefree.endpoints.context import Context
 from flarefree.endpoints.events import split_sentence
 from flarefree.errors import DesignError, NotFoundError
 from flarefree.protocol.language.messages import suggest
-from flarefree.protocol.language.nodes import Confirmed, Holds, Measure, Node, Records, Reference, SubjectFact
+from flarefree.protocol.language.nodes import (
+    Confirmed,
+    Holds,
+    Measure,
+    Node,
+    Records,
+    Reference,
+    SubjectFact,
+    Sustained,
+)
 from flarefree.protocol.language.walking import walk
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.schema import EndpointSpec
@@ -141,6 +150,62 @@ class Question:
         judged = [name for name, plan in self.plans.items() if plan.spec.adjudicated]
         parts = {part for name in judged for part in self.parts_of(name)}
         return frozenset(name for name in parts if self.plans[name].on_visits is not None)
+
+    @cached_property
+    def ways_to_fail(self) -> Mapping[str, bool]:
+        """Endpoints on visits that end participation, and whether a committee stands between."""
+        found: dict[str, bool] = {}
+
+        def visit(name: str, is_judged: bool) -> None:
+            plan = self.plans[name]
+            is_judged = is_judged or plan.spec.adjudicated
+            if plan.on_visits is not None and not plan.is_second:
+                found[name] = found.get(name, True) and is_judged
+            for part in plan.spec.first_of:
+                visit(part, is_judged)
+
+        visit(self.ends_at, False)
+        return found
+
+    @cached_property
+    def ending_kinds(self) -> frozenset[str]:
+        """Kinds of happening that end participation by themselves."""
+        return frozenset(
+            kind
+            for name in self.ending_parts
+            for node in self.plans[name].dated
+            for part in walk(node)
+            if isinstance(part, Records)
+            for kind in self.records[part]
+        )
+
+    @cached_property
+    def named_later(self) -> frozenset[str]:
+        """Events that sentences about visits name."""
+        return frozenset(part.name for part in self._parts_of_second() if isinstance(part, Holds))
+
+    @cached_property
+    def records_named_later(self) -> tuple[Records, ...]:
+        """Record sentences within sentences about visits."""
+        return tuple(dict.fromkeys(part for part in self._parts_of_second() if isinstance(part, Records)))
+
+    def _parts_of_second(self) -> list[Node]:
+        second = [plan.on_visits for plan in self.plans.values() if plan.is_second]
+        return [part for node in self._closure([n for n in second if n is not None]) for part in walk(node)]
+
+    @cached_property
+    def waits_for_later(self) -> frozenset[str]:
+        """Events on visits that only a later assessment makes known."""
+        return frozenset(
+            name
+            for name, plan in self.plans.items()
+            if plan.on_visits is not None
+            and any(
+                isinstance(part, Confirmed | Sustained)
+                for node in self._closure([plan.on_visits])
+                for part in walk(node)
+            )
+        )
 
     def parts_of(self, name: str) -> list[str]:
         """An endpoint and its components, and theirs."""

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flarefree.protocol.language.nodes import Records
-from flarefree.protocol.language.walking import walk
 from flarefree.simulation._conduct_kernels import draw_conduct, earliest
 from flarefree.simulation.asking import Nature, Question
 from flarefree.simulation.cohort import NO_DAY, Cohort
@@ -36,7 +34,6 @@ COMPLETED = -1
 _NEVER = np.int32(NO_DAY)
 _DROPS_OUT, _FAILS, _DIES = np.int8(1), np.int8(2), np.int8(3)
 _REASON = {reason: code for code, reason in enumerate(WITHDRAWAL_REASONS)}
-_ONSETS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,10 @@ class Consequences:
 
     Attributes
     ----------
+    onsets : mapping of str to Onsets
+        By endpoint on visits: those known before the patient withdrew or died for other reasons.
     stands : mapping of str to (k,) bool
-        By endpoint on visits: which onsets a committee would confirm.
+        Which of them a committee would confirm.
     is_seen : mapping of str to (k,) bool
         Which of them are known by the end of the patient's participation.
     happenings : mapping of str to Happening
@@ -83,6 +82,7 @@ class Consequences:
         The patient left at a failure.
     """
 
+    onsets: Mapping[str, Onsets]
     stands: Mapping[str, Flags]
     is_seen: Mapping[str, Flags]
     happenings: Mapping[str, Happening]
@@ -120,27 +120,28 @@ def draw_consequences(
         Latent activity of patients (by index) on days.
     """
     n = cohort.patient.size
-    stands: dict[str, Flags] = {}
+    # Who has withdrawn or died by then is seen by nobody.
+    stays = np.minimum(np.minimum(cohort.dropout_day, cohort.death_day), np.int32(horizon_day))
+    found = {name: _until(onsets, stays) for name, onsets in found.items()}
+    read = [name for name in found if name in question.read_by_committee or name in question.ending_parts]
+    active = _activity_of(question, {name: found[name] for name in read}, activity)
+    stands: dict[str, Flags] = {name: np.ones(found[name].days.size, dtype=np.bool_) for name in found}
     treated: dict[str, Flags] = {}
-    for name, onsets in found.items():
-        plan = question.plans[name]
-        is_read = name in question.read_by_committee or name in question.ending_parts
-        if not is_read or not onsets.days.size:
-            stands[name] = np.ones(onsets.days.size, dtype=np.bool_)
-            continue
-        luck = _luck(cohort, onsets, streams)
-        chance = _chance(plan.nature, onsets, parameters, strictness, activity)
-        stands[name] = luck[:, _LUCK[plan.nature]] < chance
-        if plan.nature is Nature.ACTIVITY:
+    for name in read:
+        nature = question.plans[name].nature
+        luck = _luck(cohort, found[name], streams)
+        chance = _chance(nature, active.get(name), parameters, strictness)
+        stands[name] = luck[:, _LUCK[nature]] < chance
+        if nature is Nature.ACTIVITY:
             treated[name] = luck[:, 1] < parameters.rho
 
     fails = np.full(n, _NEVER, dtype=np.int32)
-    for name, judged in _ways_to_fail(question).items():
+    for name, judged in question.ways_to_fail.items():
         if name in found:
             onsets = found[name]
             keep = stands[name] if judged else np.ones(onsets.days.size, dtype=np.bool_)
             earliest(onsets.subjects, onsets.known_days, keep, fails)
-    kinds = _ending_kinds(question)
+    kinds = question.ending_kinds
     if "rescue" in kinds:
         for name, was_treated in treated.items():
             earliest(found[name].subjects, found[name].known_days, was_treated, fails)
@@ -156,7 +157,7 @@ def draw_consequences(
     reasons = _reasons(cohort, ended_by)
     is_seen = {name: onsets.known_days <= end[onsets.subjects] for name, onsets in found.items()}
     happenings = _happenings(question, cohort, found, treated, is_seen, end, reasons)
-    return Consequences(stands, is_seen, happenings, end, reasons, ended_by == _FAILS)
+    return Consequences(found, stands, is_seen, happenings, end, reasons, ended_by == _FAILS)
 
 
 _LUCK = {Nature.ACTIVITY: 0, Nature.FUNCTION: 2, Nature.EXTRARENAL: 3, Nature.RECORDS: 0}
@@ -173,50 +174,39 @@ def _luck(cohort: Cohort, onsets: Onsets, streams: Streams) -> npt.NDArray[np.fl
     return luck
 
 
-def _chance(
-    nature: Nature,
-    onsets: Onsets,
-    parameters: Parameters,
-    strictness: float,
+def _until(onsets: Onsets, last_days: Ints32) -> Onsets:
+    """Those that are known by some day of each patient."""
+    keep = onsets.known_days <= last_days[onsets.subjects]
+    return Onsets(onsets.subjects[keep], onsets.days[keep], onsets.known_days[keep])
+
+
+def _activity_of(
+    question: Question,
+    found: Mapping[str, Onsets],
     activity: Callable[[Ints32, Ints32], npt.NDArray[np.float64]],
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Latent activity at the onsets of renal activity, each patient and day looked at once."""
+    names = [name for name in found if question.plans[name].nature is Nature.ACTIVITY]
+    if not names:
+        return {}
+    keys = [found[name].subjects.astype(np.int64) * 2**32 + found[name].days for name in names]
+    once, which = np.unique(np.concatenate(keys), return_inverse=True)
+    active = activity((once >> 32).astype(np.int32), (once & (2**32 - 1)).astype(np.int32))[which]
+    ends = np.cumsum([key.size for key in keys])[:-1]
+    return dict(zip(names, np.split(active, ends), strict=True))
+
+
+def _chance(
+    nature: Nature, active: npt.NDArray[np.float64] | None, parameters: Parameters, strictness: float
 ) -> npt.NDArray[np.float64] | float:
     """Probability that the committee confirms each onset."""
-    if nature is not Nature.ACTIVITY:
+    if nature is not Nature.ACTIVITY or active is None:
         return parameters.q_lasting
     if parameters.q_c <= 0.0 or parameters.q_c >= 1.0:
         return parameters.q_c
     logit = np.log(parameters.q_c / (1.0 - parameters.q_c)) - strictness
-    active = activity(onsets.subjects, onsets.days)
     logits = logit + parameters.committee_slope * (active - parameters.committee_at)
     return 1.0 / (1.0 + np.exp(-logits))
-
-
-def _ways_to_fail(question: Question) -> dict[str, bool]:
-    """Endpoints on visits that end participation, and whether a committee stands between."""
-    found: dict[str, bool] = {}
-
-    def visit(name: str, judged: bool) -> None:
-        plan = question.plans[name]
-        judged = judged or plan.spec.adjudicated
-        if plan.on_visits is not None and not plan.is_second:
-            found[name] = found.get(name, True) and judged
-        for part in plan.spec.first_of:
-            visit(part, judged)
-
-    visit(question.ends_at, False)
-    return found
-
-
-def _ending_kinds(question: Question) -> frozenset[str]:
-    """Kinds of happening that end participation by themselves."""
-    return frozenset(
-        kind
-        for name in question.ending_parts
-        for node in question.plans[name].dated
-        for part in walk(node)
-        if isinstance(part, Records)
-        for kind in question.records[part]
-    )
 
 
 def _reasons(cohort: Cohort, ended_by: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

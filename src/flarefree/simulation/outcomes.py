@@ -24,8 +24,7 @@ from flarefree.endpoints.time_to_event import (
     first_of,
     within,
 )
-from flarefree.protocol.language.nodes import Confirmed, Holds, InWindow, Node, Or, Records, Sustained
-from flarefree.protocol.language.walking import walk
+from flarefree.protocol.language.nodes import Holds, InWindow, Node, Or, Records
 from flarefree.simulation.asking import Plan, Question
 from flarefree.simulation.consequences import Consequences, Happening, Onsets
 
@@ -52,50 +51,32 @@ class Outcomes:
 def find_all_onsets(question: Question, evaluator: Evaluator) -> dict[str, Onsets]:
     """Onsets of every event on visits that waits for nobody's action."""
     return {
-        name: find_plan_onsets(plan, evaluator)
+        name: find_plan_onsets(plan, evaluator, name in question.waits_for_later)
         for name, plan in question.plans.items()
         if plan.on_visits is not None and not plan.is_second
     }
 
 
-def find_plan_onsets(plan: Plan, evaluator: Evaluator) -> Onsets:
+def find_plan_onsets(plan: Plan, evaluator: Evaluator, waits: bool) -> Onsets:
     """Onsets of one event on visits, each with the day on which it is known."""
     assert plan.on_visits is not None
     last = LAST_DAY if plan.spec.last_day is None else plan.spec.last_day
     at, days = find_onsets(evaluator, plan.on_visits, plan.first_day, last, unknown=plan.spec.unknown)
     known = days
-    if _asks_for_later(plan.on_visits, evaluator):
+    if waits:
         known = np.maximum(days, confirmed_days(evaluator, plan.on_visits, at))
     return Onsets(evaluator.subject[at], days, known)
 
 
-def _asks_for_later(node: Node, evaluator: Evaluator) -> bool:
-    states = evaluator.context.states
-    return any(
-        isinstance(part, Confirmed | Sustained)
-        or (isinstance(part, Holds) and part.name in states and _asks_for_later(states[part.name], evaluator))
-        for part in walk(node)
-    )
-
-
-def derive_outcomes(
-    question: Question, evaluator: Evaluator, found: Mapping[str, Onsets], consequences: Consequences
-) -> Outcomes:
+def derive_outcomes(question: Question, evaluator: Evaluator, consequences: Consequences) -> Outcomes:
     """Times of every endpoint asked, from onsets and what people did about them."""
-    return _Deriver(question, evaluator, found, consequences).run()
+    return _Deriver(question, evaluator, consequences).run()
 
 
 class _Deriver:
-    def __init__(
-        self,
-        question: Question,
-        evaluator: Evaluator,
-        found: Mapping[str, Onsets],
-        consequences: Consequences,
-    ) -> None:
+    def __init__(self, question: Question, evaluator: Evaluator, consequences: Consequences) -> None:
         self.question = question
         self.evaluator = evaluator
-        self.found = dict(found)
         self.done = consequences
         self.n = consequences.end_days.size
         self.events: dict[str, Standing] = {}
@@ -112,28 +93,16 @@ class _Deriver:
             if plan.spec.adjudicated and events.ids.size:
                 events = events.where(np.concatenate(self.stands)[events.ids])
             self.events[name] = events
-            if self._is_named(name):
+            if name in self.question.named_later:
                 self.evaluator.begun[name] = events.first_days(self.n)
             if name in self.question.asked:
                 times[name] = compute_times(events, self._follow_up(plan.spec.censor_at))
         return Outcomes(times, self.done)
 
-    def _is_named(self, name: str) -> bool:
-        return any(
-            isinstance(part, Holds) and part.name == name
-            for plan in self.question.plans.values()
-            if plan.is_second and plan.on_visits is not None
-            for part in walk(plan.on_visits)
-        )
-
     def _tell_records(self) -> None:
         """First days of records, for sentences about visits that name them."""
         self.evaluator.records = {
-            node: self._of_records(node).first_days(self.n)
-            for plan in self.question.plans.values()
-            if plan.is_second and plan.on_visits is not None
-            for node in walk(plan.on_visits)
-            if isinstance(node, Records)
+            node: self._of_records(node).first_days(self.n) for node in self.question.records_named_later
         }
 
     # One endpoint ---------------------------------------------------------------------------------
@@ -147,11 +116,11 @@ class _Deriver:
 
     def _on_visits(self, plan: Plan) -> tuple[Ints32, Ints32, npt.NDArray[np.bool_]]:
         if plan.is_second:
-            onsets = find_plan_onsets(plan, self.evaluator)
+            onsets = find_plan_onsets(plan, self.evaluator, plan.name in self.question.waits_for_later)
             keep = onsets.known_days <= self.done.end_days[onsets.subjects]
             stands = np.ones(int(keep.sum()), dtype=np.bool_)
             return onsets.subjects[keep], onsets.days[keep], stands
-        onsets, keep = self.found[plan.name], self.done.is_seen[plan.name]
+        onsets, keep = self.done.onsets[plan.name], self.done.is_seen[plan.name]
         return onsets.subjects[keep], onsets.days[keep], self.done.stands[plan.name][keep]
 
     def _composite(self, plan: Plan) -> Standing:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flarefree.endpoints.covariates import by_word, is_black
+from flarefree.endpoints.covariates import is_black
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.kernels import TRUE
 from flarefree.endpoints.panel import Panel, PanelColumn
@@ -142,7 +142,7 @@ class Asker:
             strictness=self.design.strictness,
             activity=lambda who, on: latent_activity(cohort, who, on),
         )
-        return derive_outcomes(question, evaluator, found, consequences)
+        return derive_outcomes(question, evaluator, consequences)
 
     def _covariates(self, cohort: Cohort) -> dict[str, Any]:
         wanted = dict.fromkeys(name for question in self.questions for name in question.covariates)
@@ -211,7 +211,7 @@ def measured(
     }
     for name in computed:
         creatinine = own["creatinine"] * _to("creatinine", "mg/dL")
-        egfr = egfr_of(creatinine, *_for_egfr(cohort), spec[name].equation)
+        egfr = egfr_of(creatinine, cohort.age, ~cohort.is_male, _is_black(cohort), spec[name].equation)
         values[name] = egfr * convert(1.0, "mL/min/1.73 m2", spec[name].unit) if spec[name].unit else egfr
     return {name: values[name] for name in names}
 
@@ -226,14 +226,10 @@ def _to(name: str, unit: str) -> float:
     return float(convert(1.0, MEASURES[name], unit, name)) if MEASURES[name] else 1.0
 
 
-def _for_egfr(cohort: Cohort) -> tuple[Floats, Floats, Floats]:
-    sex = cohort.covariates["sex"]
-    female = by_word(sex, lambda word: float(word.strip()[:1].upper() == "F"), np.nan).astype(np.float64)
-    return (
-        np.asarray(cohort.covariates["age"], dtype=np.float64),
-        female,
-        np.asarray(is_black(cohort.covariates["race"]), dtype=np.float64),
-    )
+def _is_black(cohort: Cohort) -> npt.NDArray[np.int64]:
+    """As the equations ask it: 1 for black patients."""
+    of_cell = is_black(np.array([cell.race for cell in cohort.population.cells], dtype=object))
+    return np.asarray(of_cell)[cohort.cell].astype(np.int64)
 
 
 def latent_activity(cohort: Cohort, who: Ints32, days: Ints32) -> Floats:
