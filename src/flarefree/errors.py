@@ -8,6 +8,7 @@ FlarefreeError                      exit code 2, printed without a traceback
 ├── StudyError                      a study folder lacks what an analysis cannot go on without
 ├── EvidenceError (ValueError)      published numbers cannot be what they say; names study and cell
 ├── DesignError (ValueError)        a trial cannot be run or simulated as asked
+├── ConductError                    the trial's rules refuse what was asked; nothing was changed
 ├── OutputError                     the output folder cannot be written
 ├── MissingExtraError               an optional part is not installed
 ├── NotFoundError (KeyError)        what was asked for by name does not exist
@@ -26,6 +27,7 @@ errors: they become findings (`flarefree.records.findings`).
 from __future__ import annotations
 
 __all__ = [
+    "ConductError",
     "ConvergenceError",
     "DesignError",
     "EvidenceError",
@@ -119,6 +121,10 @@ class NotFoundError(FlarefreeError, KeyError):
 
 class DesignError(FlarefreeError, ValueError):
     """A trial cannot be run or simulated as asked: a ratio, a size, a rate that cannot be."""
+
+
+class ConductError(FlarefreeError):
+    """The rules by which a trial is run refuse what was asked; nothing was changed."""
 
 
 class StatsError(FlarefreeError, ValueError):
