@@ -123,8 +123,8 @@ def read_printed(value: Any) -> Printed | None:
     text = plain_text(value)
     if text.lower() in _NS:
         return Printed(text, NOT_SIGNIFICANT, 2, ">")
-    bare = re.sub(r"^[pP]\s*(?=[<>=≤≥])", "", text)
-    bare = re.sub(r"(?<=\d),(?=\d{3}(?:\D|$))", "", bare)
+    text = re.sub(r"^[pP]\s*(?:=\s*|(?=[<>≤≥]))", "", text)
+    bare = re.sub(r"(?<=\d),(?=\d{3}(?:\D|$))", "", text)
     found = _NUMBER.match(bare)
     if found is None:
         return None
