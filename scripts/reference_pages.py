@@ -142,8 +142,12 @@ def parameter_row(name: str, kind: Any, told: Any, default: Any) -> str:
 
 def _takes(kind: Any, told: Any) -> str:
     (kind,) = [k for k in (get_args(kind) or (kind,)) if k is not type(None)]
+    if get_origin(kind) is list:  # an option that may be given more than once
+        return f"{_takes(get_args(kind)[0], told)}, once or more"
     if issubclass(kind, Enum):
         return ", ".join(f"`{choice.value}`" for choice in kind)
+    if told.min is not None and told.max is None:
+        return f"a number, {told.min:,} or more"
     if told.min is not None:
         return f"a number, {told.min:,} to {told.max:,}"
     return {bool: "", int: "a number", Path: "a path", str: "text"}[kind]
@@ -176,6 +180,8 @@ def python_page() -> str:
 IMPORTS = "import flarefree as ff"
 
 MODULES = {
+    "evidence": "Rows of published trials, or our reviewed base of them, go in; frozen results come out.\n"
+    "How to begin is in [read the evidence](../how-to/read-the-evidence.md).",
     "simulation": "A design and a seed go in; trials that can be replayed, patient by patient, come out.\n"
     "How each is made is in the pages on methods.",
     "stats": "Arrays, or a formula and a frame, go in; frozen results come out, with `.tidy()`.\n"

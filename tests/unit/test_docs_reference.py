@@ -59,7 +59,7 @@ def test_every_public_name_has_its_line() -> None:
     page = text_of(REFERENCE / "python.md")
     for name in flarefree.__all__:
         assert f"\n## ff.{name}\n" in page, name
-    for module in ("simulation", "stats"):
+    for module in ("evidence", "simulation", "stats"):
         for name in getattr(flarefree, module).__all__:
             assert f"| `ff.{module}.{name}` | " in page, name
     assert not re.search(r"\| `ff\.\w+\.\w+` \|  \|", page), "a public name without a docstring"
