@@ -336,33 +336,33 @@ def draw_flares(
 def _kidney_failure(
     i: Any, begin: Any, end: Any, state: Any, events: Any, limit: Any, horizon: Any, p: Any
 ) -> Any:
-    """When log creatinine first passes `limit`, looked for month by month after a flare that raised it."""
+    """When log creatinine passes `limit`: the first month after which it has, then by halves."""
     raised = False
     for k in range(begin, end):
         raised = raised or events[EVENTS.step, k] > 0.0
     if not raised:
         return NEVER
-    before, at = state[STATE.creatinine, i], 0.0
-    while at < horizon:
-        at += MONTH
-        now = log_creatinine(at, i, begin, end, state, events, p.step_stays, p.step_fade, p.severe_days)
-        if now >= limit:
-            part = (limit - before) / (now - before) if now > before else 1.0
-            failed = at - MONTH * (1.0 - max(part, 0.0))
-            return failed if failed <= horizon else NEVER
-        before = now
+    high = 0.0
+    while high < horizon:
+        low, high = high, high + MONTH
+        if log_creatinine(high, i, begin, end, state, events, p) >= limit:
+            for _ in range(12):
+                middle = 0.5 * (low + high)
+                if log_creatinine(middle, i, begin, end, state, events, p) >= limit:
+                    high = middle
+                else:
+                    low = middle
+            return high if high <= horizon else NEVER
     return NEVER
 
 
 @nb.njit(error_model="numpy")
-def log_creatinine(
-    t: Any, i: Any, begin: Any, end: Any, state: Any, events: Any, stays: Any, fade: Any, lasts: Any
-) -> Any:
+def log_creatinine(t: Any, i: Any, begin: Any, end: Any, state: Any, events: Any, p: Any) -> Any:
     """True log creatinine at day `t` of maintenance (t >= 0), without calcineurin inhibitors."""
     g = state[STATE.creatinine, i] + state[STATE.slope, i] * t
     for k in range(begin, end):
         since = t - events[EVENTS.time, k]
         if since >= 0.0 and events[EVENTS.step, k] > 0.0:
-            g += events[EVENTS.step, k] * (stays + (1.0 - stays) * exp(-since / fade))
-            g += events[EVENTS.slope, k] * min(since, lasts)
+            part = p.step_stays + (1.0 - p.step_stays) * exp(-since / p.step_fade)
+            g += events[EVENTS.step, k] * part + events[EVENTS.slope, k] * min(since, p.severe_days)
     return g

@@ -146,9 +146,10 @@ def between(m: Any, v: Any, rows: Any, back: Any, grid: Any, t: Any, lag: Any, o
     """The wandering `lag` days before each time, straight between month ends."""
     for lane in range(m):
         for e in range(lane * v, lane * v + v):
-            place = max((t[e] - lag) * (1.0 / MONTH) + 4 * back, 0.0)
-            low = min(int(place), rows - 2)
-            part = min(place - low, 1.0)
+            month = max((t[e] - lag) * (1.0 / MONTH), -4.0 * BACK_BLOCKS)
+            whole = np.floor(month)
+            part = month - whole  # before rows are counted: `back` must not change its last bit
+            low = min(int(whole) + 4 * back, rows - 2)
             out[e] = (1.0 - part) * grid[low, lane] + part * grid[low + 1, lane]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numba as nb
@@ -20,7 +21,16 @@ from flarefree.errors import DesignError
 from flarefree.simulation._quantiles import fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp, log, uniform32
 
-__all__ = ["CORRELATED", "POPULATIONS", "Cell", "Population", "correlations", "draw_baseline", "lower_factor"]
+__all__ = [
+    "CORRELATED",
+    "POPULATIONS",
+    "Cell",
+    "Population",
+    "assumed_factor",
+    "correlations",
+    "draw_baseline",
+    "lower_factor",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -79,6 +89,14 @@ def lower_factor(matrix: Floats) -> Floats:
                     expected="a positive definite matrix",
                 )
             factor[i, j] = math.sqrt(rest) if i == j else rest / float(factor[j, j])
+    return factor
+
+
+@cache
+def assumed_factor() -> Floats:
+    """Cholesky's factor of the assumed correlations."""
+    factor = lower_factor(correlations())
+    factor.setflags(write=False)
     return factor
 
 
@@ -163,7 +181,7 @@ _ALMS = Population(
     name="ALMS",
     cells=_ALMS_CELLS,
     male=32 / 227,
-    age_log=(3.3925, 0.3308),
+    age_log=(3.3914, 0.3345),
     age_limits=(12.0, 75.0),
     weight=(63.0, 9.6, 16.06),
     classes={"III or III+V": 29 / 227, "IV or IV+V": 163 / 227, "V": 35 / 227},
@@ -176,7 +194,7 @@ _ALMS = Population(
     c4_log=(2.9392, 0.4587),
     dsdna_log=(4.0943, 0.6445),
     creatinine=(-0.2617, 0.20, 0.3177, 0.1387),
-    sediment=0.615,
+    sediment=0.6435,
     accrual_days=418.0,
     openings={
         "Asia": (0.10, 20),
@@ -200,8 +218,8 @@ _MULTITARGET = Population(
     induction={"MT": 0.563, "IVC": 0.437},
     nephritis_log=(-0.6, 1.0),
     lupus_more_log=(-0.2, 1.1),
-    up_log=(-1.05, 0.80),
-    upcr_log=(-1.15, 0.95),
+    up_log=(-1.30, 0.85),
+    upcr_log=(-1.40, 1.00),
     c3_log=(4.52, 0.26),
     c4_log=(2.85, 0.40),
     dsdna_log=(3.4, 0.60),
@@ -209,7 +227,7 @@ _MULTITARGET = Population(
     sediment=0.30,
     accrual_days=730.0,
     openings={"China": (0.0, 19)},
-    complete_by_arm={"MT": (0.0, 0.12), "AZA": (0.3, 0.20)},
+    complete_by_arm={"MT": (0.0, 0.043), "AZA": (0.28, 0.14)},
     factor_of="h_multitarget",
     withdrawals={"AZA": "d_aza_multitarget"},
 )

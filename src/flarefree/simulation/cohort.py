@@ -32,9 +32,8 @@ from flarefree.simulation.baseline import (
     CORRELATED,
     POPULATIONS,
     Population,
-    correlations,
+    assumed_factor,
     draw_baseline,
-    lower_factor,
 )
 from flarefree.simulation.parameters import Parameters, Treatment
 from flarefree.simulation.streams import Purpose, Streams
@@ -235,7 +234,7 @@ class Covariates(Mapping[str, npt.NDArray[Any]]):
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         if name not in self.NAMES:
             raise KeyError(name)
-        return self._cohort._keep(f"covariate {name}", getattr(self, f"_{name}"))  # type: ignore[no-any-return]
+        return self._cohort._keep(f"covariate {name}", getattr(self, f"_{name}"))
 
     def _sex(self) -> npt.NDArray[np.str_]:
         return np.array(["F", "M"])[self._cohort.is_male.astype(int)]
@@ -299,7 +298,7 @@ class Covariates(Mapping[str, npt.NDArray[Any]]):
         return np.where(complete, "CR", "PR")
 
     def _normal(self, name: str) -> Floats:
-        return self._cohort.z[CORRELATED.index(name)]  # type: ignore[no-any-return]
+        return self._cohort.z[CORRELATED.index(name)]
 
 
 def draw_cohort(
@@ -355,9 +354,9 @@ def draw_cohort(
     is_black = np.array(["BLACK" in c.race for c in cells])
     class_v = float(_thresholds(people.classes)[-1])
     draw_baseline(
-        trial, word, lower_factor(correlations()), ends, is_black, people.male,
-        np.array(people.age_log), np.array(people.age_limits), np.array(people.creatinine), int(Purpose.PATIENT), key, z,
-        cell, is_male, age, creatinine, limit, parameters.esrd_egfr, parameters.esrd_rise,
+        trial, word, assumed_factor(), ends, is_black, people.male,
+        np.array(people.age_log), np.array(people.age_limits), np.array(people.creatinine),
+        int(Purpose.PATIENT), key, z, cell, is_male, age, creatinine, limit, parameters.esrd_egfr, parameters.esrd_rise,
     )  # fmt: skip
     course, arms = _course(parameters, people), _arms(parameters, treatments, people)
     state = np.empty((len(STATE), n))
@@ -450,7 +449,7 @@ def _addresses(
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int16], npt.NDArray[np.int32]]:
     arm = np.repeat(np.arange(len(sizes), dtype=np.int16), sizes)
     index = np.concatenate([np.arange(s, dtype=np.int32) for s in sizes])
-    trial = np.repeat(np.arange(trials.start, trials.stop, dtype=np.uint32), len(arm))
+    trial = np.repeat(np.arange(trials.start, trials.stop).astype(np.uint32), len(arm))
     return trial, np.tile(arm, len(trials)), np.tile(index, len(trials))
 
 
@@ -474,7 +473,7 @@ def _course(p: Parameters, people: Population) -> Course:
         q_sediment=max(p.q_sediment, 1e-12), step_median=p.step_median, step_spread=p.step_spread,
         q_severe=p.q_severe, severe_median=p.severe_slope_median, severe_spread=p.severe_slope_spread,
         severe_days=p.severe_months * DAYS_PER_MONTH, step_stays=p.step_stays,
-        step_fade=p.step_fade_months * DAYS_PER_MONTH, 
+        step_fade=p.step_fade_months * DAYS_PER_MONTH,
     )  # fmt: skip
 
 
