@@ -1,8 +1,8 @@
 """Networks side by side with metafor, in one run.
 
 CPU milliseconds of whole calls on one core, medians.  The floor is the algebra alone, on rows already
-rotated; metafor's `rma.mv` (REML, known covariance) stands for R: netmeta is not among Debian's packages, and its
-authors' call takes 1.6 s on the smoking network.  Results are compared before times are shown.
+rotated; metafor's `rma.mv` (REML, known covariance) stands for R: netmeta is not among Debian's packages, and
+its authors' call takes 1.6 s on the smoking network.  Results are compared before times are shown.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before NumPy is imported
