@@ -41,6 +41,7 @@ def test_csv_tables_bring_every_number_back_with_its_digits(evidence, tmp_path) 
     assert csv_texts(back) == texts, "a second export is the first one, byte by byte"
     assert "25.0" in texts["outcomes.csv"] and not list(tmp_path.glob(".*"))
     assert dict(back.cohort) == dict(evidence.cohort)
+    assert csv_texts(load_evidence(tmp_path)) == texts
 
 
 def test_the_table_of_outcomes_alone_is_a_base(evidence, tmp_path) -> None:
@@ -146,6 +147,7 @@ def test_a_plain_table_is_enough(tmp_path) -> None:
         ("Chan 2005,AZA,renal flare,31,9", "Chan 2005,AZA,renal flare,31", 3, ["4 cells", "5"]),
         ("n,events", "n,n", 1, ["a column stands twice"]),
         ("study,treatment", "trial,treatment", 1, ["no column study"]),
+        ("n,events", "n,event", 1, ["no column event", "did you mean events?"]),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_is_refused_at_its_line(tmp_path, old, new, line, words) -> None:

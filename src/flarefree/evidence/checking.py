@@ -96,7 +96,7 @@ class _StudyCheck:
                 "a study with one arm compares nothing",
                 found=", ".join(arms),
                 expected="two arms or more",
-                try_="design: {kind: single arm, randomized: false}, if it is one (in a table: a column design)",
+                try_="design: {kind: single arm, randomized: false}, if so (in a table: a column design)",
             )
         if len(arms) > 1 and is_single:
             self.refuse(("design", "kind"), "a single-arm study has several arms", found=", ".join(arms))

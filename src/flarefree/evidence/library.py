@@ -283,7 +283,7 @@ def load_evidence(path: str | PathLike[str] | None = None) -> Evidence:
     Parameters
     ----------
     path : str or path, optional
-        A YAML file, a folder of them, or a CSV file that `flarefree evidence export` wrote.
+        A YAML file, a folder of them, a CSV table, or a folder that `flarefree evidence export` filled.
 
     Returns
     -------
@@ -303,7 +303,8 @@ def load_evidence(path: str | PathLike[str] | None = None) -> Evidence:
     if path is None:
         return _builtin()
     chosen = Path(path)
-    if chosen.suffix.lower() == ".csv":
+    is_exported = (chosen / "outcomes.csv").is_file() and not list(chosen.glob("*.y*ml"))
+    if chosen.suffix.lower() == ".csv" or is_exported:
         from flarefree.evidence.exchange import read_csv
 
         return read_csv(chosen)

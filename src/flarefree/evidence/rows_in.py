@@ -31,6 +31,11 @@ _NUMBERS = (
     "geometric_mean", "lower", "upper",
 )  # fmt: skip
 _KINDS = ("percent_kind", "rate_per", "status")
+_KNOWN = {
+    *_NEEDED, *_NUMBERS, *_KINDS, "arm", "time", "phase", "subgroup", "population", "document", "place",
+    "label", "domain", "good", "index", "p", "p_test", "use", "main", "confidence", "conflicts", "note",
+    "year", "design", "randomized", "study_label", "n_how", "cell_use", "cell_place", "cell_note",
+}  # fmt: skip
 
 
 def base_from_tables(tables: Mapping[str, Rows], name: str) -> Loaded:
@@ -97,6 +102,15 @@ class _Builder:
 
     def _require_columns(self, outcomes: Rows, has_effects: bool) -> None:
         found = set(outcomes[0][1]) if outcomes else set()
+        for column in sorted(found - _KNOWN):
+            near = difflib.get_close_matches(column, sorted(_KNOWN - found), n=1, cutoff=_NEAR)
+            if near:  # any other column may stand there: only a slip is told
+                raise EvidenceError(
+                    f"there is no column {column}",
+                    where=f"{self.name}:1",
+                    found=column,
+                    try_=f"did you mean {near[0]}?",
+                )
         missing = [column for column in _NEEDED if column not in found]
         if missing and not (has_effects and not outcomes):
             raise EvidenceError(
