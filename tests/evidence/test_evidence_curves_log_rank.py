@@ -206,6 +206,7 @@ GOOD = SMALL["balanced"]
         (GOOD, {"at_risk_means": "before", "ties": "column"}, "two instants"),
         ({"time": [0, 1], "arm": ["A", "A"]}, {}, "has not the columns"),
         ({k: {"at_risk": [3, 1], "events": [0, 0]} for k in "AB"}, {}, "nobody had the event"),
+        ({k: {"at_risk": [n, 0], "events": [0, n]} for k, n in (("A", 2), ("B", 0))}, {}, "variance of zero"),
         (
             GOOD | {"B": {"at_risk": [9, 8, 8], "events": [0, 5, 0]}},
             {"at_risk_means": "before"},

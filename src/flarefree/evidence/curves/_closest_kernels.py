@@ -75,6 +75,9 @@ def _fit(
         for j in range(size, 0, -1):
             events[first + j - 1] = choice[j, m]
             m -= choice[j, m]
+    else:  # no way: nothing happens here, and the caller sees the fit
+        for k in range(first, last + 1):
+            events[k] = 0
     return best
 
 

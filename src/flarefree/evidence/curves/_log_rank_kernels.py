@@ -186,7 +186,7 @@ def improve_by_swaps(
                     u, v = _moment(m1, m2, x1[k], x2[k])
                     dU += u
                     dV += v
-                value = (U + dU) ** 2 / (V + dV) if V + dV > 0 else best
+                value = (U + dU) ** 2 / (V + dV) if V + dV > 1e-12 else best
                 if value < best - 1e-13:
                     best, U, V, improved = value, U + dU, V + dV, True
                     kinds[j], kinds[k] = kinds[k], kinds[j]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from flarefree.errors import EvidenceError
 from flarefree.evidence.curves.placement_search import least_of_all
 from flarefree.evidence.curves.placements import Placement, Placements, Point, statistic
 
@@ -25,6 +26,7 @@ MOST_CORNERS = 500
 NEAR = 6  # corners that the descent to a least placement begins at
 STARTS = 40
 ROUNDS = 200
+NO_VARIANCE = 1e-12
 CLOSE = 1e-6  # of least and bound: nearer than anybody prints
 
 Support = tuple[Point, Point]
@@ -47,6 +49,18 @@ class Hull:
         corner = (found.U, found.V)
         self.corners.setdefault(corner, found)
         return direction, corner
+
+    def _with_variance(self) -> list[Placement]:
+        """Corners that have a statistic: not where one arm is gone, or nobody is left beside the events."""
+        found = [placement for placement in self.corners.values() if placement.V > NO_VARIANCE]
+        if not found:
+            raise EvidenceError(
+                "no order of these events has a log-rank statistic",
+                where="risk_table",
+                found="a variance of zero in every placement",
+                expected="events while both arms are at risk",
+            )
+        return found
 
     # Greatest ------------------------------------------------------------------------------------
 
@@ -71,7 +85,7 @@ class Hull:
             if _beyond(middle, first[1]):
                 for span in ((first, middle), (middle, second)):
                     heapq.heappush(queue, (-_reach(*span), *span))
-        winner = max(self.corners.values(), key=lambda placement: placement.statistic)
+        winner = max(self._with_variance(), key=lambda placement: placement.statistic)
         return winner, max(bound, winner.statistic)
 
     # Least ---------------------------------------------------------------------------------------
@@ -104,9 +118,11 @@ class Hull:
         """From the best corners and their crossings down to an order that no swap of neighbors improves."""
         from flarefree.evidence.curves._log_rank_kernels import improve_by_swaps
 
-        known = sorted(self.corners.values(), key=lambda placement: placement.statistic)
-        near = list({id(p): p for p in (*known[:NEAR], *(self.corners[c] for _, c in self.sides))}.values())
-        starts = near + [child for a, b in permutations(near, 2) for child in _crossings(a, b)]
+        known = sorted(self._with_variance(), key=lambda placement: placement.statistic)
+        sides = [self.corners[c] for _, c in self.sides if c[1] > 0]
+        near = list({id(p): p for p in (*known[:NEAR], *sides)}.values())
+        crossed = [child for a, b in permutations(near, 2) for child in _crossings(a, b)]
+        starts = near + [child for child in crossed if child.V > NO_VARIANCE]
         starts.sort(key=lambda placement: placement.statistic)
         best = starts[0]
         for start in starts[:STARTS]:

@@ -38,7 +38,7 @@ def least_of_all(placements: Placements) -> Placement | None:
         pairs = listing.pairs(start)
     except (_TooManyError, RecursionError):
         return None
-    usable = [pair for pair in pairs if pair[1] > 0]
+    usable = [pair for pair in pairs if pair[1] > 1e-12]
     if not usable:
         return None
     return listing.follow(start, min(usable, key=lambda pair: (statistic(pair), pair)))
