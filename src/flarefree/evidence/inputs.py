@@ -245,7 +245,8 @@ def _cell_faults(rows: ArmRows) -> list[Fault]:
 
 def _is_fractional(values: Floats) -> NDArray[np.bool_]:
     # NaN compares as false, which is wanted: what is absent is not fractional
-    return np.abs(values - np.rint(values)) > FEW_DISTINCT
+    with np.errstate(invalid="ignore"):  # infinities are told of by another check
+        return np.abs(values - np.rint(values)) > FEW_DISTINCT
 
 
 def _is_complete(rows: ArmRows) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import ConvergenceError
-from flarefree.evidence.pooling.weighing import Design
+from flarefree.evidence.pooling.weighing import Constant, Design
 from flarefree.stats.roots import find_root
 
 __all__ = [
@@ -30,7 +30,10 @@ Floats = NDArray[np.float64]
 ESTIMATORS = ("DL", "DL2", "PM", "REML", "ML", "EB", "HE", "HS", "HSk", "SJ")
 MOST_STEPS = 100
 CLOSE = 1e-12  # of tau2 beside the sampling variances
-UNEVEN = 100.0  # ratio of sampling variances from which on the likelihood is searched for a second maximum
+LEAST_OBSERVED = 1e-3  # of the expected information, to step by the observed one
+STEPS_OF_NEWTON = 40
+PLACES = 20  # searched for a higher maximum
+UNEVEN = 8.0  # ratio of sampling variances from which on the likelihood is searched for a second maximum
 
 
 def estimate_tau2(y: Floats, v: Floats, design: Design, method: str) -> float:
@@ -213,8 +216,9 @@ def _maximize(y: Floats, v: Floats, design: Design, *, restricted: bool) -> floa
 
 
 def _climb(y: Floats, v: Floats, design: Design, t: float, restricted: bool) -> float:
-    low, high, smallest = 0.0, math.inf, CLOSE * float(v.min())
-    for _ in range(MOST_STEPS):
+    """The maximum uphill of t."""
+    low, high, smallest = -1.0, math.inf, CLOSE * float(v.min())  # low is -1 until a rise is known
+    for step in range(MOST_STEPS):
         slope, fisher, observed = _slope_and_information(y, v, design, t, restricted)
         if t == 0.0 and slope <= 0.0:
             return 0.0
@@ -222,13 +226,14 @@ def _climb(y: Floats, v: Floats, design: Design, t: float, restricted: bool) -> 
             low = t
         else:
             high = t
-        after = t + slope / (observed if observed > 0.25 * fisher else fisher)
+        after = t + slope / (observed if observed > LEAST_OBSERVED * fisher else fisher)
         if abs(after - t) <= CLOSE * t + smallest:
             return max(after, 0.0)
-        if after <= low and slope < 0.0:
-            after = 0.5 * (low + t) if low > 0.0 else 0.0 if t > smallest else 0.5 * t
-        if after >= high:
-            after = 0.5 * (low + high)
+        if low >= 0.0 and high < math.inf and high - low <= CLOSE * high + smallest:
+            return low
+        if after <= max(low, 0.0) or after >= high or step > STEPS_OF_NEWTON:
+            # Below the bracket, or slow: zero is tried once, then the bracket is halved.
+            after = 0.0 if low < 0.0 else 0.5 * (low + high) if high < math.inf else 2.0 * after
         t = after
     raise ConvergenceError(
         "tau2 did not settle",
@@ -255,10 +260,23 @@ def log_likelihood(y: Floats, v: Floats, design: Design, tau2: float, *, restric
 
 
 def _highest_of_grid(y: Floats, v: Floats, design: Design, t: float, restricted: bool) -> float:
-    places = [t, 0.0, *np.geomspace(1e-3 * float(v.min()), 10.0 * float(v.max() + np.var(y)), 24).tolist()]
-    heights = [log_likelihood(y, v, design, place, restricted=restricted) for place in places]
-    best = max(range(len(places)), key=heights.__getitem__)
-    return places[best] if heights[best] > heights[0] + 1e-9 else t
+    spread = float(v.max()) + float(np.var(y))
+    places = np.concatenate([[t, 0.0], np.geomspace(1e-3 * float(v.min()), 10.0 * spread, PLACES)])
+    if isinstance(design, Constant):
+        heights = _log_likelihoods(y, v, places, restricted)
+    else:
+        heights = np.array([log_likelihood(y, v, design, float(x), restricted=restricted) for x in places])
+    best = int(np.argmax(heights))
+    return float(places[best]) if heights[best] > heights[0] + 1e-9 else t
+
+
+def _log_likelihoods(y: Floats, v: Floats, places: Floats, restricted: bool) -> Floats:
+    """`log_likelihood` at many places at once, without moderators."""
+    w = 1.0 / (v + places[:, None])
+    total = w.sum(axis=1)
+    r = y - (w @ y / total)[:, None]
+    value = 0.5 * (np.log(w).sum(axis=1) - (w * r * r).sum(axis=1))
+    return np.asarray(value - 0.5 * np.log(total) if restricted else value)
 
 
 _Estimator = Callable[[Floats, Floats, Design], float]
