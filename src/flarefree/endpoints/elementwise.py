@@ -19,6 +19,7 @@ __all__ = [
     "TOLERANCE",
     "as_verdicts",
     "compare",
+    "compare_by_patient",
     "compare_count",
     "compare_numbers",
     "join_all",
@@ -28,6 +29,7 @@ __all__ = [
 
 Ints8 = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float64]
+Ints64 = npt.NDArray[np.int64]
 
 TOLERANCE = 1e-9
 """Relative.  Values that differ by less are equal: 141.44 umol/L comes back from its unit as a number that
@@ -98,33 +100,62 @@ def _near(a: float, b: float) -> bool:
     return (abs(a - b) <= 1e-9 * max(abs(a), abs(b))) | (a == b)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _at_least(left: Floats, b: float, verdicts: Ints8) -> None:
+    for j in range(verdicts.size):
+        a = left[j]
+        verdicts[j] = _verdict(_near(a, b) | (a > b), a, b)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _more(left: Floats, b: float, verdicts: Ints8) -> None:
+    for j in range(verdicts.size):
+        a = left[j]
+        verdicts[j] = _verdict((not _near(a, b)) & (a > b), a, b)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _at_most(left: Floats, b: float, verdicts: Ints8) -> None:
+    for j in range(verdicts.size):
+        a = left[j]
+        verdicts[j] = _verdict(_near(a, b) | (a < b), a, b)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _less(left: Floats, b: float, verdicts: Ints8) -> None:
+    for j in range(verdicts.size):
+        a = left[j]
+        verdicts[j] = _verdict((not _near(a, b)) & (a < b), a, b)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _same(left: Floats, b: float, verdicts: Ints8) -> None:
+    for j in range(verdicts.size):
+        a = left[j]
+        verdicts[j] = _verdict(_near(a, b), a, b)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _other(left: Floats, b: float, verdicts: Ints8) -> None:
+    for j in range(verdicts.size):
+        a = left[j]
+        verdicts[j] = _verdict(not _near(a, b), a, b)
+
+
 @njit(cache=True, nogil=True)
 def _compare_with(code: int, left: Floats, b: float, verdicts: Ints8) -> None:
-    n = verdicts.size
     if code == 0:
-        for j in range(n):
-            a = left[j]
-            verdicts[j] = _verdict(_near(a, b) | (a > b), a, b)
+        _at_least(left, b, verdicts)
     elif code == 1:
-        for j in range(n):
-            a = left[j]
-            verdicts[j] = _verdict((not _near(a, b)) & (a > b), a, b)
+        _more(left, b, verdicts)
     elif code == 2:
-        for j in range(n):
-            a = left[j]
-            verdicts[j] = _verdict(_near(a, b) | (a < b), a, b)
+        _at_most(left, b, verdicts)
     elif code == 3:
-        for j in range(n):
-            a = left[j]
-            verdicts[j] = _verdict((not _near(a, b)) & (a < b), a, b)
+        _less(left, b, verdicts)
     elif code == 4:
-        for j in range(n):
-            a = left[j]
-            verdicts[j] = _verdict(_near(a, b), a, b)
+        _same(left, b, verdicts)
     else:
-        for j in range(n):
-            a = left[j]
-            verdicts[j] = _verdict(not _near(a, b), a, b)
+        _other(left, b, verdicts)
 
 
 @njit(cache=True, nogil=True)
@@ -150,6 +181,37 @@ def _compare_each(
         else:
             is_so = not near
         verdicts[j] = _verdict(is_so, a, b)
+
+
+def compare_by_patient(operator: ComparisonOperator, left: Floats, right: Floats, offsets: Ints64) -> Ints8:
+    """Compare a value at each assessment with one of each patient: (n,) with (n_subjects,)."""
+    verdicts = np.empty(left.size, np.int8)
+    _compare_by_patient(_CODES[operator], left, right, offsets, verdicts)
+    return verdicts
+
+
+@njit(cache=True, nogil=True)
+def _compare_by_patient(code: int, left: Floats, right: Floats, offsets: Ints64, verdicts: Ints8) -> None:
+    """Branches outside, and slices of their own: a compiler then sees that they run along together."""
+    n = right.size
+    if code == 0:
+        for i in range(n):
+            _at_least(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
+    elif code == 1:
+        for i in range(n):
+            _more(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
+    elif code == 2:
+        for i in range(n):
+            _at_most(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
+    elif code == 3:
+        for i in range(n):
+            _less(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
+    elif code == 4:
+        for i in range(n):
+            _same(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
+    else:
+        for i in range(n):
+            _other(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
 
 
 def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) -> Ints8:

@@ -16,9 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from flarefree.endpoints import kernels, references
+from flarefree.endpoints.by_patient import value_by_patient
 from flarefree.endpoints.context import FIRST_DAY, LAST_DAY, Context
 from flarefree.endpoints.dating import MIRRORED, day_of, day_of_value
-from flarefree.endpoints.elementwise import as_verdicts, compare, compare_count, join_all, join_any, negate
+from flarefree.endpoints.elementwise import (
+    as_verdicts,
+    compare,
+    compare_by_patient,
+    compare_count,
+    join_all,
+    join_any,
+    negate,
+)
 from flarefree.endpoints.kernels import FALSE, NO_DAY, TRUE, UNKNOWN
 from flarefree.endpoints.panel import Panel, PanelColumn
 from flarefree.endpoints.resting import Resting, Where, resting_of
@@ -261,10 +270,26 @@ class Evaluator:
             return self._compare_count(node.operator, node.left, node.right)
         if isinstance(node.right, CountOf):
             return self._compare_count(MIRRORED[node.operator], node.right, node.left)
+        by_patient = self._compare_by_patient(node)
+        if by_patient is not None:
+            return by_patient
         a, b = self._value(node.left), self._value(node.right)
         if a.size == b.size == 1 < n:
             return self._constant(compare(node.operator, a, b, 1))
         return compare(node.operator, a, b, n)
+
+    def _compare_by_patient(self, node: Comparison) -> Ints8 | None:
+        """A measure against what is the same at all of a patient's assessments, without spreading that."""
+        for operator, measure, other in (
+            (node.operator, node.left, node.right),
+            (MIRRORED[node.operator], node.right, node.left),
+        ):
+            if isinstance(measure, Measure) and measure.name in self.panel.columns:
+                values = value_by_patient(self, other)
+                if values is not None and values.size == self.panel.n_subjects > 1:
+                    column = self.panel.columns[measure.name]
+                    return compare_by_patient(operator, column.values, values, self.panel.offsets)
+        return None
 
     def _constant(self, verdict: Ints8) -> Ints8:
         """One verdict at every assessment; a measure that was never taken makes many, so they are shared."""

@@ -1,0 +1,101 @@
+"""Values that are the same at all of a patient's assessments: `2 * baseline(upcr)`, a covariate, a limit.
+
+Computed once a patient instead of once an assessment; what they mean is said in `evaluate.py`, and both ways
+give the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from flarefree.endpoints import references
+from flarefree.endpoints.elementwise import compare
+from flarefree.endpoints.kernels import TRUE, UNKNOWN
+from flarefree.protocol.language.nodes import (
+    Arithmetic,
+    ArithmeticOperator,
+    Comparison,
+    Conditional,
+    CountOf,
+    Measure,
+    Node,
+    Quantity,
+    Reference,
+    ReferenceKind,
+)
+
+if TYPE_CHECKING:
+    from flarefree.endpoints.evaluate import Evaluator
+
+__all__ = ["value_by_patient"]
+
+Floats = npt.NDArray[np.float64]
+
+_CHANGES = (ReferenceKind.CHANGE, ReferenceKind.PERCENT_CHANGE)
+
+
+def value_by_patient(e: Evaluator, node: Node) -> Floats | None:
+    """A value by patient, (n_subjects,), or (1,) for a constant; None where assessments may differ."""
+    match node:
+        case Quantity(value=value):
+            return np.array([value])
+        case Measure(name=name):
+            return _covariate(e, name)
+        case Reference():
+            return _reference(e, node)
+        case Arithmetic():
+            return _arithmetic(e, node)
+        case Conditional():
+            return _conditional(e, node)
+    return None
+
+
+def _covariate(e: Evaluator, name: str) -> Floats | None:
+    if name in e.panel.columns or name in e.context.values:
+        return None
+    covariate = e.panel.covariates.get(name)
+    return None if covariate is None or covariate.dtype == object else covariate.astype(np.float64)
+
+
+def _reference(e: Evaluator, node: Reference) -> Floats | None:
+    column = e.panel.columns.get(node.measure.name)
+    if column is None or node.kind in _CHANGES or node.measure.name in e.context.values:
+        return None
+    source = references.source_of_subject(e, node)
+    if source is None or not column.values.size:
+        return None
+    return np.where(source < 0, np.nan, column.values[source])
+
+
+def _arithmetic(e: Evaluator, node: Arithmetic) -> Floats | None:
+    left = value_by_patient(e, node.left)
+    right = None if left is None else value_by_patient(e, node.right)
+    if left is None or right is None:
+        return None
+    match node.operator:
+        case ArithmeticOperator.ADD:
+            return left + right
+        case ArithmeticOperator.SUBTRACT:
+            return left - right
+        case ArithmeticOperator.MULTIPLY:
+            return left * right
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(right == 0, np.nan, left / right)
+
+
+def _conditional(e: Evaluator, node: Conditional) -> Floats | None:
+    condition = node.condition
+    if not isinstance(condition, Comparison) or isinstance(condition.left, CountOf):
+        return None
+    parts = [
+        value_by_patient(e, part) for part in (condition.left, condition.right, node.then, node.otherwise)
+    ]
+    left, right, then, otherwise = parts
+    if left is None or right is None or then is None or otherwise is None:
+        return None
+    verdicts = compare(condition.operator, left, right, max(left.size, right.size))
+    chosen = np.where(verdicts == TRUE, then, otherwise)
+    return np.where(verdicts == UNKNOWN, np.nan, chosen)
