@@ -230,6 +230,7 @@ def funnel(network: Network, *, order: Sequence[str] | None = None, model: Any =
         + ", less that of its comparison",
         y_label="Standard error",
         annotations=(test,) if test else (),
+        footnotes=(test,) if test else (),
         options={"center": 0.0, "reach": float(ndtri(0.5 + network.conf_level / 2))},
     )
 

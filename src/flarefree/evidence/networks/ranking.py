@@ -64,8 +64,9 @@ def p_scores(effects: Effects, small_values: SmallValues) -> Floats:
     from scipy.special import ndtr
 
     sign = -1.0 if small_values == "good" else 1.0
-    certainty = ndtr(sign * effects.statistic)
-    return np.asarray(np.nanmean(certainty, axis=1))
+    certainty = np.nan_to_num(ndtr(sign * effects.statistic), nan=0.5)  # no difference, no error: a tie
+    np.fill_diagonal(certainty, 0.0)
+    return np.asarray(certainty.sum(axis=1) / (len(certainty) - 1))
 
 
 def rank_treatments(

@@ -281,6 +281,13 @@ def _standardized(rows: ArmRows, name: str, arms: Ints, at: Ints) -> Study:
 
     n, mean, sd = rows.n[at], rows.mean[at], rows.sd[at]
     df = n.sum() - len(n)
+    if df < 2:
+        raise EvidenceError(
+            "a standardized difference needs more patients",
+            where=rows.place(int(at[0]), "n"),
+            found=f"{n.sum():g} patients in {len(n)} arms",
+            expected=f"{len(n) + 2} or more",
+        )
     pooled = np.sqrt(((n - 1) * sd**2).sum() / df)
     exact = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
     g = exact * mean / pooled

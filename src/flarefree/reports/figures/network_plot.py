@@ -138,7 +138,7 @@ def _draw_edges(
     discs: list[tuple[float, float, float]],
 ) -> None:
     most = max([number_of(edge, "n_studies") or 0.0 for edge in edges], default=1.0) or 1.0
-    spots = []
+    spots: list[tuple[float, float, float, float, str]] = []
     for edge in sorted(edges, key=lambda e: -(number_of(e, "n_studies") or 0.0)):
         count = number_of(edge, "n_studies") or 0.0
         (x1, y1), (x2, y2) = at[text_of(edge, "treatment_1")], at[text_of(edge, "treatment_2")]
@@ -147,26 +147,40 @@ def _draw_edges(
         drawing.path(data, color=LINE_COLOR, width=width)
         spots.append((x1, y1, x2, y2, f"{count:.0f}"))
     taken = [Box(x - r, y - r, x + r, y + r) for x, y, r in discs]
-    for x1, y1, x2, y2, words in spots:
-        box, x, y = _free_spot(x1, y1, x2, y2, words, taken)
+    for spot in spots:
+        others = [other[:4] for other in spots if other is not spot]
+        box, x, y = _free_spot(spot, taken, others)
         taken.append(box)
         knock_out(drawing, Box(box.left + 1, box.top + 1, box.right - 1, box.bottom - 1))
-        drawing.text(x, y, words, anchor="middle", color=INK)
+        drawing.text(x, y, spot[4], anchor="middle", color=INK)
+
+
+Segment = tuple[float, float, float, float]
 
 
 def _free_spot(
-    x1: float, y1: float, x2: float, y2: float, words: str, taken: list[Box]
+    spot: tuple[float, float, float, float, str], taken: list[Box], others: list[Segment]
 ) -> tuple[Box, float, float]:
-    """A place along a line where its number touches no other: near the middle if it can be."""
-    first = None
+    """A place along a line where its number touches no other, best where no other line passes."""
+    x1, y1, x2, y2, words = spot
+    places: list[tuple[int, int, Box, float, float]] = []
     for share in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74):
-        x, y = x1 + share * (x2 - x1), y1 + share * (y2 - y1) + TEXT * 0.3
-        box = text_box(x, y, [words], anchor="middle")
-        first = first or (box, x, y)
-        if not any(box.hits(other) for other in taken):
-            return box, x, y
-    assert first is not None
-    return first
+        x, y = x1 + share * (x2 - x1), y1 + share * (y2 - y1)
+        box = text_box(x, y + TEXT * 0.3, [words], anchor="middle")
+        clashes = 10 * any(box.hits(other) for other in taken)
+        clashes += sum(_distance(x, y, other) < TEXT * 0.75 for other in others)
+        places.append((clashes, len(places), box, x, y + TEXT * 0.3))
+    _, _, box, x, y = min(places, key=lambda place: place[:2])
+    return box, x, y
+
+
+def _distance(x: float, y: float, segment: Segment) -> float:
+    """From a point to a straight line between two points."""
+    x1, y1, x2, y2 = segment
+    dx, dy = x2 - x1, y2 - y1
+    share = ((x - x1) * dx + (y - y1) * dy) / ((dx * dx + dy * dy) or 1.0)
+    share = min(max(share, 0.0), 1.0)
+    return math.hypot(x - x1 - share * dx, y - y1 - share * dy)
 
 
 def describe_network_plot(figure: Figure) -> str:
