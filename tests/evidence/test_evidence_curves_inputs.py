@@ -174,3 +174,9 @@ def test_what_is_no_table_is_refused():
             ff.evidence.reconstruct(data, n=10)
     with pytest.raises(EvidenceError, match="0 rows"):
         ff.evidence.reconstruct({"time": [], "survival": []}, n=10)
+
+
+def test_events_by_interval_are_told_to_be_unused():
+    found = made(at_risk=RISK | {"events": [0, 20, 12]})
+    assert said(found) == ["the risk table has events by interval"]
+    assert found.patients().equals(made().patients())

@@ -8,7 +8,7 @@ digitizing does is refused: percentages called proportions, a risk table that ri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,13 @@ def read_arms(
                 tolerance=rise_tolerance,
             )
         )
+    if at_risk is not None and "events" in read_frame(at_risk, where="at_risk").columns:
+        unused = "the risk table has events by interval"
+        done = "not used: reconstruct takes events in all; log_rank_range takes them by interval"
+        found = [
+            replace(own, findings=(*own.findings, CurveFinding(own.label, unused, "a column events", done)))
+            for own in found
+        ]
     return tuple(found)
 
 
