@@ -27,6 +27,7 @@ PAGES = (
     "README.md",
     "docs/tutorial/first-report.md",
     "docs/how-to/analyze-a-study.md",
+    "docs/how-to/audit-a-table.md",
     "docs/how-to/carry-a-result.md",
     "docs/how-to/use-from-python.md",
 )

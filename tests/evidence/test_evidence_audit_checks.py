@@ -122,6 +122,12 @@ def test_a_mean_of_whole_numbers():
     none(row(n=28, mean="5.19"))
 
 
+@pytest.mark.parametrize(("mean", "sd", "n"), [("7.3", "2.51", 12), ("3.0", "1.07", 5)])
+def test_published_examples_of_impossible_standard_deviations(mean, sd, n):
+    """From the documentation of R's package scrutiny, and of the indicator T3 of ResAIKit."""
+    assert one(row(n=n, mean=mean, sd=sd, whole="yes")).check == "SD of whole numbers"
+
+
 def test_a_standard_deviation_of_whole_numbers():
     """Three whole numbers of mean 2: sums of squares 12, 14, 18, 20 ...: SD 0, 1, 1.73, 2 (never 1.5)."""
     assert one(row(n=3, mean="2.00", sd="1.50", whole="yes")).check == "SD of whole numbers"
@@ -240,6 +246,20 @@ def test_versus_picks_the_two_arms():
 
 def test_nobody_had_it_and_p_is_one():
     none(*pair(0, 20, 0, 21, "1.00"))
+
+
+def test_counts_beside_hazard_ratios_are_recomputed_where_one_test_prints_them():
+    """Pneumonia 2/115 v 1/111, P = 1.00, in one table with a hazard ratio: Fisher's, and so of counts."""
+    hazard = ratio("0.75", "0.47", "1.20")
+    (value,) = [p for p in none(*hazard, *pair(2, 115, 1, 111, "1.00", outcome="b")).p_values if p.row == 3]
+    assert value.verdict == "reproduced"
+
+
+def test_counts_beside_hazard_ratios_that_no_one_test_prints_are_of_times():
+    """0/116 v 3/111 and 1/116 v 5/111, P = 0.07 both: chi-square gives one, mid-P the other."""
+    rows = [*pair(0, 116, 3, 111, "0.07", outcome="esrd"), *pair(1, 116, 5, 111, "0.07", outcome="doubling")]
+    values = none(*ratio("0.75", "0.47", "1.20"), *rows).p_values
+    assert [p.verdict for p in values] == ["not recomputable"] * 2
 
 
 # Limits -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ recomputed from counts; it is listed as such and accused of nothing.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ CHECK = "P value of counts"
 MOST_SLOW = 10  # comparisons of one audit that may wait for the unconditional exact tests
 ENOUGH = 3  # P values that show a table's habit
 MOSTLY = 0.6
+OF_TIMES = "of a time-to-event analysis (log-rank, Cox)"
 NAMED = {
     "fisher": "Fisher", "exact": "Fisher", "yates": "Yates", "continuity": "Yates",
     "n-1": "N-1 chi-square", "mid": "mid-P", "likelihood": "G", "chi": "chi-square", "χ": "chi-square",
@@ -38,7 +40,7 @@ def check_p_values_of_counts(sheet: Sheet) -> Checked:
     """Recompute every P value that has counts beside it, and find the test that prints so."""
     asked = [(c, c.counts) for c in sheet.comparisons if c.p is not None and len(c.arms) > 1]
     judged = [(c, _judge(c, counts, sheet)) for c, counts in asked if counts is not None]
-    judged = _with_slow_tests(judged)
+    judged = _with_slow_tests(_without_followers(judged))
     habits = tests_by_table([p for _, p in judged])
     findings: list[Finding] = []
     values: list[PValue] = []
@@ -84,8 +86,7 @@ def _judge(comparison: Comparison, counts: tuple[tuple[int, int], ...], sheet: S
 def _not_of_counts(comparison: Comparison) -> str:
     """Why counts alone cannot give this P value; empty where they should."""
     if comparison.is_time_to_event:
-        said = "its neighbors come with hazard ratios" if comparison.follows else "as the print says"
-        return f"of a time-to-event analysis (log-rank, Cox), {said}: counts without times do not give it"
+        return f"{OF_TIMES}, as the print says: counts without times do not give it"
     if comparison.is_adjusted:
         return "of an adjusted analysis: counts do not give it"
     return ""
@@ -109,6 +110,30 @@ def _levels(comparison: Comparison, sheet: Sheet) -> list[list[int]]:
             )
     kept = [level for level in table if sum(level)]
     return kept if len(kept) > 1 and all(map(sum, zip(*kept, strict=True))) else []
+
+
+def _without_followers(judged: Sequence[tuple[Comparison, PValue]]) -> list[tuple[Comparison, PValue]]:
+    """Those beside hazard ratios: of times to events too, unless one test of counts prints them all alike."""
+    tables: dict[tuple[str, str], list[PValue]] = {}
+    for comparison, value in judged:
+        if comparison.follows and not comparison.anchor.test and value.verdict != "not recomputable":
+            tables.setdefault((value.study, value.table), []).append(value)
+    timed = {value.row for values in tables.values() if not _are_of_counts(values) for value in values}
+    reason = f"{OF_TIMES}, as its neighbors with hazard ratios are: counts without times do not give it"
+    return [(c, _silent(v, reason) if v.row in timed else v) for c, v in judged]
+
+
+def _silent(value: PValue, reason: str) -> PValue:
+    return replace(value, verdict="not recomputable", reason=reason, reproduced_by=())
+
+
+def _are_of_counts(values: Sequence[PValue]) -> bool:
+    """Whether Fisher's test prints all of them, or any one test all of three, or three quarters of four."""
+    hits = Counter(test for value in values for test in value.reproduced_by)
+    most = max(hits.values(), default=0)
+    if most == len(values):
+        return hits["Fisher"] == most or most >= ENOUGH
+    return len(values) > ENOUGH and most >= 0.75 * len(values)
 
 
 def _with_slow_tests(judged: Sequence[tuple[Comparison, PValue]]) -> list[tuple[Comparison, PValue]]:

@@ -93,7 +93,8 @@ def _other_readings(row: PrintedRow, percent: Printed, n: int, sheet: Sheet) -> 
 
 def _denominators_beside(row: PrintedRow, sheet: Sheet) -> list[int]:
     others = [r for r in sheet.cells if r.study == row.study and r.arm and r.arm != row.arm]
-    numbers = [r.n for r in others if r.n and r.n != row.n and not is_everybody(r.arm)]
+    n = row.n or 0
+    numbers = [r.n for r in others if r.n and n < 2 * r.n < 4 * n and r.n != n and not is_everybody(r.arm)]
     return list(dict.fromkeys(numbers))[:2]
 
 

@@ -21,8 +21,8 @@ ADJUSTED = ("adjusted", "model", "mixed", "regression", "stratified", "weighted"
 class Comparison:
     """Arms that one P value, or one estimate with limits, compares.
 
-    `anchor` is the row on which these are printed; `follows` says that the table's other comparisons are of
-    times to events, so that this one, printed without a ratio, is likely to be too.
+    `anchor` is the row on which these are printed; `follows` says that other comparisons of the table come
+    with hazard ratios and this one without, so that it may be of times to events too.
     """
 
     arms: tuple[PrintedRow, ...]
@@ -40,8 +40,7 @@ class Comparison:
     @property
     def is_time_to_event(self) -> bool:
         row = self.anchor
-        named = is_time_to_event(row.kind, row.test, row.outcome)
-        return named or self.measure in ("HR", "SHR") or (self.follows and not row.test)
+        return is_time_to_event(row.kind, row.test, row.outcome) or self.measure in ("HR", "SHR")
 
     @property
     def is_adjusted(self) -> bool:
