@@ -12,11 +12,20 @@ from numpy.typing import NDArray
 from flarefree.errors import EvidenceError, NotFoundError
 from flarefree.evidence.networks.studies import Studies, Study
 
-__all__ = ["find_parts", "most_studied", "place_of", "require_connected", "take_part"]
+__all__ = ["find_parts", "is_connected", "most_studied", "place_of", "require_connected", "take_part"]
 
 
 def find_parts(studies: Sequence[Study], n_treatments: int) -> list[list[int]]:
     """The connected parts of the network, largest first; each as its treatments in order."""
+    return _parts([study.arms.tolist() for study in studies], n_treatments)
+
+
+def is_connected(designs: Sequence[Sequence[int]], n_treatments: int) -> bool:
+    """Whether these sets of treatments leave one part of all treatments."""
+    return len(_parts(designs, n_treatments)) == 1
+
+
+def _parts(sets: Sequence[Sequence[int]], n_treatments: int) -> list[list[int]]:
     label = list(range(n_treatments))
 
     def root(i: int) -> int:
@@ -25,10 +34,10 @@ def find_parts(studies: Sequence[Study], n_treatments: int) -> list[list[int]]:
             i = label[i]
         return i
 
-    for study in studies:
-        first = root(int(study.arms[0]))
-        for arm in study.arms[1:]:
-            label[root(int(arm))] = first
+    for arms in sets:
+        first = root(arms[0])
+        for arm in arms[1:]:
+            label[root(arm)] = first
     parts: dict[int, list[int]] = {}
     for i in range(n_treatments):
         parts.setdefault(root(i), []).append(i)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flarefree.evidence.networks.connection import is_connected
 from flarefree.evidence.networks.rows import Rows
 from flarefree.evidence.networks.studies import Study
 
@@ -112,7 +113,7 @@ class _Stage:
     counts: list[int]
     y: Floats
     x: Floats
-    v: Floats
+    precision: Floats  # a block a design
     design: NDArray[np.int64]
     q: Floats
     df: NDArray[np.int64]
@@ -133,7 +134,7 @@ def _first_stage(rows: Rows, studies: Sequence[Study], tau2: float) -> _Stage:
     """`rows.x` has a column for every treatment here."""
     designs = _designs_of(studies)
     n = sum(len(arms) - 1 for arms in designs)
-    y, v, x = np.empty(n), np.zeros((n, n)), np.zeros((n, rows.x.shape[1]))
+    y, precision, x = np.empty(n), np.zeros((n, n)), np.zeros((n, rows.x.shape[1]))
     owner = np.empty(n, np.int64)
     q, df = np.empty(len(designs)), np.empty(len(designs), np.int64)
     start = 0
@@ -142,9 +143,9 @@ def _first_stage(rows: Rows, studies: Sequence[Study], tau2: float) -> _Stage:
         at = np.isin(rows.study, members)
         z = rows.x[at][:, list(arms[1:])]  # contrasts against the first arm carry all of its information
         weight = 1 / (rows.v[at] + tau2 / 2)
-        covariance = np.linalg.inv(z.T @ (z * weight[:, None]))
-        y[here] = covariance @ (z.T @ (weight * rows.y[at]))
-        v[here, here] = covariance
+        information = z.T @ (z * weight[:, None])
+        y[here] = np.linalg.solve(information, z.T @ (weight * rows.y[at]))
+        precision[here, here] = information
         left = rows.y[at] - z @ y[here]
         q[d], df[d] = float(weight @ left**2), int(at.sum()) - len(arms) + 1
         x[here, arms[0]] = -1.0
@@ -152,7 +153,7 @@ def _first_stage(rows: Rows, studies: Sequence[Study], tau2: float) -> _Stage:
         owner[here] = d
         start = here.stop
     q[df == 0] = 0.0
-    return _Stage(list(designs), [len(m) for m in designs.values()], y, x, v, owner, q, df)
+    return _Stage(list(designs), [len(m) for m in designs.values()], y, x, precision, owner, q, df)
 
 
 def _moments_within(rows: Rows, studies: Sequence[Study]) -> float:
@@ -169,14 +170,11 @@ def _moments_within(rows: Rows, studies: Sequence[Study]) -> float:
     return 2 * max((total - df) / trace, 0.0) if df else math.nan
 
 
-def _second_stage(stage: _Stage, kept: NDArray[np.bool_]) -> tuple[Floats, Floats] | None:
-    """Network coefficients (first treatment 0) and the hat-like map from `stage.y`; None if not connected."""
-    x = stage.x[kept][:, 1:]
-    if np.linalg.matrix_rank(x) < x.shape[1]:
-        return None
-    weight = np.linalg.inv(stage.v[np.ix_(kept, kept)])
-    hat = np.linalg.solve(x.T @ weight @ x, x.T @ weight)
-    return np.asarray(hat @ stage.y[kept]), np.asarray(hat)
+def _second_stage(stage: _Stage) -> Floats:
+    """The network's coefficients as a map from `stage.y`, shape (n_treatments - 1, n)."""
+    x = stage.x[:, 1:]
+    weighted = x.T @ stage.precision
+    return np.asarray(np.linalg.solve(weighted @ x, weighted))
 
 
 def decompose(rows: Rows, studies: Sequence[Study], treatments: tuple[str, ...]) -> Consistency:
@@ -215,11 +213,8 @@ def decompose(rows: Rows, studies: Sequence[Study], treatments: tuple[str, ...])
 
 def _between(stage: _Stage) -> tuple[float, Floats]:
     """Q between designs, and each stacked contrast's part in it."""
-    everything = np.ones(len(stage.y), np.bool_)
-    found = _second_stage(stage, everything)
-    assert found is not None  # the network is connected
-    left = stage.y - stage.x[:, 1:] @ found[0]
-    parts = left * np.linalg.solve(stage.v, left)
+    left = stage.y - stage.x[:, 1:] @ (_second_stage(stage) @ stage.y)
+    parts = left * (stage.precision @ left)
     if len(stage.y) == stage.x.shape[1] - 1:
         return 0.0, np.zeros_like(parts)  # a tree: nothing to disagree, only rounding
     return float(parts.sum()), parts
@@ -232,7 +227,7 @@ def _each_design(stage: _Stage, treatments: tuple[str, ...], df_between: int) ->
         q_detached, df_detached = math.nan, df_between - (len(arms) - 1)
         residuals = _detached_residuals(stage, d) if df_detached >= 0 else None
         if residuals is not None:
-            q_detached = float(residuals @ np.linalg.solve(stage.v, residuals)) if df_detached else 0.0
+            q_detached = float(residuals @ stage.precision @ residuals) if df_detached else 0.0
         out.append(
             DesignQ(
                 tuple(treatments[i] for i in arms),
@@ -251,11 +246,15 @@ def _each_design(stage: _Stage, treatments: tuple[str, ...], df_between: int) ->
 
 def _detached_residuals(stage: _Stage, d: int) -> Floats | None:
     """Direct minus network estimates when design `d` no longer informs the network; its own are 0."""
-    found = _second_stage(stage, stage.design != d)
-    if found is None:
+    others = [arms for k, arms in enumerate(stage.arms) if k != d]
+    if not is_connected(others, stage.x.shape[1]):
         return None
-    residuals = stage.y - stage.x[:, 1:] @ found[0]
-    residuals[stage.design == d] = 0.0
+    own = stage.design == d
+    x, y = stage.x[:, 1:], np.where(own, 0.0, stage.y)
+    weight = stage.precision * ~own  # a design's block stands alone: its columns are its rows
+    weighted = x.T @ weight
+    residuals = y - x @ np.linalg.solve(weighted @ x, weighted @ y)
+    residuals[own] = 0.0
     return np.asarray(residuals)
 
 
@@ -263,16 +262,13 @@ def net_heat(rows: Rows, studies: Sequence[Study], treatments: tuple[str, ...], 
     """The net heat matrix; designs that take no part in the inconsistency are left out."""
     stage = _first_stage(rows, studies, tau2)
     _, parts = _between(stage)
-    precision = np.linalg.inv(stage.v)
-    found = _second_stage(stage, np.ones(len(stage.y), np.bool_))
-    assert found is not None
-    share = stage.x[:, 1:] @ found[1]
+    share = stage.x[:, 1:] @ _second_stage(stage)
     n = len(stage.y)
     heat = np.full((n, n), np.nan)
     for d in range(len(stage.arms)):
         residuals = _detached_residuals(stage, d)
         if residuals is not None:
-            heat[:, stage.design == d] = (parts - residuals * (precision @ residuals))[:, None]
+            heat[:, stage.design == d] = (parts - residuals * (stage.precision @ residuals))[:, None]
     takes_part = np.array([np.abs(parts[stage.design == d]).max() > TINY for d in stage.design])
     kept = np.flatnonzero(takes_part & ~np.isnan(heat).all(axis=0))
     labels = _contrast_labels(stage, treatments)

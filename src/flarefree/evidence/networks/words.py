@@ -34,8 +34,9 @@ def describe(network: Network) -> str:
 def _head(network: Network) -> str:
     patients = sum(network.totals.values())
     who = f", {patients:,.0f} patients" if patients else ""
+    studies = f"{network.n_studies} {'study' if network.n_studies == 1 else 'studies'}"
     return (
-        f"Network meta-analysis: {network.n_studies} studies{who}, {len(network.treatments)} treatments\n"
+        f"Network meta-analysis: {studies}{who}, {len(network.treatments)} treatments\n"
         f"{MEASURES[network.measure]}, {network.model} effects, {METHODS[network.method]}"
     )
 
