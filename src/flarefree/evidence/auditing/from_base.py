@@ -145,12 +145,12 @@ def _reported(
         "test": "" if reported.p_test == "not named" else reported.p_test,
     }
     timed = {"kind": "time to event"} if any(e.measure == "HR" for e in reported.effects) else {}
-    first = True
+    first, own_p = True, all(effect.p != reported.p for effect in reported.effects)
     for arm, cell in reported.cells.items():
         row = shared | _who(reported.study, arm, study, people) | part_of(reported.outcome, reported.document)
         numbers = _printed(cell, study.arms[arm])
         own = {"kind": cell.percent_kind.replace("_", "-")} if cell.percent_kind != "crude" else timed
-        p = {"p": reported.p} if first and len(reported.cells) > 1 and reported.p else {}
+        p = {"p": reported.p} if first and own_p and len(reported.cells) > 1 and reported.p else {}
         yield row | own | numbers | p
         first = False
         yield from _limits_of_percent(row, cell)

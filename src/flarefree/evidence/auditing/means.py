@@ -165,7 +165,7 @@ def _t_tests(comparison: Comparison) -> PValue:
     p, row = comparison.p, comparison.anchor
     assert p is not None  # only comparisons with a P value come here
     ranges = {name: _t_range(comparison, pooled=name == "t") for name in ("t", "Welch")}
-    reason = "of an adjusted analysis: means and SDs do not give it" if comparison.is_adjusted else ""
+    reason = "of an adjusted analysis; means and SDs do not give it" if comparison.is_adjusted else ""
     hits = () if reason else tuple(name for name, r in ranges.items() if _overlaps(p, r))
     verdict = "not recomputable" if reason else "reproduced" if hits else "not reproduced"
     return PValue(

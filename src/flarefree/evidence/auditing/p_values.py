@@ -86,9 +86,9 @@ def _judge(comparison: Comparison, counts: tuple[tuple[int, int], ...], sheet: S
 def _not_of_counts(comparison: Comparison) -> str:
     """Why counts alone cannot give this P value; empty where they should."""
     if comparison.is_time_to_event:
-        return f"{OF_TIMES}, as the print says: counts without times do not give it"
+        return f"{OF_TIMES}, as the print says; counts without times do not give it"
     if comparison.is_adjusted:
-        return "of an adjusted analysis: counts do not give it"
+        return "of an adjusted analysis; counts do not give it"
     return ""
 
 
@@ -119,7 +119,7 @@ def _without_followers(judged: Sequence[tuple[Comparison, PValue]]) -> list[tupl
         if comparison.follows and not comparison.anchor.test and value.verdict != "not recomputable":
             tables.setdefault((value.study, value.table), []).append(value)
     timed = {value.row for values in tables.values() if not _are_of_counts(values) for value in values}
-    reason = f"{OF_TIMES}, as its neighbors with hazard ratios are: counts without times do not give it"
+    reason = f"{OF_TIMES}, as its neighbors with hazard ratios are; counts without times do not give it"
     return [(c, _silent(v, reason) if v.row in timed else v) for c, v in judged]
 
 

@@ -67,13 +67,10 @@ def _p_values(audit: Audit) -> Iterator[str]:
     for (study, table), (test, (hits, of)) in best.items():
         name = ", ".join(x for x in (study, table) if x) or "this table"
         yield f"  {name}: {test} reproduces {hits} of {of}"
-    for p in silent:
-        yield from textwrap.wrap(
-            f"{p.study}, {p.outcome}: P = {p.printed} is not recomputable: {p.reason}",
-            WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
-        )
+    for reason in dict.fromkeys(p.reason for p in silent):
+        listed = [f"{p.outcome} {p.printed}" for p in silent if p.reason == reason]
+        told = f"not recomputable, {reason}: {'; '.join(listed)}"
+        yield from textwrap.wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _looked_at(audit: Audit) -> Iterator[str]:
