@@ -93,7 +93,7 @@ def test_wald_limits_of_counts_are_not_accused(a, not_a, c, not_c, measure):
 
 
 def random_table(rng, study):
-    """Counts of two arms with percentages, rates, P values of one test, an effect with Wald limits, scores."""
+    """Counts of two arms, percentages, rates, P values of one test, effects with Wald limits, scores."""
     rounding, decimals = ROUNDINGS[rng.integers(2)], int(rng.integers(0, 3))
     test = ("Fisher", "chi-square", "Yates", "mid-P")[rng.integers(4)]
     n = [int(rng.integers(10, 300)) for _ in "AB"]
