@@ -83,5 +83,5 @@ def test_patients_of_one_cohort_are_one_whatever_the_arm_is_called(base):
     assert by_study["Appel 2009 (ALMS induction)"].isdisjoint(by_study["Dooley 2011 (ALMS maintenance)"])
 
 
-def test_the_note_counts_what_was_found_again(done):
+def test_the_note_counts_the_conflicts_whose_rows_carry_a_finding(done):
     assert done.notes[0].startswith("conflicts on record about these numbers: ")

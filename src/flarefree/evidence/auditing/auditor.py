@@ -107,14 +107,14 @@ def _rows_of(data: Any, where: str) -> tuple[tuple[PrintedRow, ...], str]:
 
 
 def _on_record(rows: tuple[PrintedRow, ...], findings: list[Finding]) -> tuple[str, ...]:
-    """Which conflicts that the base records were found again from the numbers, and which were not."""
+    """Of which recorded conflicts a row carries a finding: mostly, not always, for what the record says."""
     known = list(dict.fromkeys(name for row in rows for name in row.recorded.split()))
     if not known:
         return ()
     seen = {name for finding in findings for name in finding.recorded}
     found, missed = [n for n in known if n in seen], [n for n in known if n not in seen]
-    told = f"conflicts on record about these numbers: {len(found)} of {len(known)} found again by computation"
-    return (told, *([f"not found from the numbers: {', '.join(missed)}"] if missed else []))
+    told = f"conflicts on record about these numbers: rows of {len(found)} of {len(known)} carry a finding"
+    return (told, *([f"no finding from the numbers of: {', '.join(missed)}"] if missed else []))
 
 
 def _once(findings: list[Finding]) -> list[Finding]:
