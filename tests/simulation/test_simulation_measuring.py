@@ -417,3 +417,16 @@ def test_sledai_adds_up_what_is_found() -> None:
     assert (elsewhere >= 0).all()
     assert 0.0 < (elsewhere > 0).mean() < 0.15
     assert seen["sledai"].max() <= 105
+
+
+def test_room_used_again_gives_the_same_values() -> None:
+    """Arrays of an earlier call are written over; room of another shape is replaced."""
+    cohort = draw(30)
+    room: dict[str, np.ndarray] = {"alt": np.empty((2, 2))}
+    names = ["proteinuria", "red_cells", "bilag_ophthalmic", "alt", "weight", "sledai"]
+    first = measure(cohort, np.array([1, 50]), names, into=room)
+    kept = first["proteinuria"]
+    second = measure(cohort, np.array([99, 350]), names, into=room)
+    assert second["proteinuria"] is kept
+    fresh = measure(cohort, np.array([99, 350]), names)
+    assert all(np.array_equal(second[name], fresh[name]) for name in names)

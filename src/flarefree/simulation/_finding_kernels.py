@@ -194,7 +194,7 @@ def measure_bilag(
     days: Any, trial: Any, patient: Any, first: Any, times: Any, kinds: Any, lasts: Any, b: Any, c: Any,
     patient_stream: Any, stream: Any, key: Any, wanted: Any, out: Any,
 ) -> Any:  # fmt: skip
-    """Grades 5 (A) to 1 (E) of the systems `wanted` (numbers): `out` (systems, n * v)."""
+    """Grades 5 (A) to 1 (E) of the systems `wanted` (numbers): `out`, flat, of all eight."""
     n, v = days.shape
     each = patients_at_once(v)
     room = each * v
@@ -212,7 +212,7 @@ def measure_bilag(
         spread(0, m, v, own[0], ever)
         for q in range(wanted.size):
             s = wanted[q]
-            quiet_grades(count, ever, words[s // 2], 16 * (s % 2), s, below_b, below_c, out[q, at:])
+            quiet_grades(count, ever, words[s // 2], 16 * (s % 2), s, below_b, below_c, out[s][at:])
         for lane in range(m):
             for k in range(first[i0 + lane], first[i0 + lane + 1]):
                 for e in range(lane * v, lane * v + v):
@@ -225,9 +225,9 @@ def _raise_grades(kind: Any, wanted: Any, e: Any, out: Any) -> Any:
     """A major flare: an A in its system, or a B there and in the next two."""
     for q in range(wanted.size):
         if kind < 8 and wanted[q] == kind:
-            out[q, e] = 5.0
+            out[wanted[q]][e] = 5.0
         if kind >= 8 and (wanted[q] - kind) % 8 < 3:
-            out[q, e] = max(out[q, e], 4.0)
+            out[wanted[q]][e] = max(out[wanted[q]][e], 4.0)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -132,7 +132,9 @@ class Population:
         For arms that were not randomized.
     factor_of : str
         The field of `Parameters` with the trial's factor of the flare hazard; empty for 1.
-    withdrawals : mapping of treatment name to a field of `Parameters`
+    fields : mapping of a field of `Parameters` to the one that this population has in its place
+    other_reasons : tuple of float
+        Among withdrawals for other than adverse events: the subject's wish, lost, protocol, physician.
     """
 
     name: str
@@ -156,7 +158,12 @@ class Population:
     openings: Mapping[str, tuple[float, int]]
     complete_by_arm: Mapping[str, tuple[float, float]]
     factor_of: str = ""
-    withdrawals: Mapping[str, str] | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    other_reasons: tuple[float, float, float, float] = (0.45, 0.27, 0.15, 0.13)
+
+    def field_of(self, name: str) -> str:
+        """The field of `Parameters` that stands for `name` here."""
+        return self.fields.get(name, name)
 
 
 _W, _B, _A, _O = "WHITE", "BLACK OR AFRICAN AMERICAN", "ASIAN", "OTHER"
@@ -229,7 +236,11 @@ _MULTITARGET = Population(
     openings={"China": (0.0, 19)},
     complete_by_arm={"MT": (0.0, 0.043), "AZA": (0.28, 0.14)},
     factor_of="h_multitarget",
-    withdrawals={"AZA": "d_aza_multitarget"},
+    fields={
+        name: f"{name}_multitarget"
+        for name in ("d_aza", "leukopenia_aza", "ae_label_other", "ae_label_failure")
+    },
+    other_reasons=(0.0, 17 / 19, 2 / 19, 0.0),
 )
 
 POPULATIONS: Mapping[str, Population] = {"ALMS": _ALMS, "multitarget": _MULTITARGET}

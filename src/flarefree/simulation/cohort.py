@@ -57,7 +57,6 @@ REASONS = (
 """Reasons of withdrawal, as a disposition says them; `Cohort.dropout_reason` are indices into these."""
 
 ARM_SHIFT = 24
-_OTHER_REASONS = np.array([0.45, 0.72, 0.87, 1.0])  # consent, lost, deviation, physician: cumulative
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ class Cohort:
     @property
     def failure_is_adverse_event(self) -> npt.NDArray[np.bool_]:
         """Whether a withdrawal at treatment failure is labeled an adverse event."""
-        return self._keep("failure", lambda: self._uniforms(5)[:, 1] < self.parameters.ae_label_failure)
+        return self._keep("failure", lambda: self._uniforms(5)[:, 1] < self._number("ae_label_failure"))
 
     @property
     def entry_day(self) -> Days:
@@ -194,9 +193,13 @@ class Cohort:
 
     def _reasons(self) -> npt.NDArray[np.int8]:
         u = self._uniforms(5)[:, 0]
-        share = self.parameters.ae_label_other
+        share = self._number("ae_label_other")
         other = (u - share) / max(1.0 - share, 1e-12)
-        return np.where(u < share, 0, 1 + np.searchsorted(_OTHER_REASONS, other).clip(0, 3)).astype(np.int8)
+        ends = np.cumsum(self.population.other_reasons)[:-1]
+        return np.where(u < share, 0, 1 + np.searchsorted(ends, other, side="right")).astype(np.int8)
+
+    def _number(self, name: str) -> float:
+        return float(getattr(self.parameters, self.population.field_of(name)))
 
     def _entries(self) -> Days:
         opens = np.array([self.population.openings[c.region][0] for c in self.population.cells])[self.cell]
@@ -483,8 +486,9 @@ def _arms(p: Parameters, treatments: tuple[Treatment, ...], people: Population) 
     for row, t in zip(table, treatments, strict=True):
         shift, sediment = people.complete_by_arm.get(t.name, (0.0, people.sediment))
         row[ARM.flare_rate] = t.flare_rate(p) * factor
-        row[ARM.withdrawal] = t.withdrawal_rate(p, (people.withdrawals or {}).get(t.name, ""))
-        row[ARM.leukopenia], row[ARM.liver] = getattr(p, t.leukopenia), getattr(p, t.liver)
+        row[ARM.withdrawal] = t.withdrawal_rate(p, people.field_of(t.withdrawals))
+        row[ARM.leukopenia] = getattr(p, people.field_of(t.leukopenia))
+        row[ARM.liver] = getattr(p, people.field_of(t.liver))
         row[ARM.adherence], row[ARM.up_shift], row[ARM.sediment] = t.adherence, shift, sediment
     return table
 

@@ -7,7 +7,7 @@ the measure alone.  Values are not rounded; who writes a data file rounds them.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,7 @@ def measure(
     names: Iterable[str],
     *,
     until: npt.NDArray[np.integer[Any]] | None = None,
+    into: MutableMapping[str, Floats] | None = None,
 ) -> dict[str, Floats]:
     """Measure virtual patients.
 
@@ -114,6 +115,9 @@ def measure(
         Of `MEASURES`.
     until : (n,) int, optional
         Last day on which each patient is seen; NaN after it.
+    into : mutable mapping of str to (n, v) float64, optional
+        Room to be used again: arrays kept here under their names are written over, so an earlier answer
+        that used them is lost.  Asking the system for fresh memory costs as much as measuring does.
 
     Returns
     -------
@@ -128,7 +132,7 @@ def measure(
     asked = tuple(dict.fromkeys(names))
     _require_names(asked)
     at = _require_days(cohort, days)
-    seen = _seen(cohort, at, asked)
+    seen = _seen(cohort, at, asked, into)
     values = {name: seen[name] for name in asked}
     if until is not None:
         gone = at > np.asarray(until)[:, None]
@@ -139,10 +143,15 @@ def measure(
 
 def activity(cohort: Cohort, days: npt.NDArray[np.integer[Any]]) -> Floats:
     """Latent activity (log units of proteinuria) on study days, shape (n, v)."""
-    return _following(cohort, _require_days(cohort, days), ("activity",))["activity"]
+    return _following(cohort, _require_days(cohort, days), ("activity",), None)["activity"]
 
 
-def _seen(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -> dict[str, Floats]:
+Room = MutableMapping[str, Floats] | None
+
+
+def _seen(
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
+) -> dict[str, Floats]:
     wanted = set(asked)
     if "sledai" in wanted:
         wanted |= {"proteinuria", "c3", "c4", "anti_dsdna", "red_cells", "white_cells", "cellular_casts"}
@@ -159,7 +168,7 @@ def _seen(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -
     ):
         here = tuple(name for name in group if name in wanted)
         if here:
-            seen |= look(cohort, days, here)
+            seen |= look(cohort, days, here, into)
     if wanted & set(_MANIFESTATIONS):
         seen |= _manifestations(cohort, seen)
     if "sledai" in wanted:
@@ -167,67 +176,91 @@ def _seen(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -
     return seen
 
 
-def _room(names: tuple[str, ...], asked: tuple[str, ...], shape: tuple[int, int]) -> list[Floats]:
-    return [np.empty(shape) if name in asked else np.empty((0, 0)) for name in names]
+def _room(
+    names: tuple[str, ...], asked: tuple[str, ...], shape: tuple[int, int], into: Room
+) -> dict[str, Floats]:
+    """Arrays for what is asked, those of `into` where they fit; empty ones for the rest."""
+    out = {name: np.empty((0, 0)) for name in names}
+    for name in asked:
+        kept = None if into is None else into.get(name)
+        usable = kept is not None and kept.shape == shape and kept.flags.c_contiguous
+        out[name] = kept if kept is not None and usable else np.empty(shape)
+        if into is not None:
+            into[name] = out[name]
+    return out
+
+
+def _flat(out: Mapping[str, Floats]) -> list[Floats]:
+    return [value.reshape(-1) for value in out.values()]
 
 
 def _key(cohort: Cohort) -> npt.NDArray[np.uint64]:
     return np.array(cohort.streams.key, dtype=np.uint64)
 
 
-def _following(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -> dict[str, Floats]:
+def _following(
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
+) -> dict[str, Floats]:
     names = (*_FOLLOWING, "activity")
-    out = _room(names, asked, days.shape)
+    out = _room(names, asked, days.shape, into)
     streams = np.array([Purpose.WANDER, Purpose.LABORATORY, Purpose.IMMUNOLOGY], dtype=np.int64)
     measure_following(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state, cohort.first_flare,
-        cohort.flares, following_numbers(cohort), streams, _key(cohort), *(x.reshape(-1) for x in out),
+        cohort.flares, following_numbers(cohort), streams, _key(cohort), *_flat(out),
     )  # fmt: skip
-    return {name: value for name, value in zip(names, out, strict=True) if name in asked}
+    return {name: out[name] for name in asked}
 
 
-def _sediment(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -> dict[str, Floats]:
+def _sediment(
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
+) -> dict[str, Floats]:
     order = (*_SEDIMENT[:3], "red_cell_casts", "white_cell_casts", "cellular_casts", "urinary_infection")
-    out = _room(order, asked, days.shape)
+    out = _room(order, asked, days.shape, into)
     p = cohort.parameters
     measure_sediment(
         days, cohort.trial, cohort.patient, cohort.state, cohort.first_flare, cohort.flares, p.casts_red,
-        p.casts_white, max(p.uti, 1e-12), int(Purpose.SEDIMENT), _key(cohort), *(x.reshape(-1) for x in out),
+        p.casts_white, max(p.uti, 1e-12), int(Purpose.SEDIMENT), _key(cohort), *_flat(out),
     )  # fmt: skip
-    return {name: value for name, value in zip(order, out, strict=True) if name in asked}
+    return {name: out[name] for name in asked}
 
 
-def _bilag(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -> dict[str, Floats]:
+def _bilag(
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
+) -> dict[str, Floats]:
     wanted = np.array([s for s, name in enumerate(_BILAG) if name in asked], dtype=np.int64)
-    out = np.empty((len(wanted), *days.shape))
+    out = _room(_BILAG, asked, days.shape, into)
     p = cohort.parameters
     measure_bilag(
         days, cohort.trial, cohort.patient, cohort.first_extrarenal, cohort.extrarenal_time,
         cohort.extrarenal_kind, p.extrarenal_days, p.bilag_b, p.bilag_c, int(Purpose.PATIENT),
-        int(Purpose.BILAG), _key(cohort), wanted, out.reshape(len(wanted), -1),
+        int(Purpose.BILAG), _key(cohort), wanted, tuple(_flat(out)),
     )  # fmt: skip
-    return {_BILAG[s]: value for s, value in zip(wanted.tolist(), out, strict=True)}
+    return {name: out[name] for name in asked}
 
 
-def _hematology(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -> dict[str, Floats]:
-    out = _room(_HEMATOLOGY, asked, days.shape)
+def _hematology(
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
+) -> dict[str, Floats]:
+    out = _room(_HEMATOLOGY, asked, days.shape, into)
     p = cohort.parameters
     measure_hematology(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state,
         p.cut_days, int(Purpose.PATIENT), int(Purpose.HEMATOLOGY), _key(cohort),
-        *(x.reshape(-1) for x in out),
+        *_flat(out),
     )  # fmt: skip
-    return {name: value for name, value in zip(_HEMATOLOGY, out, strict=True) if name in asked}
+    return {name: out[name] for name in asked}
 
 
-def _levels(cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...]) -> dict[str, Floats]:
-    out = _room(_LEVELS, asked, days.shape)
+def _levels(
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
+) -> dict[str, Floats]:
+    out = _room(_LEVELS, asked, days.shape, into)
     weight = cohort.covariates["weight"] if "weight" in asked else np.empty(0)
     measure_levels(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), weight, int(Purpose.PATIENT),
-        int(Purpose.DRUG_LEVELS), int(Purpose.IMMUNOLOGY), _key(cohort), *(x.reshape(-1) for x in out),
+        int(Purpose.DRUG_LEVELS), int(Purpose.IMMUNOLOGY), _key(cohort), *_flat(out),
     )  # fmt: skip
-    return {name: value for name, value in zip(_LEVELS, out, strict=True) if name in asked}
+    return {name: out[name] for name in asked}
 
 
 def _manifestations(cohort: Cohort, seen: dict[str, Floats]) -> dict[str, Floats]:

@@ -152,8 +152,10 @@ class Parameters:
     # Harm, doses
     leukopenia_mmf: float = 0.03
     leukopenia_aza: float = 0.12
+    """Leukopenia in ALMS (assumed: [dooley2011] prints the serious ones, 0 and 4)."""
     leukopenia_mt: float = 0.055
-    """Leukopenia ([zhang2017]: 5.49 and 20.45 per 100 patient-years there; assumed in ALMS)."""
+    leukopenia_aza_multitarget: float = 0.25
+    """The same in the multitarget trial (7.8 and 25.6 % of patients, [zhang2017] Table 2)."""
     liver_mmf: float = 0.01
     liver_aza: float = 0.05
     liver_mt: float = 0.006
@@ -179,6 +181,9 @@ class Parameters:
     """Share of those withdrawals that are labeled adverse event (identity in [dooley2011])."""
     ae_label_failure: float = 0.96
     """The same of withdrawals at treatment failure (identity in [dooley2011])."""
+    ae_label_other_multitarget: float = 0.345
+    ae_label_failure_multitarget: float = 0.02
+    """Both in the multitarget trial, where a relapse is its own reason ([zhang2017] Supplemental Table 1)."""
     death: float = 0.002
     """Deaths, of any cause ([dooley2011]: 1 in 483.7 patient-years)."""
 
@@ -247,7 +252,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
         (
             "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b",
             "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "ae_label_other",
-            "ae_label_failure", "step_stays",
+            "ae_label_failure", "ae_label_other_multitarget", "ae_label_failure_multitarget", "step_stays",
         ),
         _SHARE,
     ),
