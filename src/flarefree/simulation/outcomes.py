@@ -15,6 +15,7 @@ import numpy.typing as npt
 from flarefree.endpoints.context import FIRST_DAY, LAST_DAY
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.events import find_onsets
+from flarefree.endpoints.panel import Panel
 from flarefree.endpoints.support import confirmed_days
 from flarefree.endpoints.time_to_event import (
     FollowUp,
@@ -42,10 +43,14 @@ class Outcomes:
     times : mapping of str to Times
         By endpoint asked; arrays of shape (n,).
     consequences : Consequences
+    panel : Panel
+        What the sentences were asked of: all visits, and reassessments where a sentence asks for them; what
+        comes after the end of a patient's participation is in it, but seen by nobody.
     """
 
     times: Mapping[str, Times]
     consequences: Consequences
+    panel: Panel
 
 
 def find_all_onsets(question: Question, evaluator: Evaluator) -> dict[str, Onsets]:
@@ -97,7 +102,7 @@ class _Deriver:
                 self.evaluator.begun[name] = events.first_days(self.n)
             if name in self.question.asked:
                 times[name] = compute_times(events, self._follow_up(plan.spec.censor_at))
-        return Outcomes(times, self.done)
+        return Outcomes(times, self.done, self.evaluator.panel)
 
     def _tell_records(self) -> None:
         """First days of records, for sentences about visits that name them."""

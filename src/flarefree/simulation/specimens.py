@@ -48,7 +48,7 @@ SPECIMENS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
             "clinical_events",
             {"name": "Suspected extrarenal flare", "category": "SUSPECTED EXTRARENAL FLARE", "days": 1},
         ),
-        "dialysis": ("procedures", {"name": "Dialysis", "category": "RENAL REPLACEMENT", "days": None}),
+        "dialysis": ("procedures", {"name": "Dialysis", "category": "RENAL REPLACEMENT", "days": 90}),
         "completed": ("dispositions", {"category": "DISPOSITION EVENT", "status": "COMPLETED"}),
         **{
             f"withdrawal: {reason}": ("dispositions", {"category": "DISPOSITION EVENT", "status": reason})
@@ -56,7 +56,7 @@ SPECIMENS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         },
     }
 )
-"""Kind of happening -> its table and fields; `days` is how long it lasts, None to the end of follow-up."""
+"""Kind of happening -> its table and fields; `days` is how long it lasts."""
 
 _DAY = 200
 _TABLES = {
@@ -106,7 +106,7 @@ def _reader_of(digest: str, rules: Any) -> Any:
             own["day"] = _DAY
         else:
             days = fields["days"]
-            own |= {"start_day": _DAY, "end_day": None if days is None else _DAY + days - 1}
+            own |= {"start_day": _DAY, "end_day": _DAY + days - 1}
         rows.setdefault(table, []).append({"subject": kind, **own})
     rows["subjects"] = [
         {"subject": kind, "death_day": _DAY if kind == "death" else None} for kind in SPECIMENS

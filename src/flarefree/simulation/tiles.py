@@ -49,7 +49,7 @@ class Tile:
     cohort : Cohort
         Trial by trial, arm by arm.
     panel : Panel
-        All visits, as if nobody had left; reassessments too where a sentence asks for them.
+        All visits, as if nobody had left.
     outcomes : tuple of Outcomes
         One for each question.
     """
