@@ -234,7 +234,7 @@ def test_the_known_results_that_come_with_the_data(shared: Path) -> None:
         assert ours.q == pytest.approx(r["Q"], abs=2e-8)
 
 
-# Regression, subgroups, runs, small-study tests: on BCG's effects, its moderators given here as numbers -------
+# Regression, subgroups, runs, small-study tests: on BCG's effects, its moderators given here as numbers ---
 
 
 ABLAT = [44, 55, 42, 52, 13, 44, 19, 13, 27, 42, 18, 33, 33]
@@ -391,7 +391,7 @@ def test_trim_and_fill_finds_its_side() -> None:
     same(ours.adjusted.log_estimate, theirs["b"])
 
 
-# Mixed models of counts -------------------------------------------------------------------------------------
+# Mixed models of counts ------------------------------------------
 
 
 def test_mixed_models_of_made_rates() -> None:

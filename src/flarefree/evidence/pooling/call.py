@@ -61,7 +61,7 @@ def pairwise(
         Columns of trials to regress on: names, or a formula such as `"ablat + factor(alloc)"`.
     zero_cells : str
         Which trials get `correction` added to their cells: `only0`, `if0all`, `all`, `treatment_arm`
-        (those with an empty cell, by the other arm's share), `none`.
+        (those with an empty cell, by each arm's share of the patients), `none`.
     both_zero : str, optional
         `keep` or `exclude` trials without events in either arm.  Unless given, kept (as corrected) by
         inverse variance, and left out where the method works on counts and they say nothing.

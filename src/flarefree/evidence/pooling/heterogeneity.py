@@ -32,8 +32,8 @@ MOST_STEPS = 100
 CLOSE = 1e-12  # of tau2 beside the sampling variances
 LEAST_OBSERVED = 1e-3  # of the expected information, to step by the observed one
 STEPS_OF_NEWTON = 40
-PLACES = 20  # searched for a higher maximum
-UNEVEN = 8.0  # ratio of sampling variances from which on the likelihood is searched for a second maximum
+PLACES_A_DECADE = 4.0  # searched for a higher maximum
+UNEVEN = 4.0  # ratio of sampling variances from which on the likelihood is searched for a second maximum
 
 
 def estimate_tau2(y: Floats, v: Floats, design: Design, method: str) -> float:
@@ -210,8 +210,7 @@ def _maximize(y: Floats, v: Floats, design: Design, *, restricted: bool) -> floa
     t = _climb(y, v, design, t, restricted)
     if float(v.max()) > UNEVEN * float(v.min()):
         # Very unequal variances can give two maxima; the higher one is the estimate.
-        best = _highest_of_grid(y, v, design, t, restricted)
-        t = t if best == t else _climb(y, v, design, best, restricted)
+        return _higher_maximum(y, v, design, t, restricted)
     return t
 
 
@@ -259,15 +258,26 @@ def log_likelihood(y: Floats, v: Floats, design: Design, tau2: float, *, restric
     return value - 0.5 * design.log_determinant(w) if restricted else value
 
 
-def _highest_of_grid(y: Floats, v: Floats, design: Design, t: float, restricted: bool) -> float:
-    spread = float(v.max()) + float(np.var(y))
-    places = np.concatenate([[t, 0.0], np.geomspace(1e-3 * float(v.min()), 10.0 * spread, PLACES)])
+def _higher_maximum(y: Floats, v: Floats, design: Design, t: float, restricted: bool) -> float:
+    """t, unless the likelihood is higher at one of many other places: then the maximum there."""
+    low, high = 1e-3 * float(v.min()), 10.0 * (float(v.max()) + float(np.var(y)))
+    count = max(16, round(PLACES_A_DECADE * math.log10(high / low)))
+    places = np.concatenate([[t, 0.0], np.geomspace(low, high, count)])
     if isinstance(design, Constant):
         heights = _log_likelihoods(y, v, places, restricted)
     else:
         heights = np.array([log_likelihood(y, v, design, float(x), restricted=restricted) for x in places])
     best = int(np.argmax(heights))
-    return float(places[best]) if heights[best] > heights[0] + 1e-9 else t
+    if heights[best] <= heights[0] + 1e-9:
+        return t
+    below, above = float(places[max(best - 1, 1)]), float(places[min(best + 1, count + 1)])
+
+    def slope(x: float) -> float:
+        return _slope_and_information(y, v, design, x, restricted)[0]
+
+    if slope(below) > 0.0 > slope(above):
+        return find_root(slope, below, above, tolerance=CLOSE * below)
+    return _climb(y, v, design, float(places[best]), restricted)
 
 
 def _log_likelihoods(y: Floats, v: Floats, places: Floats, restricted: bool) -> Floats:

@@ -54,6 +54,8 @@ class Fit:
     factor: float = math.nan
     loglik: float = math.nan
     tau2_std_error: float = math.nan
+    n_trials: int | None = None
+    """Trials that tell something, where they are fewer than the tables."""
 
     @property
     def std_error(self) -> Floats:

@@ -21,7 +21,7 @@ Flags = NDArray[np.bool_]
 
 ZeroCells = Literal["only0", "if0all", "all", "treatment_arm", "none"]
 """Which trials get the continuity correction: those with an empty cell; all, if one has one; all always;
-those with an empty cell, by a share of the other arm's size; none, so that such trials drop out."""
+those with an empty cell, by each arm's share of the patients; none, so that such trials drop out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def correct_zeros(
     """Tables with the continuity correction, and which trials it touched.
 
     `correction` is added to the events and to the others of both arms, so that an arm grows by twice
-    of it; for rates, to events alone.  `treatment_arm` adds to arm i the share that the other arm has of
-    the patients, 2 x correction in all, which leaves no pull towards either side [sweeting2004].
+    of it; for rates, to events alone.  `treatment_arm` shares 2 x correction between the arms by their
+    sizes (the reciprocal of the other's), which leaves no pull towards either side [sweeting2004].
     """
     events, others = tables.events, tables.n - tables.events
     is_rate = measure in ("IRR", "IRD")
@@ -113,7 +113,7 @@ def correct_zeros(
     added = np.where(touched, correction, 0.0)[:, None] * np.ones(2)
     if zero_cells == "treatment_arm":
         size = tables.person_time if is_rate else tables.n
-        added = added * 2.0 * size[:, ::-1] / size.sum(axis=1, keepdims=True)
+        added = added * 2.0 * size / size.sum(axis=1, keepdims=True)
     n = tables.n if is_rate else tables.n + 2.0 * added
     return replace(tables, events=events + added, n=n), touched
 

@@ -58,6 +58,7 @@ def fit_mixed_counts(tables: Tables, question: Question) -> Fit:
     random level, beside which the latter has no plain form.
     Trials where nobody, or everybody, had the event say nothing of a ratio and are left out.
     """
+    size = len(tables.events)
     tables = _informative(tables, question)
     model = _model(tables, question)
     start = _start(tables, question, model)
@@ -73,11 +74,12 @@ def fit_mixed_counts(tables: Tables, question: Question) -> Fit:
         np.array([[theta_variance]]),
         math.inf,
         tau * tau,
-        np.full(k, math.nan),
+        np.full(size, math.nan),
         q,
         k - 1,
         loglik=value,
         tau2_std_error=2.0 * tau * tau_error,
+        n_trials=k,
     )
 
 

@@ -106,7 +106,7 @@ class Pairwise:
     @property
     def k(self) -> int:
         """Trials that the estimate is made of."""
-        return len(self.fit.weight)
+        return len(self.fit.weight) if self.fit.n_trials is None else self.fit.n_trials
 
     # The estimate -------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class Pairwise:
 
     @cached_property
     def tau2_limits(self) -> tuple[float, float]:
-        """Q-profile limits of tau2 [viechtbauer2007]; NaN where trials are too few, or for methods on counts."""
+        """Q-profile limits of tau2 [viechtbauer2007]; NaN for too few trials, or methods on counts."""
         if len(self.trials) <= self.design.n_columns or self.question.uses_counts:
             return math.nan, math.nan
         return compute_q_profile(self.trials.y, self.trials.v, self.design, self.conf_level)

@@ -282,7 +282,7 @@ def _correction_notes(
     shown = touched & (~empty | kept)
     if shown.any():
         how = (
-            f"{2 * correction:g} shared between the arms by the other arm's size"
+            f"{2 * correction:g} shared between the arms by their sizes"
             if zero_cells == "treatment_arm"
             else f"{correction:g} added to each cell"
         )
