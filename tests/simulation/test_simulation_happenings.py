@@ -51,7 +51,7 @@ def alms() -> tuple[Cohort, np.ndarray, pl.DataFrame]:
 
 
 def test_adverse_events_of_alms(alms: tuple[Cohort, np.ndarray, pl.DataFrame]) -> None:
-    """Dooley 2011, Table 2 and text, in percent, within what 115 patients leave uncertain (one SE and more)."""
+    """Dooley 2011, Table 2 and text, in percent, within about one standard error of 115 patients."""
     cohort, _, rows = alms
     infections = rows.filter(pl.col("system") == "Infections and infestations")
     for part, published, near in (
@@ -91,7 +91,7 @@ def test_events_keep_to_participation_and_to_order(alms: tuple[Cohort, np.ndarra
     assert not late.any()
     assert (start >= 1).all()
     assert (rows["end"].to_numpy() >= start).all()
-    assert rows.equals(rows.sort("patient", "start", "term", "action"))
+    assert rows.equals(rows.sort("patient", "start", "term", "action", maintain_order=True))
     assert rows.filter("fatal")["serious"].all()
 
 

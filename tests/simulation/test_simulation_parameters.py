@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,3 +132,16 @@ def test_every_treatment_names_fields_of_the_parameters() -> None:
     for t in TREATMENTS.values():
         assert isinstance(t, Treatment)
         assert {t.flares, t.withdrawals, t.leukopenia, t.liver, *([t.ratio] if t.ratio else [])} <= names
+
+
+def test_the_methods_page_lists_every_parameter_as_it_is() -> None:
+    """Name, value and the docstring's words; a calibration that moves a number moves the page."""
+    page = (Path(__file__).parents[2] / "docs" / "methods" / "virtual-patients.md").read_text(
+        encoding="utf-8"
+    )
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", page, flags=re.MULTILINE))
+    p = Parameters()
+    for f in fields(Parameters):
+        numerator, _, denominator = rows[f.name].partition("/")
+        assert float(numerator) / float(denominator or 1) == pytest.approx(getattr(p, f.name), rel=1e-12)
+    assert len(rows) == len(fields(Parameters))

@@ -149,7 +149,9 @@ def adverse_events(cohort: Cohort, end_day: Days, *, stops: Flags, failed: Flags
         "patient": pl.Int32, "start": pl.Int32, "end": pl.Int32, "term": pl.String, "system": pl.String,
         "severity": pl.String, "serious": pl.Boolean, "fatal": pl.Boolean, "action": pl.String,
     }  # fmt: skip
-    return pl.DataFrame(rows, schema=schema, orient="row").sort("patient", "start", "term", "action")
+    return pl.DataFrame(rows, schema=schema, orient="row").sort(
+        "patient", "start", "term", "action", "end", "severity", "serious"
+    )
 
 
 def _usual(cohort: Cohort, end_day: Days) -> Iterator[tuple[Any, ...]]:

@@ -301,7 +301,7 @@ def draw_baseline(
             cell[i0 + e] = k
             is_male[i0 + e] = uniform32(np.uint64(words[1, e])) < male
         _margins(m, i0, age_log, age_limits, creatinine, z, is_male, age, log_creatinine)
-        # MDRD, 186 [levey1999]: creatinine at which eGFR falls to the limit.
+        # MDRD, 186 [levey2000]: creatinine at which eGFR falls to the limit.
         for i in range(i0, i0 + m):
             scale = (186.0 / esrd_egfr) * (1.0 if is_male[i] else 0.742)
             scale *= 1.212 if cell_black[cell[i]] else 1.0

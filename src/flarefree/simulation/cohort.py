@@ -359,7 +359,8 @@ def draw_cohort(
     draw_baseline(
         trial, word, assumed_factor(), ends, is_black, people.male,
         np.array(people.age_log), np.array(people.age_limits), np.array(people.creatinine),
-        int(Purpose.PATIENT), key, z, cell, is_male, age, creatinine, limit, parameters.esrd_egfr, parameters.esrd_rise,
+        int(Purpose.PATIENT), key, z, cell, is_male, age, creatinine, limit,
+        parameters.esrd_egfr, parameters.esrd_rise,
     )  # fmt: skip
     course, arms = _course(parameters, people), _arms(parameters, treatments, people)
     state = np.empty((len(STATE), n))
@@ -452,7 +453,8 @@ def _addresses(
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int16], npt.NDArray[np.int32]]:
     arm = np.repeat(np.arange(len(sizes), dtype=np.int16), sizes)
     index = np.concatenate([np.arange(s, dtype=np.int32) for s in sizes])
-    trial = np.repeat(np.arange(trials.start, trials.stop).astype(np.uint32), len(arm))
+    numbers: npt.NDArray[np.uint32] = np.arange(trials.start, trials.stop, dtype=np.int64).astype(np.uint32)
+    trial = np.repeat(numbers, len(arm))
     return trial, np.tile(arm, len(trials)), np.tile(index, len(trials))
 
 

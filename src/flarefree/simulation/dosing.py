@@ -137,7 +137,7 @@ def _daily(regimen: Regimen, weight: float, *, minimum: bool = False) -> tuple[f
 
 
 def prednisone(cohort: Cohort, end_day: Days) -> pl.DataFrame:
-    """Prednisone through the trial, up to 10 mg a day and tapered; one patient in nine exceeds it for a while.
+    """Prednisone through the trial, up to 10 mg a day and tapered; one patient in nine exceeds it once.
 
     Returns
     -------

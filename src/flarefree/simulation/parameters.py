@@ -23,7 +23,7 @@ __all__ = ["TREATMENTS", "Parameters", "Treatment", "treatments_of"]
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Numbers of the model; rates are per person-year unless the name says otherwise.
+    """Numbers of the model; rates are per person-year, proteinuria in log units of g/day, unless said otherwise.
 
     `fit`: from the prototype that fits ALMS [dooley2011]; `assumed`: no trial tells it; else the source.
     """
@@ -46,10 +46,11 @@ class Parameters:
     beta_dose: float = 0.5
     """Log hazard ratio of flares for taking nothing of the target dose against all of it (assumed)."""
     beta_black: float = 0.0
+    """Log hazard ratio of flares, Black against other patients (0: no trial tells it)."""
     beta_age: float = 0.0
-    """Log hazard ratio of flares a decade of age above 31."""
+    """Log hazard ratio of flares a decade of age above 31 (0: no trial tells it)."""
     beta_class_v: float = 0.0
-    """Log hazard ratio of flares, pure class V."""
+    """Log hazard ratio of flares, pure class V (0: no trial tells it)."""
 
     # Proteinuria, g/day, natural logarithms
     xi_mean: float = -1.18
@@ -59,11 +60,11 @@ class Parameters:
     xi_on_entry: float = 0.2
     """How much of a patient's distance from the mean at entry stays (assumed)."""
     k_per_month: float = 0.094
-    """Rate of the drift (fit)."""
+    """Rate of the drift, a month (fit)."""
     sigma_o: float = 0.35
     """SD of the wandering of log proteinuria (semivariogram of ACCESS)."""
     tau_months: float = 2.5
-    """Its correlation time."""
+    """Its correlation time, months (semivariogram of ACCESS)."""
     sigma_e: float = 0.30
     """SD of the error of a 24-hour collection, log (semivariogram of ACCESS)."""
     sigma_upcr: float = 0.37
@@ -71,110 +72,131 @@ class Parameters:
     jump_mean: float = 1.25
     """Rise of log proteinuria at a flare, its mean (assumed)."""
     jump_sd: float = 0.45
+    """SD of that rise between flares (assumed)."""
     jump_least: float = 0.3
+    """The least rise that makes a flare (assumed)."""
     decay_per_month: float = 1 / 9
-    """Rate at which a flare's proteinuria fades (assumed)."""
+    """Rate a month at which a flare's proteinuria fades (assumed)."""
     cni_proteinuria: float = 0.25
     """Fall of log proteinuria on a calcineurin inhibitor that is no fall of activity (assumed)."""
     cni_fade_days: float = 10.0
-    """Time constant of its coming and going (assumed: gone within a month)."""
+    """Time constant of its coming and going, days (assumed: gone within a month)."""
 
     # Kidney function, log creatinine
     sigma_creatinine: float = 0.06
     """SD of log creatinine between days (assumed: CV 6 %)."""
     slope_mean_per_year: float = 0.005
-    """Chronic slope of log creatinine, mean and SD (assumed)."""
+    """Chronic slope of log creatinine, mean (assumed)."""
     slope_sd_per_year: float = 0.02
+    """SD of that slope between patients (assumed)."""
     q_nephritic: float = 0.18
     """Share of flares that raise creatinine (fit)."""
     step_median: float = 0.28
-    """Rise of log creatinine at a nephritic flare: log-normal (fit: mean 0.30, SD 0.15)."""
+    """Rise of log creatinine at a nephritic flare, its median (fit: mean 0.30, SD 0.15)."""
     step_spread: float = 0.5
+    """SD of the logarithm of that rise (fit)."""
     step_stays: float = 0.5
     """Part of the rise that never goes; the rest fades with `step_fade_months` (assumed)."""
     step_fade_months: float = 6.0
+    """Time constant of the part that fades, months (assumed)."""
     q_severe: float = 0.5
     """Share of nephritic flares with irreversible loss (weakly identified)."""
     severe_slope_median: float = 0.45
-    """Slope of log creatinine a year after a severe flare: log-normal, with a heavy tail (assumed)."""
+    """Slope of log creatinine, a year, after a severe flare: its median (assumed)."""
     severe_slope_spread: float = 1.0
+    """SD of the logarithm of that slope: a heavy tail, for kidney failures (assumed)."""
     severe_months: float = 24.0
-    """How long that loss goes on (assumed)."""
+    """How long that loss goes on, months (assumed)."""
     cni_creatinine: float = 0.06
     """Reversible rise of log creatinine on a calcineurin inhibitor (assumed)."""
     esrd_egfr: float = 15.0
-    """Dialysis begins where true eGFR (MDRD) falls below it, mL/min/1.73 m2, ..."""
+    """Dialysis begins where true eGFR (MDRD) falls below it, mL/min/1.73 m2 (the protocols' definition)."""
     esrd_rise: float = 6.0
-    """... or creatinine rises by this factor."""
+    """Dialysis begins, too, where creatinine is this many times that of entry (assumed)."""
 
     # Urinary sediment
     h_sediment_per_month: float = 0.041
-    """Rate at which an active sediment clears (fit)."""
+    """Rate a month at which an active sediment clears (fit)."""
     q_sediment: float = 0.35
     """Share of flares with an active sediment (assumed)."""
     casts_red: float = 0.20
-    """Probability of red-cell casts in an active sediment; ..."""
+    """Probability of red-cell casts in an active sediment (assumed)."""
     casts_white: float = 0.10
-    """... of white-cell casts (assumed)."""
+    """Probability of white-cell casts in an active sediment (assumed)."""
     uti: float = 0.025
     """Probability of a urinary infection at a visit (assumed)."""
 
     # Immunology and albumin, natural logarithms
     c3_activity: float = -0.15
-    """Change of ln C3 for one unit of activity (assumed), ..."""
+    """Change of ln C3 for one log unit of activity (assumed)."""
     c4_activity: float = -0.20
+    """Change of ln C4 for one log unit of activity (assumed)."""
     dsdna_activity: float = 0.45
+    """Change of ln anti-dsDNA for one log unit of activity (assumed)."""
     c3_sd: float = 0.10
-    """SD of ln C3 between visits beside activity (assumed), ..."""
+    """SD of ln C3 between visits beside activity (assumed)."""
     c4_sd: float = 0.14
+    """The same of ln C4 (assumed)."""
     dsdna_sd: float = 0.25
+    """The same of ln anti-dsDNA (assumed)."""
     lag_months: float = 1.5
-    """How far complement and antibodies lag behind activity (assumed)."""
+    """How far complement and antibodies lag behind activity, months (assumed)."""
     aza_c3: float = -0.06
+    """Change of ln C3 on azathioprine from month 3 on ([dooley2011] text; size assumed)."""
     aza_c4: float = -0.06
-    """Change of ln C3 and ln C4 on azathioprine from month 3 on ([dooley2011] text; size assumed)."""
+    """The same of ln C4 ([dooley2011] text; size assumed)."""
     albumin_top: float = 4.2
-    """Serum albumin without proteinuria, g/dL, and its fall for each g/day (assumed)."""
+    """Serum albumin without proteinuria, g/dL (assumed)."""
     albumin_slope: float = 0.25
+    """Its fall for each g/day of proteinuria, g/dL (assumed)."""
     albumin_sd: float = 0.20
-    """Between patients; `albumin_error` between visits."""
+    """SD of albumin between patients, g/dL (assumed)."""
     albumin_error: float = 0.12
+    """SD of albumin between visits, g/dL (assumed)."""
 
     # Outside the kidney
     extrarenal: float = 0.030
     """Major extrarenal flares ([dooley2011]: 8 in 262.7 and 7 in 221.0 patient-years)."""
     extrarenal_days: float = 120.0
-    """How long one is seen (assumed)."""
+    """How long one is seen, days (assumed)."""
     bilag_b: float = 0.02
-    """Probability of a grade B in one system at a visit; of a C (assumed)."""
+    """Probability of a grade B in one system at a visit (assumed)."""
     bilag_c: float = 0.14
+    """Probability of a grade C in one system at a visit (assumed)."""
 
     # Harm, doses
     leukopenia_mmf: float = 0.03
+    """Leukopenia under mycophenolate (assumed; no serious one, [dooley2011])."""
     leukopenia_aza: float = 0.12
-    """Leukopenia in ALMS (assumed: [dooley2011] prints the serious ones, 0 and 4)."""
+    """Leukopenia under azathioprine in ALMS (assumed; four serious ones, [dooley2011])."""
     leukopenia_mt: float = 0.055
+    """Leukopenia under multitarget therapy ([zhang2017] Table 2: 7.8 % of patients)."""
     leukopenia_aza_multitarget: float = 0.25
-    """The same in the multitarget trial (7.8 and 25.6 % of patients, [zhang2017] Table 2)."""
+    """Leukopenia under azathioprine in the multitarget trial ([zhang2017] Table 2: 25.6 %)."""
     liver_mmf: float = 0.01
+    """Liver dysfunction under mycophenolate (assumed)."""
     liver_aza: float = 0.05
+    """Liver dysfunction under azathioprine ([zhang2017]: 5.34 per 100 patient-years)."""
     liver_mt: float = 0.006
-    """Liver dysfunction ([zhang2017]: 0.61 and 5.34 per 100 patient-years)."""
+    """Liver dysfunction under multitarget therapy ([zhang2017]: 0.61 per 100 patient-years)."""
     ae_frailty: float = 0.5
     """SD of the log tendency to adverse events (assumed)."""
     cut_days: float = 60.0
-    """How long the dose is cut for leukopenia (assumed), and to which part of it."""
+    """How long the dose is cut for leukopenia, days (assumed)."""
     cut_to: float = 0.5
+    """To which part of itself the dose is cut for leukopenia (assumed)."""
     low_dose: float = 0.19
     """Share of patients who never reach the target dose ([dooley2011]: 18.9 % under 80 % of it)."""
 
     # Leaving
     d_mmf: float = 0.099
-    """Withdrawal that is no treatment failure, ALMS (fit; identities give 0.091 and 0.095)."""
+    """Withdrawal under mycophenolate that is no treatment failure (fit; an identity gives 0.091)."""
     d_aza: float = 0.104
+    """The same under azathioprine in ALMS (fit; an identity gives 0.095)."""
     d_mt: float = 0.055
+    """The same under multitarget therapy ([zhang2017]: 5.49 per 100 patient-years)."""
     d_aza_multitarget: float = 0.178
-    """The same in the multitarget trial ([zhang2017]: 5.49 and 17.78 per 100 patient-years)."""
+    """The same under azathioprine in the multitarget trial ([zhang2017]: 17.78 per 100 patient-years)."""
     gamma_ae: float = 0.15
     """Withdrawals a year more for 60 days after leukopenia or liver dysfunction (assumed)."""
     ae_label_other: float = 0.45
@@ -182,8 +204,9 @@ class Parameters:
     ae_label_failure: float = 0.96
     """The same of withdrawals at treatment failure (identity in [dooley2011])."""
     ae_label_other_multitarget: float = 0.345
+    """The first of these shares in the multitarget trial ([zhang2017] Supplemental Table 1: 10 of 29)."""
     ae_label_failure_multitarget: float = 0.02
-    """Both in the multitarget trial, where a relapse is its own reason ([zhang2017] Supplemental Table 1)."""
+    """The second one there, where a relapse is its own reason ([zhang2017] Supplemental Table 1)."""
     death: float = 0.002
     """Deaths, of any cause ([dooley2011]: 1 in 483.7 patient-years)."""
 
