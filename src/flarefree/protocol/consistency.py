@@ -91,8 +91,41 @@ def _check_arms(spec: Protocol, names: Names) -> None:
             names.require("arm", arm_key, spec.arms, f"{path}.ratio.{arm_key}")
         for i, stratum in enumerate(spec.randomization.strata):
             names.require("covariate", stratum, spec.covariates, f"{path}.strata.{i}")
+        _check_scheme(spec, names)
     if spec.dosing.trough_measure:
         names.require("measure", spec.dosing.trough_measure, spec.measures, "dosing.trough_measure")
+
+
+_NUMBERS_OF_SCHEMES = {
+    "permuted_blocks": ("sizes",),
+    "efron": ("p",),
+    "big_stick": ("limit",),
+    "biased_coin": ("limit", "p"),
+    "maximal": ("limit", "ends_balanced"),
+    "minimization": ("p",),
+}
+
+
+def _check_scheme(spec: Protocol, names: Names) -> None:
+    """A number that its scheme does not use would be read by nobody: it is refused."""
+    if spec.randomization is None or spec.randomization.scheme is None:
+        return
+    scheme, path = spec.randomization.scheme, "randomization.scheme"
+    own = _NUMBERS_OF_SCHEMES.get(scheme.kind, ())
+    for key in ("sizes", "limit", "p", "ends_balanced"):
+        if getattr(scheme, key) not in (None, ()) and key not in own:
+            raise names.error(
+                f"{scheme.kind} has no {key}", f"{path}.{key}", expected=", ".join(own) or "no numbers"
+            )
+    whole = sum(spec.randomization.ratio.values())
+    for i, size in enumerate(scheme.sizes):
+        if size % whole:
+            raise names.error(
+                "a block of this size cannot hold the allocation ratio",
+                f"{path}.sizes.{i}",
+                found=str(size),
+                expected=f"a multiple of {whole}",
+            )
 
 
 def _check_schedule(spec: Protocol, names: Names) -> None:

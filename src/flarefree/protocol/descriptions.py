@@ -73,6 +73,16 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "strata": "Covariates.",
         "method": "How it is done, for readers.",
         "center_blocked": "Blocks are kept within centers.",
+        "scheme": "The rule by which arms follow one another; needed before lists are drawn.",
+    },
+    "RandomizationScheme": {
+        "kind": "Which rule.",
+        "sizes": "Of permuted blocks; several are drawn from with equal chance.",
+        "limit": "Largest imbalance within a stratum: big stick, biased coin, maximal.",
+        "p": "Probability of the preferred arm: Efron's coin, biased coin, minimization.",
+        "ends_balanced": "Of the maximal procedure: only lists that end in balance.",
+        "list_length": "Slots of each stratum's list (of minimization, patients in all); the planned size if left out.",
+        "emergency_length": "Slots of each stratum's list kept apart for an outage.",
     },
     "Epoch": {
         "label": "As reports print it.",

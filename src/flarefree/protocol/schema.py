@@ -7,7 +7,7 @@ them, and gives a `LoadedProtocol` that has both.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -97,6 +97,7 @@ __all__ = [
     "PopulationsTable",
     "Protocol",
     "Randomization",
+    "RandomizationScheme",
     "Regimen",
     "ReportSpec",
     "ResponseByVisit",
@@ -180,6 +181,31 @@ class Masking(Part):
     committee_does_not_see: tuple[str, ...] = ()
 
 
+class RandomizationScheme(Part):
+    """The rule by which arms follow one another, within each stratum.
+
+    Written for those who draw the lists: it is in no page, export or message for those who enrol patients
+    (SPIRIT 2025, item 21b).
+    """
+
+    kind: Literal[
+        "complete",
+        "permuted_blocks",
+        "efron",
+        "big_stick",
+        "biased_coin",
+        "maximal",
+        "brick_tunnel",
+        "minimization",
+    ]
+    sizes: tuple[Count, ...] = ()
+    limit: Count | None = None
+    p: Annotated[float, Field(ge=0.5, le=1, allow_inf_nan=False)] | None = None
+    ends_balanced: bool | None = None
+    list_length: Count | None = None
+    emergency_length: Annotated[int, Field(ge=0)] = 0
+
+
 class Randomization(Part):
     """How patients are allocated."""
 
@@ -187,6 +213,7 @@ class Randomization(Part):
     strata: tuple[Name, ...] = ()
     method: str = ""
     center_blocked: bool = False
+    scheme: RandomizationScheme | None = None
 
 
 # Time --------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.conduct.randomization.columns import highest, total
 from flarefree.conduct.randomization.schemes import Progress, Scheme
 
 __all__ = ["choose", "draw_arms", "draw_steps"]
@@ -18,10 +19,14 @@ def choose(probabilities: Floats, uniforms: Floats) -> Arms:
 
     An arm of probability 0 is never chosen, whatever rounding does to the sums.
     """
-    sums = np.cumsum(probabilities, axis=1)
-    sums /= sums[:, -1:]
-    arms = (uniforms[:, None] >= sums).sum(axis=1)
-    return arms.astype(np.int8)
+    whole = uniforms * total(probabilities)
+    reached = np.zeros(uniforms.size)
+    arms = np.zeros(uniforms.size, dtype=np.int8)
+    last = probabilities.shape[1] - 1
+    for arm in range(last):
+        reached = reached + probabilities[:, arm]
+        arms += (whole >= reached) & (highest(probabilities[:, arm + 1 :]) > 0.0)
+    return arms
 
 
 def draw_arms(scheme: Scheme, uniforms: Floats) -> Arms:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from flarefree.errors import DesignError
 
-__all__ = ["SEED_BYTES", "SecretStream", "new_seed"]
+__all__ = ["SEED_BYTES", "SecretStream", "new_seed", "require_seed"]
 
 SEED_BYTES = 32
 _BITS = 53  # of a double
@@ -25,6 +25,15 @@ _BITS = 53  # of a double
 def new_seed() -> bytes:
     """256 bits from the operating system."""
     return secrets.token_bytes(SEED_BYTES)
+
+
+def require_seed(seed: bytes) -> bytes:
+    """A seed of the right length; what it holds is not said in the error."""
+    if not isinstance(seed, bytes) or len(seed) != SEED_BYTES:
+        raise DesignError(
+            "not a seed", where="seed", found=f"{len(seed)} bytes", expected=f"{SEED_BYTES} bytes"
+        )
+    return seed
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,7 @@ class SecretStream:
     purpose: str
 
     def __post_init__(self) -> None:
-        if len(self.seed) != SEED_BYTES:
-            raise DesignError(
-                "not a seed", where="seed", found=f"{len(self.seed)} bytes", expected=f"{SEED_BYTES} bytes"
-            )
+        require_seed(self.seed)
 
     def uniforms(self, address: str, count: int) -> npt.NDArray[np.float64]:
         """`count` uniform numbers of 53 random bits in [0, 1) for an address; a longer count begins alike."""

@@ -8,11 +8,14 @@ patients [han2009].
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import gcd
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.conduct.randomization.columns import highest, lowest, total
 from flarefree.conduct.randomization.schemes import require_probability
 from flarefree.errors import DesignError
 
@@ -70,6 +73,8 @@ class PocockSimon:
             raise DesignError(
                 "not an allocation ratio", where="ratio", found=repr(self.ratio), expected="whole numbers"
             )
+        divisor = gcd(*self.ratio)
+        object.__setattr__(self, "ratio", tuple(r // divisor for r in self.ratio))
         require_probability(self.p, at_least=max(self.ratio) / sum(self.ratio))
         if not self.levels or min(self.levels) < 1:
             raise DesignError(
@@ -122,7 +127,7 @@ class PocockSimon:
         weights = np.ones(len(self.levels)) if self.weights is None else np.array(self.weights)
         match self.distance:
             case "range":
-                distances = scaled.max(axis=3) - scaled.min(axis=3)
+                distances = highest(scaled) - lowest(scaled)
             case "variance":
                 distances = scaled.var(axis=3, ddof=1)
             case _:
@@ -132,14 +137,23 @@ class PocockSimon:
     def probabilities(self, margins: Margins, places: Counts) -> Floats:
         """Probability of each arm for the next patient of each trial: (n_trials, n_arms).
 
-        Of arms that leave equally little, each is preferred with equal chance.
+        Of arms that leave equally little, each is preferred with a chance in proportion to its part of the
+        ratio: then, where all arms are tied, the probabilities are the ratio's own.
         """
-        imbalance = self.imbalance(margins, places)
-        least = imbalance <= imbalance.min(axis=1, keepdims=True) + 1e-9
-        return np.asarray((least / least.sum(axis=1, keepdims=True)) @ self._given_preferred)
+        return self.given(self.preferred(margins, places))
 
-    @property
-    def _given_preferred(self) -> Floats:
+    def given(self, preferred: npt.NDArray[np.bool_]) -> Floats:
+        """Probability of each arm where these arms are preferred: (n_trials, n_arms)."""
+        shares = preferred * np.array(self.ratio, dtype=float)
+        return np.asarray((shares / total(shares)[:, None]) @ self.given_preferred)
+
+    def preferred(self, margins: Margins, places: Counts) -> npt.NDArray[np.bool_]:
+        """Which arms leave least imbalance: (n_trials, n_arms), more than one where they are tied."""
+        imbalance = self.imbalance(margins, places)
+        return np.asarray(imbalance <= lowest(imbalance)[:, None] + 1e-9)
+
+    @cached_property
+    def given_preferred(self) -> Floats:
         """Probability of each arm (columns) when an arm (rows) is preferred.
 
         Equal ratio: p, and the rest shared.  Unequal: arm 1 has the smallest part r1 of the ratio and is
@@ -147,11 +161,11 @@ class PocockSimon:
         which keeps the ratio where preferences come in proportion to it.
         """
         r = np.array(self.ratio, dtype=float)
-        total, smallest = r.sum(), r.min()
-        high = 1.0 - (1.0 - self.p) * (total - r) / (total - smallest)
+        whole, smallest = r.sum(), r.min()
+        high = 1.0 - (1.0 - self.p) * (whole - r) / (whole - smallest)
         table = np.empty((r.size, r.size))
         for j in range(r.size):
-            table[j] = (1.0 - high[j]) * r / (total - r[j])
+            table[j] = (1.0 - high[j]) * r / (whole - r[j])
             table[j, j] = high[j]
         return table
 

@@ -8,7 +8,7 @@ side; a list is one stratum's.  Equations and sources: `docs/methods/randomizati
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import gcd
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.conduct.randomization.columns import total
 from flarefree.errors import DesignError
 
 __all__ = [
     "BigStick",
     "BoundedBiasedCoin",
+    "BrickTunnel",
     "Complete",
     "Efron",
     "MaximalProcedure",
@@ -106,6 +108,10 @@ class Scheme(ABC):
     def name(self) -> str:
         """What the scheme is called, with its numbers."""
 
+    def of_length(self, length: int) -> Scheme:
+        """The same rule for lists of this length; only the maximal procedure asks for it."""
+        return self
+
     def open(self, progress: Progress, uniforms: Floats) -> None:  # noqa: B027 - only blocks are opened
         """Make ready for the next allocation: permuted blocks open a block where the last is full."""
 
@@ -172,13 +178,13 @@ class PermutedBlocks(Scheme):
         return f"Permuted blocks of random size {', '.join(map(str, self.sizes[:-1]))} or {self.sizes[-1]}"
 
     def open(self, progress: Progress, uniforms: Floats) -> None:
-        full = progress.left.sum(axis=1) == 0
+        full = total(progress.left) == 0
         which = np.minimum((uniforms[full] * len(self.sizes)).astype(np.int64), len(self.sizes) - 1)
         each = np.array(self.sizes)[which] // sum(self.ratio)
         progress.left[full] = each[:, None] * np.array(self.ratio)
 
     def probabilities(self, progress: Progress) -> Floats:
-        return progress.left / progress.left.sum(axis=1, keepdims=True)
+        return np.asarray(progress.left / total(progress.left)[:, None])
 
     def take(self, progress: Progress, arms: npt.NDArray[np.integer[Any]]) -> None:
         super().take(progress, arms)
@@ -286,6 +292,9 @@ class MaximalProcedure(Scheme):
     def name(self) -> str:
         return f"Maximal procedure, limit {self.limit}, lists of {self.length}"
 
+    def of_length(self, length: int) -> MaximalProcedure:
+        return self if length == self.length else replace(self, length=length)
+
     @cached_property
     def _to_first_arm(self) -> Floats:
         """Probability of the first arm by patients left (1 ...) and imbalance (-limit ... limit).
@@ -302,13 +311,13 @@ class MaximalProcedure(Scheme):
         table = np.full((self.length + 1, 2 * b + 1), 0.5)
         for r in range(1, self.length + 1):
             up, down = ways[2:], ways[:-2]
-            total = up + down
-            table[r] = np.divide(up, total, out=np.full(2 * b + 1, 0.5), where=total > 0)
-            ways[1:-1] = total / total.max()
+            both = up + down
+            table[r] = np.divide(up, both, out=np.full(2 * b + 1, 0.5), where=both > 0)
+            ways[1:-1] = both / both.max()
         return table
 
     def probabilities(self, progress: Progress) -> Floats:
-        left = self.length - progress.counts.sum(axis=1)
+        left = self.length - total(progress.counts)
         if (left < 1).any():
             raise DesignError(
                 "the list is at its end",
@@ -319,6 +328,41 @@ class MaximalProcedure(Scheme):
             )
         first = self._to_first_arm[left, _difference(progress) + self.limit]
         return np.stack([first, 1.0 - first], axis=1)
+
+
+@dataclass(frozen=True)
+class BrickTunnel(Scheme):
+    """Two arms of any ratio, never a whole patient away from it at any step [kuznetsova2011].
+
+    After i patients the first arm has i * r1 / (r1 + r2), rounded down or up; the probabilities that keep
+    the ratio at every step within that tunnel are unique.  At 1:1 it is permuted blocks of two.
+    """
+
+    def _check(self) -> None:
+        if self.n_arms != 2:
+            raise DesignError(
+                "the brick tunnel is kept here for two arms",
+                where="ratio",
+                found=":".join(map(str, self.ratio)),
+                expected="two whole numbers",
+                try_="permuted blocks keep any ratio",
+            )
+
+    @property
+    def name(self) -> str:
+        return f"Brick tunnel, {':'.join(map(str, self.ratio))}"
+
+    def probabilities(self, progress: Progress) -> Floats:
+        first, whole = self.ratio[0], sum(self.ratio)
+        step = total(progress.counts)
+        floor, part = (step * first) // whole, (step * first) % whole  # part / whole is P(rounded up)
+        rises = ((step + 1) * first) // whole > floor
+        is_up = progress.counts[:, 0] > floor
+        # In whole-th parts, so that an edge of the tunnel gives exactly 0 or 1.
+        low = np.where(rises, 1.0, first / (whole - part))
+        up = np.where(rises & (part > 0), (first - whole + part) / np.maximum(part, 1), 0.0)
+        chance = np.where(is_up, up, low)
+        return np.stack([chance, 1.0 - chance], axis=1)
 
 
 def _difference(progress: Progress) -> Counts:
