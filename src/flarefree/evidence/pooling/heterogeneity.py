@@ -204,19 +204,35 @@ def _maximize(y: Floats, v: Floats, design: Design, *, restricted: bool) -> floa
     """Where the likelihood in tau2 is highest; 0 where it falls from there on.
 
     Newton's steps by the observed information where that is positive enough, else Fisher's scoring
-    [harville1977]; both kept between a point of positive and one of negative slope.
+    [harville1977]; both kept between a point of positive and one of negative slope.  Very unequal variances
+    can give two maxima, and steps from the wrong side stop at the lower one: many places are then looked at
+    first, and the steps begin between the neighbors of the highest.
     """
-    t = max(0.0, _hedges(y, v, design))
-    t = _climb(y, v, design, t, restricted)
-    if float(v.max()) > UNEVEN * float(v.min()):
-        # Very unequal variances can give two maxima; the higher one is the estimate.
-        return _higher_maximum(y, v, design, t, restricted)
-    return t
+    start = max(0.0, _hedges(y, v, design))
+    if float(v.max()) <= UNEVEN * float(v.min()):
+        return _climb(y, v, design, start, restricted)
+    low, high = 1e-3 * float(v.min()), 10.0 * (float(v.max()) + float(np.var(y)))
+    count = max(16, round(PLACES_A_DECADE * math.log10(high / low)))
+    places = np.concatenate([[0.0], np.geomspace(low, high, count)])
+    heights = _log_likelihoods(y, v, design, places, restricted)
+    best = int(np.argmax(heights))
+    if best == 0 and _slope_and_information(y, v, design, 0.0, restricted)[0] <= 0.0:
+        return 0.0
+    below, above = float(places[max(best - 1, 0)]), float(places[min(best + 1, count)])
+    return _climb(y, v, design, float(places[best]), restricted, below, above)
 
 
-def _climb(y: Floats, v: Floats, design: Design, t: float, restricted: bool) -> float:
-    """The maximum uphill of t."""
-    low, high, smallest = -1.0, math.inf, CLOSE * float(v.min())  # low is -1 until a rise is known
+def _climb(
+    y: Floats,
+    v: Floats,
+    design: Design,
+    t: float,
+    restricted: bool,
+    low: float = -1.0,
+    high: float = math.inf,
+) -> float:
+    """The maximum uphill of t, within (`low`, `high`) where given; `low` is -1 until a rise is known."""
+    smallest = CLOSE * float(v.min())
     for step in range(MOST_STEPS):
         slope, fisher, observed = _slope_and_information(y, v, design, t, restricted)
         if t == 0.0 and slope <= 0.0:
@@ -258,34 +274,13 @@ def log_likelihood(y: Floats, v: Floats, design: Design, tau2: float, *, restric
     return value - 0.5 * design.log_determinant(w) if restricted else value
 
 
-def _higher_maximum(y: Floats, v: Floats, design: Design, t: float, restricted: bool) -> float:
-    """t, unless the likelihood is higher at one of many other places: then the maximum there."""
-    low, high = 1e-3 * float(v.min()), 10.0 * (float(v.max()) + float(np.var(y)))
-    count = max(16, round(PLACES_A_DECADE * math.log10(high / low)))
-    places = np.concatenate([[t, 0.0], np.geomspace(low, high, count)])
-    if isinstance(design, Constant):
-        heights = _log_likelihoods(y, v, places, restricted)
-    else:
-        heights = np.array([log_likelihood(y, v, design, float(x), restricted=restricted) for x in places])
-    best = int(np.argmax(heights))
-    if heights[best] <= heights[0] + 1e-9:
-        return t
-    below, above = float(places[max(best - 1, 1)]), float(places[min(best + 1, count + 1)])
-
-    def slope(x: float) -> float:
-        return _slope_and_information(y, v, design, x, restricted)[0]
-
-    if slope(below) > 0.0 > slope(above):
-        return find_root(slope, below, above, tolerance=CLOSE * below)
-    return _climb(y, v, design, float(places[best]), restricted)
-
-
-def _log_likelihoods(y: Floats, v: Floats, places: Floats, restricted: bool) -> Floats:
-    """`log_likelihood` at many places at once, without moderators."""
-    w = 1.0 / (v + places[:, None])
-    total = w.sum(axis=1)
-    r = y - (w @ y / total)[:, None]
-    value = 0.5 * (np.log(w).sum(axis=1) - (w * r * r).sum(axis=1))
+def _log_likelihoods(y: Floats, v: Floats, design: Design, places: Floats, restricted: bool) -> Floats:
+    """`log_likelihood` at many places; without moderators at once."""
+    if not isinstance(design, Constant):
+        return np.array([log_likelihood(y, v, design, float(t), restricted=restricted) for t in places])
+    w, y = 1.0 / (v + places[:, None]), y - y.mean()  # the mean goes, so that squares keep their digits
+    total, wy = w.sum(axis=1), w @ y
+    value = 0.5 * (np.log(w).sum(axis=1) - w @ (y * y) + wy * wy / total)
     return np.asarray(value - 0.5 * np.log(total) if restricted else value)
 
 
