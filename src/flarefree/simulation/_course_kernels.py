@@ -293,16 +293,21 @@ def draw_flares(
             size = min(ROW, n - i)
             fill_blocks(size, block, patient[i : i + size], trial[i : i + size], stream, key, words)
             _waits(size, words[0], wait)
+        row = i % ROW
         first[i] = count
         state[STATE.esrd, i] = NEVER
-        if wait[i % ROW] > arms[arm[i], ARM.flare_rate] / YEAR * state[STATE.frailty, i] * highest * horizon:
+        if wait[row] > arms[arm[i], ARM.flare_rate] / YEAR * state[STATE.frailty, i] * highest * horizon:
             continue
         base = arms[arm[i], ARM.flare_rate] / YEAR * state[STATE.frailty, i]
         cut = base * (exp(p.beta_dose * state[STATE.dose, i] * (1.0 - p.cut_to)) - 1.0)
         total = 0.0
         for k in range(MOST_FLARES):
-            w0, w1, w2, w3 = _block(2 * k, patient[i], trial[i], stream, key)
-            total += _exponential(w0)
+            if k > 0:
+                w0, w1, w2, w3 = _block(2 * k, patient[i], trial[i], stream, key)
+                total += _exponential(w0)
+            else:
+                w1, w2, w3 = np.uint64(words[1, row]), np.uint64(words[2, row]), np.uint64(words[3, row])
+                total = wait[row]
             if total > (base + max(cut, 0.0)) * (horizon + 1.0) or base <= 0.0:
                 break
             at = _after(total, base, cut, state[STATE.leukopenia, i], NEVER, p.cut_days)
@@ -310,13 +315,13 @@ def draw_flares(
                 break
             if count >= capacity:
                 return -1
-            s0, s1, _, _ = _block(2 * k + 1, patient[i], trial[i], stream, key)
             events[EVENTS.time, count] = at
             events[EVENTS.jump, count] = max(p.jump_least, p.jump_mean + p.jump_sd * normal32(w1))
             nephritic = uniform32(w2)
             events[EVENTS.step, count] = 0.0
             events[EVENTS.slope, count] = 0.0
             if nephritic < p.q_nephritic:
+                s0, s1, _, _ = _block(2 * k + 1, patient[i], trial[i], stream, key)
                 events[EVENTS.step, count] = p.step_median * exp(p.step_spread * normal32(s0))
                 if nephritic < p.q_nephritic * p.q_severe:
                     events[EVENTS.slope, count] = p.severe_median * exp(p.severe_spread * normal32(s1)) / YEAR
@@ -337,10 +342,11 @@ def _kidney_failure(
     i: Any, begin: Any, end: Any, state: Any, events: Any, limit: Any, horizon: Any, p: Any
 ) -> Any:
     """When log creatinine passes `limit`: the first month after which it has, then by halves."""
-    raised = False
+    most, raised = state[STATE.creatinine, i] + max(state[STATE.slope, i], 0.0) * (horizon + MONTH), False
     for k in range(begin, end):
         raised = raised or events[EVENTS.step, k] > 0.0
-    if not raised:
+        most += events[EVENTS.step, k] + events[EVENTS.slope, k] * p.severe_days
+    if not raised or most < limit:
         return NEVER
     high = 0.0
     while high < horizon:

@@ -23,7 +23,7 @@ __all__ = ["Following", "measure_following", "wander"]
 
 BACK_BLOCKS = 2  # of four months before entry; earlier days wander no more
 BACKWARD = 1 << 31  # blocks of words from here on are for months before entry
-ROW = 512
+ROW = 1024
 MOST_PATIENTS = 64
 LN_MOST_PROTEIN = 2.8903717578961645  # ln 18 g/day: a kidney cannot lose more for long
 INDUCTION_DAYS = 168.0

@@ -348,7 +348,9 @@ def draw_cohort(
     _require_design(treatments, trials, sizes, horizon_day)
     people = _population(population)
     trial, arm, index = _addresses(trials, sizes)
-    word = index.astype(np.uint32) | (0 if shared_patients else arm.astype(np.uint32) << np.uint32(ARM_SHIFT))
+    word = index.astype(np.uint32)
+    if not shared_patients:
+        word |= arm.astype(np.uint32) << np.uint32(ARM_SHIFT)
     n, key = len(trial), np.array(streams.key, dtype=np.uint64)
     z, cell, is_male = np.empty((11, n)), np.empty(n, np.int16), np.empty(n, np.bool_)
     age, creatinine, limit = np.empty(n), np.empty(n), np.empty(n)

@@ -23,7 +23,7 @@ __all__ = ["TREATMENTS", "Parameters", "Treatment", "treatments_of"]
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Numbers of the model; rates are per person-year, proteinuria in log units of g/day, unless said otherwise.
+    """Numbers of the model; rates are per person-year and logarithms natural, unless said otherwise.
 
     `fit`: from the prototype that fits ALMS [dooley2011]; `assumed`: no trial tells it; else the source.
     """
