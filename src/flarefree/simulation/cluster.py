@@ -63,7 +63,7 @@ def _gathered(
         client.submit(_work, task, told, part, tile, pure=False, retries=_RETRIES): place
         for place, part in enumerate(parts)
     }
-    for future, found in distributed.as_completed(futures, with_results=True):
+    for future, found in distributed.as_completed(futures, loop=client.loop, with_results=True):
         yield futures.pop(future), found
         future.release()
 
