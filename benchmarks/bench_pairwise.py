@@ -164,7 +164,8 @@ def main() -> int:
         mine, least = cpu(call, times), cpu(floor, times) if floor else math.nan
         note = "" if agrees else f"  differs from metafor: {ours:.12g}, {r_result:.12g}"
         print(
-            f"{name:<34}{1e3 * least:>10.3f}{1e3 * seconds:>10.3f}{1e3 * mine:>11.3f}{seconds / mine:>16.1f}{note}"
+            f"{name:<34}{1e3 * least:>10.3f}{1e3 * seconds:>10.3f}{1e3 * mine:>11.3f}"
+            f"{seconds / mine:>16.1f}{note}"
         )
     if not theirs:
         print("R's metafor is not installed: only our own times are shown")
