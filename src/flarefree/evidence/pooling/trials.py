@@ -202,7 +202,9 @@ def _from_arms(
             "no trial gives an effect",
             where=rows.where,
             found="; ".join(f"{study}: {reason}" for study, reason in left_out[:5]),
-            try_='zero_cells="only0", measure="RD", or a method on counts ("MH", "exact")',
+            try_='zero_cells="only0", measure="RD", or a method on counts ("MH", "EXACT")'
+            if "events" in measure.needs
+            else "",
         )
     return Trials(
         names=tuple(np.array(studies, dtype=object)[keep].tolist()),
