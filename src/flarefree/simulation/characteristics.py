@@ -323,22 +323,21 @@ def _tidy_rows(d: DefinitionResult) -> list[tuple[Any, ...]]:
     rejections: Sequence[tuple[str, Mapping[str, Rejections]]] = [("power", d.power)]
     if d.type_one_error is not None:
         rejections = [*rejections, ("type_one_error", d.type_one_error)]
-    for statistic, by_arm in rejections:
-        for arm, one in by_arm.items():
-            low, high = one.interval()
-            rows.append(
-                (name, d.endpoint, arm, statistic, one.rate, one.std_error, low, None, high, one.trials)
-            )
-    for arm, one in d.hazard_ratio.items():
-        add(d.endpoint, arm, "hazard_ratio", one)
-    for endpoint, by_arm in d.events.items():
-        for arm, one in by_arm.items():
-            add(endpoint, arm, "events", one)
+    for statistic, rates in rejections:
+        for arm, rate in rates.items():
+            limits = rate.interval()
+            own = (name, d.endpoint, arm, statistic, rate.rate, rate.std_error)
+            rows.append((*own, limits[0], None, limits[1], rate.trials))
+    for arm, ratio in d.hazard_ratio.items():
+        add(d.endpoint, arm, "hazard_ratio", ratio)
+    for endpoint, events in d.events.items():
+        for arm, spread in events.items():
+            add(endpoint, arm, "events", spread)
     for statistic, by_arm in (
         ("free_of_event_at_horizon", d.survival),
         ("follow_up_months", d.follow_up_months),
         ("completed", d.completed),
     ):
-        for arm, one in by_arm.items():
-            add(d.endpoint, arm, statistic, one)
+        for arm, spread in by_arm.items():
+            add(d.endpoint, arm, statistic, spread)
     return rows

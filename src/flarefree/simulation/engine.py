@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -152,27 +151,14 @@ def ask_trials(
         start = end
 
 
-@lru_cache(maxsize=4)
-def _asker_of(key: int, recipe: _Same) -> Asker:
-    own = recipe.recipe
-    return Asker(compiled(own.definitions), own.design, own.seed, own.also)
-
-
-class _Same:
-    """A recipe as a key: the very object, for recipes hold mappings, which have no hash."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.recipe is other.recipe
-
-    def __hash__(self) -> int:
-        return id(self.recipe)
+_KEPT: list[tuple[Recipe, Asker]] = []
 
 
 def _asker(recipe: Recipe) -> Asker:
-    return _asker_of(id(recipe), _Same(recipe))
+    """Whoever asks for this very recipe; kept from one part of a run to the next."""
+    if not _KEPT or _KEPT[0][0] is not recipe:
+        _KEPT[:] = [(recipe, Asker(compiled(recipe.definitions), recipe.design, recipe.seed, recipe.also))]
+    return _KEPT[0][1]
 
 
 def _summarize(recipe: Recipe, tile: Tile, trials: int) -> Summaries:
@@ -185,13 +171,20 @@ def _summarize(recipe: Recipe, tile: Tile, trials: int) -> Summaries:
         ends = outcomes.consequences.end_days.astype(np.int64)
         days.append(np.add.reduceat(ends.reshape(trials, -1), starts, axis=1))
         completed.append(_by_arm(outcomes.consequences.reasons < 0, trials, starts))
-    looks = look_at(recipe, questions[0], tile, trials)
+    z, log_hr, error, survival = (np.stack(of, axis=1) for of in zip(*tests, strict=True))
+    look_z, look_events, look_day, look_n = look_at(recipe, questions[0], tile, trials)
     return Summaries(
-        np.stack(events, axis=1).astype(np.int32).reshape(trials, -1, arms),
-        *(np.stack([test[k] for test in tests], axis=1) for k in range(4)),
-        np.stack(days, axis=1),
-        np.stack(completed, axis=1).astype(np.int32),
-        *looks,
+        events=np.stack(events, axis=1).astype(np.int32).reshape(trials, -1, arms),
+        z=z,
+        log_hr=log_hr,
+        log_hr_error=error,
+        survival=survival,
+        days=np.stack(days, axis=1),
+        completed=np.stack(completed, axis=1).astype(np.int32),
+        look_z=look_z,
+        look_events=look_events,
+        look_day=look_day,
+        look_n=look_n,
     )
 
 

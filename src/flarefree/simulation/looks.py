@@ -124,7 +124,7 @@ def look_at(recipe: Recipe, question: Question, tile: Tile, trials: int) -> tupl
             z,
             *counts,
         )
-    return (z.astype(np.float32), *counts)
+    return z.astype(np.float32), counts[0], counts[1], counts[2]
 
 
 def entry_days(recipe: Recipe, tile: Tile) -> np.ndarray[Any, np.dtype[np.int32]]:

@@ -141,8 +141,7 @@ def with_definition(text: str, name: str, sentence: str) -> str:
     elif "value" in spec:
         raise DesignError("this endpoint is a value, not an event", where=f"--define {name}", found=name)
     else:
-        for other in ("first_of",):
-            spec.pop(other, None)
+        spec.pop("first_of", None)
         spec["when"] = sentence
     out = io.StringIO()
     yaml.dump(values, out)

@@ -83,7 +83,7 @@ def settings_table() -> list[dict[str, str]]:
         allowed = f"{setting.low:g} to {setting.high:g}"
         rows.append({"setting": name, "unit": setting.unit, "range": allowed, "meaning": setting.says})
     for field in dataclasses.fields(Parameters):
-        meaning = f"Parameter of virtual patients; {field.default:g} by default"  # type: ignore[str-format]
+        meaning = f"Parameter of virtual patients; {field.default:g} by default"
         rows.append({"setting": field.name, "unit": "", "range": "", "meaning": meaning})
     return rows
 

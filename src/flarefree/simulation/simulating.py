@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
@@ -14,13 +13,15 @@ from flarefree.errors import DesignError
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.loading import load_protocol
-from flarefree.simulation.characteristics import (
-    DefinitionResult,
-    OperatingCharacteristics,
-    Rejections,
-    distribution_of,
+from flarefree.simulation.assembling import (
+    definition,
+    pooled,
+    provenance,
+    reduced_definition,
+    rejections,
 )
-from flarefree.simulation.design import Design, design_of
+from flarefree.simulation.characteristics import DefinitionResult, OperatingCharacteristics
+from flarefree.simulation.design import design_of
 from flarefree.simulation.engine import run_recipe, tile_size
 from flarefree.simulation.looks import Looks, parse_looks, stop_at_looks
 from flarefree.simulation.parameters import Parameters
@@ -37,13 +38,11 @@ from flarefree.simulation.reduction import (
 )
 from flarefree.simulation.streams import require_whole
 from flarefree.simulation.summaries import ANALYSES, Summaries
-from flarefree.studytime import DAYS_PER_MONTH
 
 __all__ = ["DEFAULT_SEED", "recipe_of", "simulate"]
 
 DEFAULT_SEED = 20110401
 _PILOT_TRIALS = 256
-_MONTHS = 1.0 / DAYS_PER_MONTH
 
 Report = Callable[[str, int, int], None]
 
@@ -278,9 +277,7 @@ class _Run:
                 alike, "Simulating trials without effect", self.trials, self.first_trial
             )
         critical = NormalDist().inv_cdf(1.0 - self.level / 2.0)
-        results = [
-            _definition(recipe, k, found, under_null, critical) for k in range(len(recipe.definitions))
-        ]
+        results = [definition(recipe, k, found, under_null, critical) for k in range(len(recipe.definitions))]
         rejects = np.abs(found.z[:, :, 0]) >= critical
         agreement = [[float((a & b).mean()) for b in rejects.T] for a in rejects.T]
         seen = None
@@ -298,11 +295,11 @@ class _Run:
         if null:
             alike = replace(recipe, design=recipe.design.as_null())
             # Under the null the arms differ only by luck; one bank for all makes the error rate exact.
-            same = _pooled(self._bank(alike, "Filling the bank without effect"))
+            same = pooled(self._bank(alike, "Filling the bank without effect"))
             under = draw_reduced(alike, same, self.trials, first_trial=self.first_trial)
-            errors = _rejections(recipe.design, under.z, critical, 0.0)
+            errors = rejections(recipe.design, under.z, critical, 0.0)
         of_log_hr, of_power = bank_error(bank, found, recipe.design.reference, self.level)
-        result = _reduced_definition(recipe, bank, found, errors, critical, of_power)
+        result = reduced_definition(recipe, bank, found, errors, critical, of_power)
         how = {
             "engine": "multinomial reduction: trials drawn as counts by visit, exact for this test",
             "bank": f"{bank.patients:,} patients of each arm through the protocol's sentences",
@@ -340,7 +337,7 @@ class _Run:
             **how,
             "trials": self.trials,
             "seed": recipe.seed,
-            "parameters": _provenance(recipe),
+            "parameters": provenance(recipe),
             "population": design.population,
             "settings": dict(design.settings),
             "version": f"flarefree {__version__}",
@@ -361,89 +358,3 @@ class _Run:
             how=told,
             per_trial=kept,
         )
-
-
-def _provenance(recipe: Recipe) -> str:
-    if len(recipe.draws) > 1:
-        return f"{len(recipe.draws)} draws, each for eight trials in turn"
-    is_default = recipe.draws[0] == Parameters()
-    return "those that come with this version" if is_default else "given by the caller"
-
-
-def _pooled(bank: Bank) -> Bank:
-    together = bank.counts.sum(axis=0, keepdims=True)
-    return Bank(np.repeat(together, bank.counts.shape[0], axis=0), bank.components)
-
-
-def _others(design: Design) -> list[tuple[int, str]]:
-    return [(k, arm) for k, arm in enumerate(design.arms) if k != design.reference]
-
-
-def _rejections(design: Design, z: Any, critical: float, error: float) -> dict[str, Rejections]:
-    """By arm compared; `z` is (trials, comparisons)."""
-    found = {}
-    for c, (_, arm) in enumerate(_others(design)):
-        own = z[:, c]
-        rejected = int((np.abs(own) >= critical).sum())
-        found[arm] = Rejections(rejected, int(own.size), int((own <= -critical).sum()), error)
-    return found
-
-
-def _definition(
-    recipe: Recipe, k: int, found: Summaries, null: Summaries | None, critical: float
-) -> DefinitionResult:
-    design, questions = recipe.design, compiled(recipe.definitions)
-    question = questions[k]
-    first = sum(len(other.asked) for other in questions[:k])
-    per_patient = _MONTHS / np.array(design.sizes)
-    return DefinitionResult(
-        name=recipe.definitions[k].name,
-        endpoint=question.primary,
-        power=_rejections(design, found.z[:, k], critical, 0.0),
-        type_one_error=None if null is None else _rejections(design, null.z[:, k], critical, 0.0),
-        hazard_ratio={
-            a: distribution_of(np.exp(found.log_hr[:, k, c])) for c, (_, a) in enumerate(_others(design))
-        },
-        no_hazard_ratio={
-            a: int((~np.isfinite(found.log_hr[:, k, c])).sum()) for c, (_, a) in enumerate(_others(design))
-        },
-        events={
-            name: {a: distribution_of(found.events[:, first + i, j]) for j, a in enumerate(design.arms)}
-            for i, name in enumerate(question.asked)
-        },
-        survival={a: distribution_of(found.survival[:, k, j]) for j, a in enumerate(design.arms)},
-        follow_up_months={
-            a: distribution_of(found.days[:, k, j] * per_patient[j]) for j, a in enumerate(design.arms)
-        },
-        completed={a: distribution_of(found.completed[:, k, j]) for j, a in enumerate(design.arms)},
-    )
-
-
-def _reduced_definition(
-    recipe: Recipe,
-    bank: Bank,
-    found: Reduced,
-    errors: dict[str, Rejections] | None,
-    critical: float,
-    of_power: float,
-) -> DefinitionResult:
-    design, question = recipe.design, compiled(recipe.definitions)[0]
-    names = (question.primary, *(c for c in bank.components if c != question.primary))
-    ratios = {a: found.log_hr[:, c] for c, (_, a) in enumerate(_others(design))}
-    return DefinitionResult(
-        name="",
-        endpoint=question.primary,
-        power=_rejections(design, found.z, critical, 0.0 if math.isnan(of_power) else of_power),
-        type_one_error=errors,
-        hazard_ratio={a: distribution_of(np.exp(x)) for a, x in ratios.items()},
-        no_hazard_ratio={a: int((~np.isfinite(x)).sum()) for a, x in ratios.items()},
-        events={
-            name if i == 0 else f"{name} (first)": {
-                a: distribution_of(found.events[:, i, j]) for j, a in enumerate(design.arms)
-            }
-            for i, name in enumerate(names)
-        },
-        survival={a: distribution_of(found.survival[:, j]) for j, a in enumerate(design.arms)},
-        follow_up_months={},
-        completed={},
-    )
