@@ -96,9 +96,8 @@ def main() -> None:
         work()
     floor, drawing, measuring = (1e9 * s / n for s in best(ROUNDS, *works))
     total = drawing + measuring
-    print(
-        f"{n} patients ({TRIALS} ALMS trials), {len(NAMES)} measures on {v} visits; one core, best of {ROUNDS}"
-    )
+    what = f"{n} patients ({TRIALS} ALMS trials), {len(NAMES)} measures on {v} visits"
+    print(f"{what}; one core, best of {ROUNDS} rounds")
     for label, ns in (
         ("floor: draws alone", floor),
         ("patients and courses", drawing),
@@ -107,9 +106,8 @@ def main() -> None:
     ):
         ratio = ns / floor
         print(f"  {label:22s} {ns:7.0f} ns a patient {ns / v:7.1f} ns a visit {ratio:6.2f} of the floor")
-    print(
-        f"  {1e9 / (total * sum(SIZES)):,.0f} ALMS trials/s of patients alone; {total / REACH_NS:.2f} of the reach"
-    )
+    trials = 1e9 / (total * sum(SIZES))
+    print(f"  {trials:,.0f} ALMS trials/s of patients alone; {total / REACH_NS:.2f} of the time to reach")
 
 
 if __name__ == "__main__":

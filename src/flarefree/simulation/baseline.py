@@ -30,6 +30,7 @@ __all__ = [
     "correlations",
     "draw_baseline",
     "lower_factor",
+    "thresholds",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -244,6 +245,14 @@ _MULTITARGET = Population(
 )
 
 POPULATIONS: Mapping[str, Population] = {"ALMS": _ALMS, "multitarget": _MULTITARGET}
+
+
+def thresholds(shares: Mapping[str, float]) -> Floats:
+    """Where the normal underneath passes from one level to the next."""
+    from statistics import NormalDist
+
+    ends = np.cumsum(list(shares.values()))[:-1]
+    return np.array([NormalDist().inv_cdf(min(max(float(e), 1e-12), 1 - 1e-12)) for e in ends])
 
 
 @nb.njit(error_model="numpy")
