@@ -25,7 +25,7 @@ REFERENCE = json.loads(
 @pytest.mark.parametrize(
     ("spending", "published"),
     [
-        # Reboussin, DeMets, Kim and Lan, Control Clin Trials 2000;21:190-207, two-sided 0.05
+        # [reboussin2000], two-sided 0.05
         ("obrien-fleming", (4.8769, 3.3569, 2.6803, 2.2898, 2.0310)),
         ("pocock", (2.4380, 2.4268, 2.4101, 2.3966, 2.3859)),
     ],
@@ -38,7 +38,7 @@ def test_lan_demets_boundaries_of_five_even_looks_are_the_published_ones(spendin
     ("looks", "pocock", "obrien"), [(2, 2.178, 1.977), (3, 2.289, 2.004), (5, 2.413, 2.040)]
 )
 def test_the_classical_constants_spend_five_percent(looks, pocock, obrien) -> None:
-    """Jennison and Turnbull 2000, tables 2.1 and 2.3, to the three decimals printed."""
+    """[jennison2000] tables 2.1 and 2.3, to the three decimals printed."""
     fractions = [(k + 1) / looks for k in range(looks)]
     for z in ([pocock] * looks, [obrien * np.sqrt(looks / (k + 1)) for k in range(looks)]):
         upper, lower = crossing_probabilities(fractions, z)
