@@ -35,6 +35,7 @@ def check_consistency(spec: Protocol, source: YamlSource) -> None:
     names = Names(spec, source)
     _check_names(spec, names)
     _check_arms(spec, names)
+    _check_adjudication(spec, names)
     _check_schedule(spec, names)
     for name, measure in spec.measures.items():
         _check_measure(name, measure, names)
@@ -94,6 +95,18 @@ def _check_arms(spec: Protocol, names: Names) -> None:
         _check_scheme(spec, names)
     if spec.dosing.trough_measure:
         names.require("measure", spec.dosing.trough_measure, spec.measures, "dosing.trough_measure")
+
+
+def _check_adjudication(spec: Protocol, names: Names) -> None:
+    """The committee's allow-list names what there is, and no trough: it tells the arm."""
+    dossier = spec.adjudication.dossier
+    for i, measure in enumerate(dossier.measures):
+        path = f"adjudication.dossier.measures.{i}"
+        names.require("measure", measure, spec.measures, path)
+        if measure == spec.dosing.trough_measure:
+            raise names.error("the drug's level tells the arm", path, found=measure)
+    for i, covariate in enumerate(dossier.covariates):
+        names.require("covariate", covariate, spec.covariates, f"adjudication.dossier.covariates.{i}")
 
 
 _NUMBERS_OF_SCHEMES = {

@@ -40,6 +40,7 @@ _DURATION_KEYS = {
     "Regimen": ("until",),
     "DoseRules": ("longest_interruption",),
     "Contact": ("every", "until", "after_last_visit"),
+    "AdjudicationRules": ("dates_within", "duplicate_after"),
 }
 """Keys of type `Days`, which pydantic knows as integers; a test finds any that are missing here."""
 

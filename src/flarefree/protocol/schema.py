@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from flarefree.protocol.schema_adjudication import AdjudicationRules, DossierRules
 from flarefree.protocol.schema_analyses import (
     AdverseEventGroup,
     AdverseEvents,
@@ -56,6 +57,7 @@ from flarefree.protocol.schema_parts import (
 )
 
 __all__ = [
+    "AdjudicationRules",
     "AdverseEventGroup",
     "AdverseEventRules",
     "AdverseEvents",
@@ -77,6 +79,7 @@ __all__ = [
     "Design",
     "DoseByVisit",
     "DoseRules",
+    "DossierRules",
     "EndpointSpec",
     "Epoch",
     "EventVisit",
@@ -475,6 +478,7 @@ class Protocol(Part):
     measures: dict[Name, MeasureSpec] = Field(default_factory=dict)
     endpoints: dict[Name, EndpointSpec] = Field(default_factory=dict)
     populations: dict[Name, Population]
+    adjudication: AdjudicationRules = AdjudicationRules()
     adverse_events: AdverseEventRules = AdverseEventRules()
     withdrawals: Withdrawals = Withdrawals()
     sample_size: SampleSize | None = None
