@@ -253,21 +253,21 @@ def measure_hematology(
         _episodes(i0, m, v, t, state[STATE.liver], 42.0, high)
         if wbc.size > 0:
             for lane in range(m):
-                z[lane] = 1.92 + 0.20 * normal32(own[0, lane]) - 0.08 * drugs[arm[i0 + lane], 3]
+                z[lane] = 1.92 + 0.17 * normal32(own[0, lane]) - 0.08 * drugs[arm[i0 + lane], 3]
             spread(0, m, v, z, level)
             for e in range(count):
                 noise = normal32(words[0, e])
-                quiet = level[e] + 0.14 * noise
+                quiet = level[e] + 0.11 * noise
                 wbc[at + e] = exp9(quiet + low[e] * (1.16 + 0.12 * noise - quiet))
         if platelets.size > 0:
             _own(m, v, 5.52, 0.20, own[1], z, level)
             log_normal_with(count, level, 0.0, low, 0.10, words[1], platelets[at:])
         if alt.size > 0:
-            _own(m, v, 2.89, 0.28, own[2], z, level)
-            log_normal_with(count, level, 1.4, high, 0.28, words[2], alt[at:])
+            _own(m, v, 2.89, 0.22, own[2], z, level)
+            log_normal_with(count, level, 1.4, high, 0.18, words[2], alt[at:])
         if ast.size > 0:
-            _own(m, v, 2.99, 0.22, own[3], z, level)
-            log_normal_with(count, level, 1.1, high, 0.24, words[3], ast[at:])
+            _own(m, v, 2.99, 0.18, own[3], z, level)
+            log_normal_with(count, level, 1.1, high, 0.16, words[3], ast[at:])
 
 
 @nb.njit(error_model="numpy")

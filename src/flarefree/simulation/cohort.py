@@ -290,7 +290,7 @@ def draw_cohort(
             trial, word, arm, arms, state, limit, horizon, course, int(Purpose.FLARE), key, first, events
         ),
     )  # fmt: skip
-    rate = parameters.extrarenal / 365.25
+    rate = float(getattr(parameters, people.field_of("extrarenal"))) / 365.25
     x_first, x = _grown(
         n, 2,
         lambda first, x: draw_extrarenal(

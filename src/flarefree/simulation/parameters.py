@@ -154,6 +154,8 @@ class Parameters:
     # Outside the kidney
     extrarenal: float = 0.030
     """Major extrarenal flares ([dooley2011]: 8 in 262.7 and 7 in 221.0 patient-years)."""
+    extrarenal_multitarget: float = 0.005
+    """The same in the multitarget trial ([zhang2017]: 0 and 1 in 164 and 112 patient-years)."""
     extrarenal_days: float = 120.0
     """How long one is seen, days (assumed)."""
     bilag_b: float = 0.02
