@@ -150,7 +150,7 @@ def _takes(kind: Any, told: Any) -> str:
         return f"a number, {told.min:,} or more"
     if told.min is not None:
         return f"a number, {told.min:,} to {told.max:,}"
-    return {bool: "", int: "a number", Path: "a path", str: "text"}[kind]
+    return {bool: "", int: "a number", float: "a number", Path: "a path", str: "text"}[kind]
 
 
 def _default(default: Any) -> str:

@@ -67,6 +67,7 @@ FigureKind = Literal[
     "net_heat",
     "network_plot",
     "overlap",
+    "profile",
     "rankogram",
     "reconstruction",
     "sequential",

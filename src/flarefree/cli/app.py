@@ -24,6 +24,11 @@ COMMANDS = {
     "analyze": ("flarefree.cli.analyze", "analyze", "Analyze a study and write its report."),
     "check": ("flarefree.cli.check", "check_command", "Report everything that is odd in a study's data."),
     "explain": ("flarefree.cli.explain", "explain_command", "Say why a patient had an endpoint, or had not."),
+    "randomization": (
+        "flarefree.cli.randomization",
+        "app",
+        "Compare schemes of randomization before the first patient.",
+    ),
     "simulate": ("flarefree.cli.simulate", "simulate", "Simulate a protocol's trial thousands of times."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
     "evidence": ("flarefree.cli.evidence", "app", "Read, check and pool the evidence of published trials."),
@@ -102,7 +107,7 @@ def _unexpected(error: Exception) -> str:
 
 def help_text() -> str:
     """What `flarefree --help` prints."""
-    lines = (f"  {name:<10} {line}" for name, (_, _, line) in COMMANDS.items())
+    lines = (f"  {name:<13} {line}" for name, (_, _, line) in COMMANDS.items())
     return HELP.format(commands="\n".join(lines))
 
 

@@ -119,7 +119,7 @@ class Check:
 def run_check(
     check: Check, *, quick: bool = False, clock: Callable[[], float] = time.perf_counter
 ) -> CheckResult:
-    """Run one check.  What its body raises is a defect, of the check or of what it checks: it is not caught."""
+    """Run one check; what its body raises is a defect, of the check or of what it checks, and is raised."""
     begin = clock()
     evidence = tuple(check.body(quick))
     return CheckResult(check.number, check.title, evidence, clock() - begin, quick, check.left)

@@ -204,7 +204,7 @@ def _draw_patients(setting: Setting, number: int, trials: int) -> Patients:
     for f, of in enumerate(shares):
         edges = np.cumsum(of)
         levels[:, :, f] = np.searchsorted(edges / edges[-1], rng.random(shape), side="right")
-    cell = np.ravel_multi_index(tuple(np.moveaxis(levels, 2, 0)), setting.levels)
+    cell: Any = np.ravel_multi_index(tuple(np.moveaxis(levels, 2, 0)), setting.levels)
     return Patients(levels, cell.astype(np.int64), rng.integers(0, setting.sites, shape))
 
 
@@ -339,8 +339,8 @@ def _measure(
 
 def _errors(setting: Setting, course: Course) -> dict[str, Floats]:
     n = setting.patients
-    moment = (np.arange(n) + 0.5) / n - 0.5
-    biases = {
+    moment: Floats = (np.arange(n, dtype=np.float64) + 0.5) / n - 0.5
+    biases: dict[str, Any] = {
         "selection_error": setting.selection_shift * course.guessed,
         "trend_error": setting.trend * moment,
         "step_error": setting.trend * (moment > 0),

@@ -25,6 +25,7 @@ from flarefree.reports.figures.overlap import (
     draw_weights,
 )
 from flarefree.reports.figures.palette import Palette
+from flarefree.reports.figures.profile import describe_profile, draw_profile
 from flarefree.reports.figures.rankogram import describe_rankogram, draw_rankogram
 from flarefree.reports.figures.reconstruction import (
     describe_reconstruction,
@@ -57,6 +58,7 @@ _KINDS: dict[str, tuple[Draw, Describe]] = {
     "league": (draw_league, describe_league),
     "net_heat": (draw_net_heat, describe_net_heat),
     "network_plot": (draw_network_plot, describe_network_plot),
+    "profile": (draw_profile, describe_profile),
     "rankogram": (draw_rankogram, describe_rankogram),
     "subject_course": (draw_subject_course, describe_subject_course),
     "weights": (draw_weights, describe_weights),
