@@ -232,7 +232,7 @@ def _bilag(
     p = cohort.parameters
     measure_bilag(
         days, cohort.trial, cohort.patient, cohort.first_extrarenal, cohort.extrarenal_time,
-        cohort.extrarenal_kind, p.extrarenal_days, p.bilag_b, p.bilag_c, int(Purpose.PATIENT),
+        cohort.extrarenal_kind, p.extrarenal_days, cohort._number("bilag_b"), p.bilag_c, int(Purpose.PATIENT),
         int(Purpose.BILAG), _key(cohort), wanted, tuple(_flat(out)),
     )  # fmt: skip
     return {name: out[name] for name in asked}

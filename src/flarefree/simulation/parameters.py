@@ -160,6 +160,8 @@ class Parameters:
     """How long one is seen, days (assumed)."""
     bilag_b: float = 0.02
     """Probability of a grade B in one system at a visit (assumed)."""
+    bilag_b_multitarget: float = 0.006
+    """The same in the multitarget trial (assumed: one extrarenal relapse in 276 patient-years)."""
     bilag_c: float = 0.14
     """Probability of a grade C in one system at a visit (assumed)."""
 
@@ -272,7 +274,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     ),
     **dict.fromkeys(
         (
-            "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b",
+            "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b", "bilag_b_multitarget",
             "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "ae_label_other",
             "ae_label_failure", "ae_label_other_multitarget", "ae_label_failure_multitarget", "step_stays",
         ),
