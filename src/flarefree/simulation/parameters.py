@@ -274,7 +274,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     ),
     **dict.fromkeys(
         (
-            "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b", "bilag_b_multitarget",
+            "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b",
+            "bilag_b_multitarget",
             "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "ae_label_other",
             "ae_label_failure", "ae_label_other_multitarget", "ae_label_failure_multitarget", "step_stays",
         ),
