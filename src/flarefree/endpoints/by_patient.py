@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from flarefree.endpoints import references
 from flarefree.endpoints.elementwise import compare
-from flarefree.endpoints.kernels import TRUE, UNKNOWN
+from flarefree.endpoints.kernels import TRUE, UNKNOWN, take
 from flarefree.protocol.language.nodes import (
     Arithmetic,
     ArithmeticOperator,
@@ -64,10 +64,12 @@ def _reference(e: Evaluator, node: Reference) -> Floats | None:
     column = e.panel.columns.get(node.measure.name)
     if column is None or node.kind in _CHANGES or node.measure.name in e.context.values:
         return None
-    source = references.source_of_subject(e, node)
-    if source is None or not column.values.size:
-        return None
-    return np.where(source < 0, np.nan, column.values[source])
+    if node not in e.of_patients:
+        source = references.source_of_subject(e, node)
+        if source is None or not column.values.size:
+            return None
+        e.of_patients[node] = take(source, column.values)
+    return e.of_patients[node]
 
 
 def _arithmetic(e: Evaluator, node: Arithmetic) -> Floats | None:

@@ -6,6 +6,8 @@ asked (`flarefree.endpoints.dating`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -214,7 +216,7 @@ def _compare_by_patient(code: int, left: Floats, right: Floats, offsets: Ints64,
             _other(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
 
 
-def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) -> Ints8:
+def compare_count(operator: ComparisonOperator, verdicts: Sequence[Ints8], bound: Floats) -> Ints8:
     """Compare how many of some conditions are true with a number.
 
     With unknown ones the count lies in a range, and the answer is known where all of it agrees.
@@ -222,32 +224,48 @@ def compare_count(operator: ComparisonOperator, verdicts: Ints8, bound: Floats) 
     Parameters
     ----------
     operator : ComparisonOperator
-    verdicts : (n_conditions, n_assessments)
+    verdicts : (n_assessments,) each
     bound : (n_assessments,) or (1,)
     """
-    answers = np.empty(verdicts.shape[1], np.int8)
-    _compare_count(_CODES[operator], verdicts, bound, answers)
+    m, n = len(verdicts), verdicts[0].size
+    tally = np.zeros(n, np.int32)  # (m + 1) for each that is true, and 1 for each that is unknown
+    for one in verdicts:
+        _tally(one, m + 1, tally)
+    answers = np.empty(n, np.int8)
+    if bound.size == 1:
+        table = _answers(operator, m, float(bound[0]))
+        _look_up(tally, table, answers)
+        return answers
+    for b in np.unique(bound[~np.isnan(bound)]).tolist():
+        at = bound == b
+        answers[at] = _answers(operator, m, b)[tally[at]]
+    answers[np.isnan(bound)] = UNKNOWN
     return answers
 
 
+@lru_cache(maxsize=256)
+def _answers(operator: ComparisonOperator, m: int, bound: float) -> Ints8:
+    """What a count of m conditions says, by its tally."""
+    found = np.full((m + 1) * (m + 1), UNKNOWN, np.int8)
+    for n_true in range(m + 1):
+        for n_unknown in range(m + 1 - n_true):
+            counts = range(n_true, n_true + n_unknown + 1)
+            said = {compare_numbers(operator, float(count), bound) for count in counts}
+            if len(said) == 1 and bound == bound:
+                found[n_true * (m + 1) + n_unknown] = TRUE if said.pop() else FALSE
+    return found
+
+
 @njit(cache=True, nogil=True)
-def _compare_count(code: int, verdicts: Ints8, bound: Floats, answers: Ints8) -> None:
-    m, n = verdicts.shape
-    n_true = np.zeros(n, np.int8)
-    n_unknown = np.zeros(n, np.int8)
-    for i in range(m):
-        for j in range(n):
-            n_true[j] += verdicts[i, j] == TRUE
-            n_unknown[j] += verdicts[i, j] == UNKNOWN
-    for j in range(n):
-        b = bound[j] if bound.size > 1 else bound[0]
-        agree = 0
-        for count in range(n_true[j], n_true[j] + n_unknown[j] + 1):
-            agree += 1 if _holds(code, float(count), b) else 0
-        if np.isnan(b) or (agree != 0 and agree != n_unknown[j] + 1):
-            answers[j] = UNKNOWN
-        else:
-            answers[j] = TRUE if agree else FALSE
+def _tally(verdicts: Ints8, step: int, tally: Any) -> None:
+    for j in range(verdicts.size):
+        tally[j] += (step if verdicts[j] == TRUE else 0) + (1 if verdicts[j] == UNKNOWN else 0)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(tally: Any, table: Ints8, answers: Ints8) -> None:
+    for j in range(tally.size):
+        answers[j] = table[tally[j]]
 
 
 @njit(cache=True, nogil=True)

@@ -135,6 +135,7 @@ class Evaluator:
     records: Mapping[Records, Ints32] = field(default_factory=dict)
     facts: Mapping[SubjectFact, Ints8] = field(default_factory=dict)
     restings: dict[Node, Resting] = field(default_factory=dict)
+    of_patients: dict[Reference, Floats] = field(default_factory=dict)
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
     _partners: dict[Node, Ints64] = field(default_factory=dict)
@@ -306,8 +307,8 @@ class Evaluator:
         parts = [self.verdicts(part) for part in count.operands]
         bound = self._value(other)
         if bound.size == 1 and all(self._is_constant(part) for part in parts):
-            return self._constant(compare_count(operator, np.stack([part[:1] for part in parts]), bound))
-        return compare_count(operator, np.stack(parts), bound)
+            return self._constant(compare_count(operator, [part[:1] for part in parts], bound))
+        return compare_count(operator, parts, bound)
 
     def _joined(self, node: And | Or, operands: tuple[Node, ...]) -> Ints8:
         join = join_all if isinstance(node, And) else join_any

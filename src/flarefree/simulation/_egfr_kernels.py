@@ -26,6 +26,7 @@ _LOW, _HIGH = (1e-4, 2e-4), (1e3, 2e3)  # mg/dL; far below and above every bend
 
 def egfr_of(creatinine: Floats, age: Floats, is_female: Any, is_black: Any, equation: str) -> Floats:
     """eGFR, mL/min/1.73 m2, of creatinine in mg/dL: (n, v) of (n,) patients."""
+    creatinine = np.ascontiguousarray(creatinine)
     out = np.empty_like(creatinine)
     lines, of_age = _lines(equation)
     who = is_female.astype(np.int64) * 2 + is_black.astype(np.int64)
@@ -52,11 +53,17 @@ def _lines(equation: str) -> tuple[Floats, tuple[bool, float]]:
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def _fill(creatinine: Any, age: Any, who: Any, lines: Any, is_power: Any, slope: Any, out: Any) -> Any:
+    """In three passes: logarithms and exponentials of all values in a row are several at once."""
     n, v = creatinine.shape
+    flat, of = out.reshape(-1), creatinine.reshape(-1)
+    for k in range(flat.size):
+        flat[k] = log(of[k])
     for i in range(n):
         by_age = slope * (log(age[i] / AGE) if is_power else age[i] - AGE)
         low, low_power = by_age + lines[who[i], 0], lines[who[i], 1]
         high, high_power = by_age + lines[who[i], 2], lines[who[i], 3]
+        row = flat[i * v : (i + 1) * v]
         for j in range(v):
-            x = log(creatinine[i, j])
-            out[i, j] = exp(min(low + low_power * x, high + high_power * x))
+            row[j] = min(low + low_power * row[j], high + high_power * row[j])
+    for k in range(flat.size):
+        flat[k] = exp(flat[k])

@@ -181,6 +181,20 @@ class Cohort:
             _kept={},
         )
 
+    def take_courses(self, rows: npt.NDArray[np.integer[Any]]) -> Cohort:
+        """As `take`, with what `activity` and proteinuria need and nothing else; for nothing else either."""
+        first, flares = _take_ragged(self.first_flare, self.flares, rows)
+        return dataclasses.replace(
+            self,
+            trial=self.trial[rows],
+            patient=self.patient[rows],
+            arm=self.arm[rows],
+            state=np.ascontiguousarray(self.state[:, rows]),
+            first_flare=first,
+            flares=flares,
+            _kept={},
+        )
+
     def _keep(self, name: str, make: Any) -> Any:
         if name not in self._kept:
             self._kept[name] = make()
@@ -191,8 +205,18 @@ class Cohort:
         words = self.streams.words(self.trial, self.patient, block, int(Purpose.PATIENT))
         return (words.astype(np.float64) + 0.5) / 2.0**32
 
+    def reasons_of(
+        self, rows: npt.NDArray[np.integer[Any]]
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+        """`dropout_reason` and `failure_is_adverse_event` of some rows only."""
+        words = self.streams.words(self.trial[rows], self.patient[rows], 5, int(Purpose.PATIENT))
+        u = (words[:, :2].astype(np.float64) + 0.5) / 2.0**32
+        return self._reason(u[:, 0]), u[:, 1] < self._number("ae_label_failure")
+
     def _reasons(self) -> npt.NDArray[np.int8]:
-        u = self._uniforms(5)[:, 0]
+        return self._reason(self._uniforms(5)[:, 0])
+
+    def _reason(self, u: Floats) -> npt.NDArray[np.int8]:
         share = self._number("ae_label_other")
         other = (u - share) / max(1.0 - share, 1e-12)
         ends = np.cumsum(self.population.other_reasons)[:-1]

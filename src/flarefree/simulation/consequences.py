@@ -190,10 +190,18 @@ def _activity_of(
     if not names:
         return {}
     keys = [found[name].subjects.astype(np.int64) * 2**32 + found[name].days for name in names]
-    once, which = np.unique(np.concatenate(keys), return_inverse=True)
-    active = activity((once >> 32).astype(np.int32), (once & (2**32 - 1)).astype(np.int32))[which]
+    every = np.concatenate(keys)
+    once = _once(every)
+    active = activity((once >> 32).astype(np.int32), (once & (2**32 - 1)).astype(np.int32))
+    active = active[np.searchsorted(once, every)]
     ends = np.cumsum([key.size for key in keys])[:-1]
     return dict(zip(names, np.split(active, ends), strict=True))
+
+
+def _once(keys: Ints64) -> Ints64:
+    """Keys in order, each once."""
+    keys = np.sort(keys)
+    return keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if keys.size else keys
 
 
 def _chance(
@@ -211,10 +219,10 @@ def _chance(
 
 def _reasons(cohort: Cohort, ended_by: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     reasons = np.full(ended_by.size, COMPLETED, dtype=np.int8)
-    dropped, failed = ended_by == _DROPS_OUT, ended_by == _FAILS
-    reasons[dropped] = cohort.dropout_reason[dropped]
-    labels = np.where(cohort.failure_is_adverse_event, _REASON["ADVERSE EVENT"], _REASON["LACK OF EFFICACY"])
-    reasons[failed] = labels[failed]
+    rows = np.flatnonzero((ended_by == _DROPS_OUT) | (ended_by == _FAILS))
+    given, is_adverse_event = cohort.reasons_of(rows)
+    labels = np.where(is_adverse_event, _REASON["ADVERSE EVENT"], _REASON["LACK OF EFFICACY"])
+    reasons[rows] = np.where(ended_by[rows] == _FAILS, labels, given)
     reasons[ended_by == _DIES] = _REASON["DEATH"]
     return reasons
 
@@ -261,5 +269,5 @@ def _together(parts: list[Happening]) -> Happening:
         return Happening(np.empty(0, np.int32), np.empty(0, np.int32))
     subjects = np.concatenate([part.subjects for part in parts])
     days = np.concatenate([part.days for part in parts])
-    once = np.unique(subjects.astype(np.int64) * 2**32 + days)
+    once = _once(subjects.astype(np.int64) * 2**32 + days)
     return Happening((once >> 32).astype(np.int32), (once & (2**32 - 1)).astype(np.int32))

@@ -234,7 +234,7 @@ def _is_black(cohort: Cohort) -> npt.NDArray[np.int64]:
 
 def latent_activity(cohort: Cohort, who: Ints32, days: Ints32) -> Floats:
     """Activity of some patients (by index), each on a day: (k,)."""
-    return activity(cohort.take(who.astype(np.int64)), days[:, None])[:, 0]
+    return activity(cohort.take_courses(who.astype(np.int64)), days[:, None])[:, 0]
 
 
 @lru_cache(maxsize=8)
