@@ -6,6 +6,7 @@ whether the log is what was anchored, and if not, where it is not.
 
 Options: --key HEX         the keeper's public key, 64 digits, known from elsewhere than these files
          --receipt N:HASH  what somebody kept of entry N; may be given many times
+         --whole           nothing may be withheld: the export is to be complete
          --json            the verdict as JSON
 
 Exit: 0 intact; 1 altered; 2 nothing could be verified (empty, unreadable); 3 intact if the anchors' own key
@@ -175,8 +176,9 @@ def anchor_hash(anchor: Any) -> str:
 class Walk:
     """Goes through the export line by line."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, whole: bool) -> None:
         self.report = report
+        self.whole = whole
         self.chain = ""
         self.expected = 0  # the number that comes next
         self.hash: str | None = GENESIS  # of the line before; None if that could not be read
@@ -216,6 +218,8 @@ class Walk:
             self.report.add("the entry is not what its hash says", number)
         if content is None or None in items:
             self.report.withheld += 1
+            if self.whole:
+                self.report.add("something is withheld", number)
         if content is None:
             if any(item is not None for item in items):
                 self.report.add("values are shown of an entry whose content is withheld", number)
@@ -328,6 +332,7 @@ def verify(
     anchors_data: bytes,
     key: str | None = None,
     receipts: Iterable[tuple[int, str]] = (),
+    whole: bool = False,
 ) -> Report:
     """Verify an export (its bytes or lines) against the bytes of a file of anchors.
 
@@ -339,7 +344,7 @@ def verify(
     if not anchors_data.strip():
         raise UnverifiableError("the file of anchors is empty")
     anchors = read_anchors(anchors_data, key, report)
-    walk = Walk(report)
+    walk = Walk(report, whole)
     for row, line in enumerate(BytesIO(export) if isinstance(export, bytes) else export, 1):
         body = line[:-1] if line.endswith(b"\n") else line
         if row == 1:
@@ -450,10 +455,11 @@ def base() -> Point:
 
 def main(arguments: Sequence[str]) -> int:
     try:
-        export, anchors, key, receipts, as_json = read_arguments(arguments)
-        data = Path(anchors).read_bytes()
-        with Path(export).open("rb") as lines:
-            report = verify(lines, data, key, receipts)
+        files, options = read_arguments(arguments)
+        as_json = options.pop("as_json")
+        data = Path(files[1]).read_bytes()
+        with Path(files[0]).open("rb") as lines:
+            report = verify(lines, data, **options)
     except UnverifiableError as error:
         return fail(str(error))
     except OSError as error:
@@ -468,25 +474,26 @@ def fail(message: str) -> int:
     return 2
 
 
-def read_arguments(
-    arguments: Sequence[str],
-) -> tuple[str, str, str | None, list[tuple[int, str]], bool]:
-    files, key, receipts, as_json = [], None, [], False
+def read_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    files: list[str] = []
+    options: dict[str, Any] = {"key": None, "receipts": [], "whole": False, "as_json": False}
     rest = iter(arguments)
     for word in rest:
         if word == "--json":
-            as_json = True
+            options["as_json"] = True
+        elif word == "--whole":
+            options["whole"] = True
         elif word == "--key":
-            key = next(rest, "").strip().lower()
+            options["key"] = next(rest, "").strip().lower()
         elif word == "--receipt":
-            receipts.append(read_receipt(next(rest, "")))
+            options["receipts"].append(read_receipt(next(rest, "")))
         elif word.startswith("-"):
             raise UnverifiableError(f"{word} is not an option; usage:\n{__doc__}")
         else:
             files.append(word)
     if len(files) != 2:
         raise UnverifiableError(f"two files are needed; usage:\n{__doc__}")
-    return files[0], files[1], key, receipts, as_json
+    return files, options
 
 
 def read_receipt(text: str) -> tuple[int, str]:
