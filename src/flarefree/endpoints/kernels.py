@@ -290,33 +290,38 @@ def sustain(offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int) -> tup
     Gives verdicts, and that first one where it was reached and all were true.  A single false makes
     it false; short of that, an unknown or the end of follow-up makes it unknown.
     """
-    sustained, until = np.empty(verdicts.size, np.int8), np.empty(verdicts.size, np.int64)
-    _sustain(offsets, verdicts, days, lasting, sustained, until)
+    sustained, until = verdicts.copy(), np.full(verdicts.size, -1, np.int64)
+    _sustain(offsets, verdicts, days, lasting, np.flatnonzero(verdicts == TRUE), sustained, until)
     return sustained, until
 
 
 @njit(cache=True, nogil=True)
 def _sustain(
-    offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int, sustained: Ints8, until: Ints64
+    offsets: Ints64,
+    verdicts: Ints8,
+    days: Ints32,
+    lasting: int,
+    true_at: Ints64,
+    sustained: Ints8,
+    until: Ints64,
 ) -> None:
-    for i in range(offsets.size - 1):
-        for j in range(offsets[i], offsets[i + 1]):
-            sustained[j] = verdicts[j]
-            until[j] = -1
-            if verdicts[j] != TRUE:
-                continue
-            sustained[j] = UNKNOWN
-            has_unknown = False
-            for k in range(j + 1, offsets[i + 1]):
-                if verdicts[k] == FALSE:
-                    sustained[j] = FALSE
-                    break
-                has_unknown = has_unknown or verdicts[k] == UNKNOWN
-                if elapsed(days[j], days[k]) >= lasting:
-                    if not has_unknown:
-                        sustained[j] = TRUE
-                        until[j] = k
-                    break
+    i = 0
+    for place in range(true_at.size):
+        j = true_at[place]
+        while j >= offsets[i + 1]:
+            i += 1
+        sustained[j] = UNKNOWN
+        has_unknown = False
+        for k in range(j + 1, offsets[i + 1]):
+            if verdicts[k] == FALSE:
+                sustained[j] = FALSE
+                break
+            has_unknown = has_unknown or verdicts[k] == UNKNOWN
+            if elapsed(days[j], days[k]) >= lasting:
+                if not has_unknown:
+                    sustained[j] = TRUE
+                    until[j] = k
+                break
 
 
 def was_true(offsets: Ints64, verdicts: Ints8, counted: Flags) -> tuple[Ints8, Ints64]:

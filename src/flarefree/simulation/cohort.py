@@ -181,20 +181,6 @@ class Cohort:
             _kept={},
         )
 
-    def take_courses(self, rows: npt.NDArray[np.integer[Any]]) -> Cohort:
-        """As `take`, with what `activity` and proteinuria need and nothing else; for nothing else either."""
-        first, flares = _take_ragged(self.first_flare, self.flares, rows)
-        return dataclasses.replace(
-            self,
-            trial=self.trial[rows],
-            patient=self.patient[rows],
-            arm=self.arm[rows],
-            state=np.ascontiguousarray(self.state[:, rows]),
-            first_flare=first,
-            flares=flares,
-            _kept={},
-        )
-
     def _keep(self, name: str, make: Any) -> Any:
         if name not in self._kept:
             self._kept[name] = make()

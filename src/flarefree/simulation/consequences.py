@@ -9,7 +9,7 @@ exact because whoever fails leaves: no action needs a course to be drawn again (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +45,14 @@ class Onsets:
     subjects, days : int32
     known_days : int32
         When the event is known: the day that confirmed it, where it asks for that, else its own.
+    assessments : int64
+        Index into the panel.
     """
 
     subjects: Ints32
     days: Ints32
     known_days: Ints32
+    assessments: Ints64
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def draw_consequences(
     *,
     horizon_day: int,
     strictness: float,
-    activity: Callable[[Ints32, Ints32], npt.NDArray[np.float64]],
+    activity: npt.NDArray[np.float64],
 ) -> Consequences:
     """Follow every patient from onset to onset until something ends participation.
 
@@ -116,21 +119,20 @@ def draw_consequences(
         Day of the last visit.
     strictness : float
         Taken from the committee's logit of confirming renal activity.
-    activity : callable
-        Latent activity of patients (by index) on days.
+    activity : (n_assessments,) float
+        Latent activity at every assessment of the panel.
     """
     n = cohort.patient.size
     # Who has withdrawn or died by then is seen by nobody.
     stays = np.minimum(np.minimum(cohort.dropout_day, cohort.death_day), np.int32(horizon_day))
     found = {name: _until(onsets, stays) for name, onsets in found.items()}
     read = [name for name in found if name in question.read_by_committee or name in question.ending_parts]
-    active = _activity_of(question, {name: found[name] for name in read}, activity)
     stands: dict[str, Flags] = {name: np.ones(found[name].days.size, dtype=np.bool_) for name in found}
     treated: dict[str, Flags] = {}
     for name in read:
         nature = question.plans[name].nature
         luck = _luck(cohort, found[name], streams)
-        chance = _chance(nature, active.get(name), parameters, strictness)
+        chance = _chance(nature, activity[found[name].assessments], parameters, strictness)
         stands[name] = luck[:, _LUCK[nature]] < chance
         if nature is Nature.ACTIVITY:
             treated[name] = luck[:, 1] < parameters.rho
@@ -177,25 +179,9 @@ def _luck(cohort: Cohort, onsets: Onsets, streams: Streams) -> npt.NDArray[np.fl
 def _until(onsets: Onsets, last_days: Ints32) -> Onsets:
     """Those that are known by some day of each patient."""
     keep = onsets.known_days <= last_days[onsets.subjects]
-    return Onsets(onsets.subjects[keep], onsets.days[keep], onsets.known_days[keep])
-
-
-def _activity_of(
-    question: Question,
-    found: Mapping[str, Onsets],
-    activity: Callable[[Ints32, Ints32], npt.NDArray[np.float64]],
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Latent activity at the onsets of renal activity, each patient and day looked at once."""
-    names = [name for name in found if question.plans[name].nature is Nature.ACTIVITY]
-    if not names:
-        return {}
-    keys = [found[name].subjects.astype(np.int64) * 2**32 + found[name].days for name in names]
-    every = np.concatenate(keys)
-    once = _once(every)
-    active = activity((once >> 32).astype(np.int32), (once & (2**32 - 1)).astype(np.int32))
-    active = active[np.searchsorted(once, every)]
-    ends = np.cumsum([key.size for key in keys])[:-1]
-    return dict(zip(names, np.split(active, ends), strict=True))
+    if keep.all():
+        return onsets
+    return Onsets(onsets.subjects[keep], onsets.days[keep], onsets.known_days[keep], onsets.assessments[keep])
 
 
 def _once(keys: Ints64) -> Ints64:
@@ -205,10 +191,10 @@ def _once(keys: Ints64) -> Ints64:
 
 
 def _chance(
-    nature: Nature, active: npt.NDArray[np.float64] | None, parameters: Parameters, strictness: float
+    nature: Nature, active: npt.NDArray[np.float64], parameters: Parameters, strictness: float
 ) -> npt.NDArray[np.float64] | float:
     """Probability that the committee confirms each onset."""
-    if nature is not Nature.ACTIVITY or active is None:
+    if nature is not Nature.ACTIVITY:
         return parameters.q_lasting
     if parameters.q_c <= 0.0 or parameters.q_c >= 1.0:
         return parameters.q_c

@@ -157,7 +157,9 @@ _KEPT: list[tuple[Recipe, Asker]] = []
 def _asker(recipe: Recipe) -> Asker:
     """Whoever asks for this very recipe; kept from one part of a run to the next."""
     if not _KEPT or _KEPT[0][0] is not recipe:
-        _KEPT[:] = [(recipe, Asker(compiled(recipe.definitions), recipe.design, recipe.seed, recipe.also))]
+        _KEPT[:] = [
+            (recipe, Asker(compiled(recipe.definitions), recipe.design, recipe.seed, recipe.also, True))
+        ]
     return _KEPT[0][1]
 
 

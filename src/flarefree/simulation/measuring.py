@@ -96,6 +96,10 @@ to 4; BILAG grades 5 (A) to 1 (E)."""
 _C3_LOW, _C4_LOW, _DSDNA_HIGH = 79.0, 16.0, 30.0
 
 
+ACTIVITY = "activity"
+"""What nobody measures: see `activity`."""
+
+
 def measure(
     cohort: Cohort,
     days: npt.NDArray[np.integer[Any]],
@@ -112,7 +116,7 @@ def measure(
     days : (n, v) or (v,) int
         Study days, in any order; day 1 is randomization, days below 1 lie in induction, day 0 is not.
     names : iterable of str
-        Of `MEASURES`.
+        Of `MEASURES`; `activity` too, which is latent.
     until : (n,) int, optional
         Last day on which each patient is seen; NaN after it.
     into : mutable mapping of str to (n, v) float64, optional
@@ -130,7 +134,7 @@ def measure(
         A name that no virtual patient has, or days of another shape.
     """
     asked = tuple(dict.fromkeys(names))
-    _require_names(asked)
+    _require_names(tuple(name for name in asked if name != ACTIVITY))
     at = _require_days(cohort, days)
     seen = _seen(cohort, at, asked, into)
     values = {name: seen[name] for name in asked}
@@ -160,7 +164,7 @@ def _seen(
         wanted |= {f"bilag_{_SYSTEMS[s]}" for s, _ in _MANIFESTATIONS.values()}
     seen: dict[str, Floats] = {}
     for group, look in (
-        (_FOLLOWING, _following),
+        ((*_FOLLOWING, ACTIVITY), _following),
         (_SEDIMENT, _sediment),
         (_BILAG, _bilag),
         (_HEMATOLOGY, _hematology),

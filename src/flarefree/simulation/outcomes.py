@@ -70,7 +70,7 @@ def find_plan_onsets(plan: Plan, evaluator: Evaluator, waits: bool) -> Onsets:
     known = days
     if waits:
         known = np.maximum(days, confirmed_days(evaluator, plan.on_visits, at))
-    return Onsets(evaluator.subject[at], days, known)
+    return Onsets(evaluator.subject[at], days, known, at)
 
 
 def derive_outcomes(question: Question, evaluator: Evaluator, consequences: Consequences) -> Outcomes:

@@ -6,7 +6,7 @@ A tile is some trials of one design under one set of parameters.  Nothing of a t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -23,12 +23,13 @@ from flarefree.errors import DesignError
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.language.nodes import Node
 from flarefree.protocol.loaded import LoadedProtocol
+from flarefree.protocol.schema import MeasureSpec
 from flarefree.simulation._egfr_kernels import egfr_of
 from flarefree.simulation.asking import Question
 from flarefree.simulation.cohort import Cohort, draw_cohort
 from flarefree.simulation.consequences import draw_consequences
 from flarefree.simulation.design import Design
-from flarefree.simulation.measuring import MEASURES, activity, measure
+from flarefree.simulation.measuring import ACTIVITY, MEASURES, measure
 from flarefree.simulation.outcomes import Outcomes, derive_outcomes, find_all_onsets
 from flarefree.simulation.parameters import Parameters
 from flarefree.simulation.streams import Streams
@@ -71,16 +72,21 @@ class Asker:
     seed : int
     also : tuple of str
         Measures to take though no sentence asks for them.
+    reuses_room : bool
+        A tile's measurements are written over by the next; fresh memory costs as much as measuring.
     """
 
     questions: Sequence[Question]
     design: Design
     seed: int
     also: tuple[str, ...] = ()
+    reuses_room: bool = False
+    _room: dict[str, Floats] | None = None
     _restings: list[dict[Node, Resting]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._restings = [{} for _ in self.questions]
+        self._room = {} if self.reuses_room else None
         require_measures(self.questions)
 
     @property
@@ -110,10 +116,11 @@ class Asker:
         )
         days, visits = _regular(cohort.patient.size, design.visit_days, design.visit_codes)
         grid = days.reshape(cohort.patient.size, -1)
-        values = measured(cohort, grid, self.measures, self.protocol)
+        values = measured(cohort, grid, (*self.measures, ACTIVITY), self.protocol, self._room)
+        activity = values.pop(ACTIVITY).reshape(-1)
         panel = _panel(grid.shape, days, visits, values, self._covariates(cohort))
         outcomes = tuple(
-            self._answer(k, question, cohort, panel, parameters, streams)
+            self._answer(k, question, cohort, panel, activity, parameters, streams)
             for k, question in enumerate(self.questions)
         )
         return Tile(cohort, panel, outcomes)
@@ -124,12 +131,13 @@ class Asker:
         question: Question,
         cohort: Cohort,
         panel: Panel,
+        activity: Floats,
         parameters: Parameters,
         streams: Streams,
     ) -> Outcomes:
         evaluator = Evaluator(panel, question.context, restings=self._restings[k])
         if question.confirmations:
-            panel = self._with_reassessments(question, evaluator, cohort, panel)
+            panel, activity = self._with_reassessments(question, evaluator, cohort, panel, activity)
             evaluator = Evaluator(panel, question.context, restings=self._restings[k])
         found = find_all_onsets(question, evaluator)
         consequences = draw_consequences(
@@ -140,7 +148,7 @@ class Asker:
             streams,
             horizon_day=self.design.horizon_day,
             strictness=self.design.strictness,
-            activity=lambda who, on: latent_activity(cohort, who, on),
+            activity=activity,
         )
         return derive_outcomes(question, evaluator, consequences)
 
@@ -149,9 +157,9 @@ class Asker:
         return {name: in_words_of(self.protocol, name, cohort.covariates[name]) for name in wanted}
 
     def _with_reassessments(
-        self, question: Question, evaluator: Evaluator, cohort: Cohort, panel: Panel
-    ) -> Panel:
-        """The panel with an assessment some days after every visit at which something awaits confirmation."""
+        self, question: Question, evaluator: Evaluator, cohort: Cohort, panel: Panel, activity: Floats
+    ) -> tuple[Panel, Floats]:
+        """The panel, and activity, with an assessment some days after every visit at which something awaits confirmation."""
         after: list[npt.NDArray[np.int64]] = []
         for node, first_day in question.confirmations:
             at = np.flatnonzero((evaluator.verdicts(node.operand) == TRUE) & (panel.days >= first_day))
@@ -161,9 +169,10 @@ class Asker:
         scheduled = evaluator.subject.astype(np.int64) * 2**32 + panel.days
         keys = keys[~np.isin(keys, scheduled)]
         if not keys.size:
-            return panel
+            return panel, activity
         who, days = (keys >> 32).astype(np.int64), (keys & (2**32 - 1)).astype(np.int32)
-        extra = measured(cohort.take(who), days[:, None], self.measures, self.protocol)
+        names = (*self.measures, ACTIVITY)
+        extra = measured(cohort.take(who), days[:, None], names, self.protocol)
         order = np.argsort(np.concatenate([scheduled, keys]), kind="stable")
         every_day = np.concatenate([panel.days, days])[order]
         counts = np.diff(panel.offsets) + np.bincount(who, minlength=panel.n_subjects)
@@ -172,7 +181,7 @@ class Asker:
             name: PanelColumn(np.concatenate([column.values, extra[name].ravel()])[order], every_day, no_rows)
             for name, column in panel.columns.items()
         }
-        return Panel(
+        merged = Panel(
             panel.subjects,
             np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             every_day,
@@ -180,6 +189,7 @@ class Asker:
             columns,
             panel.covariates,
         )
+        return merged, np.concatenate([activity, extra[ACTIVITY].ravel()])[order]
 
 
 def in_words_of(protocol: LoadedProtocol, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -196,18 +206,21 @@ def in_words_of(protocol: LoadedProtocol, name: str, values: npt.NDArray[Any]) -
 
 
 def measured(
-    cohort: Cohort, days: Ints32, names: Sequence[str], protocol: LoadedProtocol
+    cohort: Cohort,
+    days: Ints32,
+    names: Sequence[str],
+    protocol: LoadedProtocol,
+    room: MutableMapping[str, Floats] | None = None,
 ) -> dict[str, Floats]:
-    """Measures on some days, in the protocol's units: each (n, v)."""
+    """Measures on some days, in the protocol's units, and latent activity: each (n, v)."""
     spec = protocol.spec.measures
-    computed = [name for name in names if spec[name].equation]
+    computed = [name for name in names if name != ACTIVITY and spec[name].equation]
     wanted = [name for name in names if name not in computed]
     if computed and "creatinine" not in wanted:
         wanted.append("creatinine")
-    own = measure(cohort, days, tuple(wanted))
+    own = measure(cohort, days, tuple(wanted), into=room)
     values = {
-        name: own[name] * factor if (factor := _factor(name, spec[name].unit)) != 1.0 else own[name]
-        for name in wanted
+        name: own[name] * factor if (factor := _factor(name, spec)) != 1.0 else own[name] for name in wanted
     }
     for name in computed:
         creatinine = own["creatinine"] * _to("creatinine", "mg/dL")
@@ -216,8 +229,8 @@ def measured(
     return {name: values[name] for name in names}
 
 
-def _factor(name: str, unit: str) -> float:
-    return _to(name, unit) if unit else 1.0
+def _factor(name: str, spec: Mapping[str, MeasureSpec]) -> float:
+    return 1.0 if name == ACTIVITY or not spec[name].unit else _to(name, spec[name].unit)
 
 
 @lru_cache(maxsize=256)
@@ -230,11 +243,6 @@ def _is_black(cohort: Cohort) -> npt.NDArray[np.int64]:
     """As the equations ask it: 1 for black patients."""
     of_cell = is_black(np.array([cell.race for cell in cohort.population.cells], dtype=object))
     return np.asarray(of_cell)[cohort.cell].astype(np.int64)
-
-
-def latent_activity(cohort: Cohort, who: Ints32, days: Ints32) -> Floats:
-    """Activity of some patients (by index), each on a day: (k,)."""
-    return activity(cohort.take_courses(who.astype(np.int64)), days[:, None])[:, 0]
 
 
 @lru_cache(maxsize=8)
