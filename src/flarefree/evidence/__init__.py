@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from flarefree.evidence.networks.result import Network
     from flarefree.evidence.pooling.call import pairwise
     from flarefree.evidence.populations import Population, Transport, compare_populations, transport
+    from flarefree.evidence.questions.answering import Answer, answer
 
 __all__ = [
+    "Answer",
     "Audit",
     "Evidence",
     "Network",
     "Population",
     "Transport",
     "additive_network",
+    "answer",
     "audit",
     "compare_populations",
     "load_evidence",
@@ -39,6 +42,8 @@ __all__ = [
 
 # Public name -> module under flarefree.evidence; each imported when first asked for.
 _HOME = {
+    "Answer": "questions.answering",
+    "answer": "questions.answering",
     "Audit": "auditing",
     "audit": "auditing",
     "Population": "populations.population",
