@@ -33,14 +33,16 @@ from flarefree.protocol.language.nodes import (
     Comparison,
     Confirmed,
     CountOf,
+    Earlier,
     Holds,
     Measure,
     Node,
     Or,
+    Reference,
     Sustained,
 )
 from flarefree.protocol.language.printing import print_node
-from flarefree.protocol.language.walking import walk
+from flarefree.protocol.language.walking import parts_of
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.records.study import Study
 from flarefree.records.tables import TABLES, empty_table
@@ -90,10 +92,12 @@ class Candidate:
 
     Attributes
     ----------
-    subject, endpoint : str
+    subject, site, endpoint : str
         The endpoint is the adjudicated one: a composite that is judged as a whole, or the event itself.
     day, date : int, date or None
         Onset, as `derive` dates it; the date is None where day 1 is not known.
+    last_day : int
+        The last day of which the patient's data tell.
     level : Level
     components : tuple of str
         Which sentences found it, in the protocol's order; of one day they are one event.
@@ -109,8 +113,10 @@ class Candidate:
     """
 
     subject: str
+    site: str
     endpoint: str
     day: int
+    last_day: int
     date: date | None
     level: Level
     components: tuple[str, ...]
@@ -141,12 +147,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class QuietPeriod:
-    """An assessment at which an endpoint's sentence was known and not met, nor met anywhere near."""
+    """An assessment at which an endpoint's sentence was known and not met, nor met anywhere near.
+
+    `last_day` is the last day of which the patient's data tell.
+    """
 
     subject: str
     site: str
     endpoint: str
     day: int
+    last_day: int
     visit: str
 
 
@@ -291,7 +301,8 @@ class _Run:
         kinds = self.protocol.spec.endpoints.items()
         self.dated = frozenset(name for name, e in kinds if e.kind in ("event", "composite"))
         self.day_one = derived.follow_up.get_column("randomization_date").to_list()
-        self.sites = derived.follow_up.get_column("site").to_list()
+        self.sites = [site or "" for site in derived.follow_up.get_column("site").to_list()]
+        self.last_days = derived.follow_up.get_column("follow_up_end_day").fill_null(1).to_list()
 
     def detection(self) -> Detection:
         candidates: list[Candidate] = []
@@ -370,7 +381,7 @@ class _Run:
             case Holds(name=name) if name in self.panel.columns:
                 found |= self.evaluator.verdicts(node) == TRUE
             case Comparison():
-                if any(isinstance(part, Measure) and part.name in self.panel.columns for part in walk(node)):
+                if any(name in self.panel.columns for name in _read_here(node)):
                     found |= self.evaluator.verdicts(node) == TRUE
         return found
 
@@ -396,8 +407,10 @@ class _Run:
             confirmed = [one.confirmed_day for one in parts if one.confirmed_day is not None]
             yield Candidate(
                 self.names[subject],
+                self.sites[subject],
                 endpoint,
                 day,
+                self.last_days[subject],
                 _date(self.day_one[subject], day),
                 parts[0].level,
                 tuple(dict.fromkeys(one.component for one in parts)),
@@ -435,8 +448,8 @@ class _Run:
             subject, day = int(self.evaluator.subject[at]), int(self.panel.days[at])
             near = any(abs(day - other) <= self.detector.same_event_days for other in busy.get(subject, ()))
             if self.in_trial[subject] and not near:
-                site = self.sites[subject] or ""
-                yield QuietPeriod(self.names[subject], site, endpoint, day, self._visit(at))
+                who, site, last = self.names[subject], self.sites[subject], self.last_days[subject]
+                yield QuietPeriod(who, site, endpoint, day, last, self._visit(at))
 
 
 # Pieces -------------------------------------------------------------------------------------------
@@ -460,6 +473,15 @@ def without_confirmation(node: Node) -> Node:
         if eased is not value:
             changed[part.name] = eased
     return replace(node, **changed) if changed else node
+
+
+def _read_here(node: Node) -> Iterator[str]:
+    """Measures of which a sentence reads the value of the assessment itself, not a baseline or an extreme."""
+    if isinstance(node, Measure):
+        yield node.name
+    elif not isinstance(node, Reference | Earlier):
+        for part in parts_of(node):
+            yield from _read_here(part)
 
 
 def _rises(offsets: npt.NDArray[np.int64], ranks: Ints8) -> Iterator[tuple[int, int]]:

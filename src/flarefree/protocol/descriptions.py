@@ -88,8 +88,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
     "AdjudicationRules": {
         "votes": "Independent, sealed votes on each case.",
         "quorum": "Members who must take part where the committee decides together.",
-        "on_disagreement": "Who decides when votes differ: a `third` vote, the committee's `consensus`, the `chair`.",
-        "dates_within": "Two confirmations agree if their dates lie at most so far apart; the earlier counts.",
+        "on_disagreement": "Who decides when votes differ: `third`, `consensus` or `chair`.",
+        "dates_within": "Two confirmations agree if dated at most so far apart; the earlier counts.",
         "opens_on": "The least that opens a case: `met`, `unconfirmed` or `possible`.",
         "control_share": "Least share of negative controls among the cases that are shown; 0.05 or more.",
         "duplicate_share": "Share of decided cases that are shown again, unnamed, to the same members.",
