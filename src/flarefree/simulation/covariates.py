@@ -46,7 +46,7 @@ class Covariates(Mapping[str, npt.NDArray[Any]]):
         return np.array(["F", "M"])[self._cohort.is_male.astype(int)]
 
     def _age(self) -> Floats:
-        return self._cohort.age
+        return np.rint(self._cohort.age)  # whole years, as they are recorded; printed means are of those
 
     def _race(self) -> npt.NDArray[np.str_]:
         return np.array([c.race for c in self._cohort.population.cells])[self._cohort.cell]

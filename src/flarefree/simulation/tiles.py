@@ -25,6 +25,7 @@ from flarefree.protocol.language.nodes import Node
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.schema import MeasureSpec
 from flarefree.simulation._egfr_kernels import egfr_of
+from flarefree.simulation._rounding_kernels import round_in_place
 from flarefree.simulation.asking import Question
 from flarefree.simulation.cohort import Cohort, draw_cohort
 from flarefree.simulation.consequences import draw_consequences
@@ -159,7 +160,7 @@ class Asker:
     def _with_reassessments(
         self, question: Question, evaluator: Evaluator, cohort: Cohort, panel: Panel, activity: Floats
     ) -> tuple[Panel, Floats]:
-        """The panel, and activity, with an assessment some days after every visit at which something awaits confirmation."""
+        """The panel, and activity, with an assessment some days after whatever awaits confirmation."""
         after: list[npt.NDArray[np.int64]] = []
         for node, first_day in question.confirmations:
             at = np.flatnonzero((evaluator.verdicts(node.operand) == TRUE) & (panel.days >= first_day))
@@ -212,25 +213,40 @@ def measured(
     protocol: LoadedProtocol,
     room: MutableMapping[str, Floats] | None = None,
 ) -> dict[str, Floats]:
-    """Measures on some days, in the protocol's units, and latent activity: each (n, v)."""
+    """Measures on some days, as the protocol's laboratory reports them, and latent activity: each (n, v).
+
+    A reported value is in the protocol's unit and rounded to the protocol's digits; sentences see no other.
+    """
     spec = protocol.spec.measures
     computed = [name for name in names if name != ACTIVITY and spec[name].equation]
     wanted = [name for name in names if name not in computed]
     if computed and "creatinine" not in wanted:
         wanted.append("creatinine")
     own = measure(cohort, days, tuple(wanted), into=room)
-    values = {
-        name: own[name] * factor if (factor := _factor(name, spec)) != 1.0 else own[name] for name in wanted
-    }
+    values = {name: _reported(own[name], name, spec) for name in wanted}
     for name in computed:
-        creatinine = own["creatinine"] * _to("creatinine", "mg/dL")
-        egfr = egfr_of(creatinine, cohort.age, ~cohort.is_male, _is_black(cohort), spec[name].equation)
+        unit = spec["creatinine"].unit if "creatinine" in spec else MEASURES["creatinine"]
+        creatinine = values["creatinine"] * float(convert(1.0, unit, "mg/dL", "creatinine"))
+        egfr = egfr_of(
+            creatinine, cohort.covariates["age"], ~cohort.is_male, _is_black(cohort), spec[name].equation
+        )
         values[name] = egfr * convert(1.0, "mL/min/1.73 m2", spec[name].unit) if spec[name].unit else egfr
     return {name: values[name] for name in names}
 
 
-def _factor(name: str, spec: Mapping[str, MeasureSpec]) -> float:
-    return 1.0 if name == ACTIVITY or not spec[name].unit else _to(name, spec[name].unit)
+_WHOLE = frozenset({"red_cells", "white_cells", "sledai"})
+"""Counts, which are whole numbers already."""
+
+
+def _reported(values: Floats, name: str, spec: Mapping[str, MeasureSpec]) -> Floats:
+    if name not in spec:
+        return values
+    one = spec[name]
+    factor = _to(name, one.unit) if one.unit else 1.0
+    if one.type == "number" and one.digits is not None and name not in _WHOLE:
+        round_in_place(values.reshape(-1), factor, 10.0**one.digits)
+        return values
+    return values if factor == 1.0 else values * factor
 
 
 @lru_cache(maxsize=256)
