@@ -222,7 +222,7 @@ def test_harm_makes_patients_withdraw_in_the_two_months_after_it() -> None:
 def test_a_cut_dose_brings_flares_while_it_lasts() -> None:
     """Twice the hazard with ln 2 for a dose of nothing: counts within the cut are double those before."""
     p = PLAIN.changed(omega=0.0, lam_mmf=1.0, leukopenia_mmf=2.0, ae_frailty=0.0, cut_to=0.0, cut_days=90.0)
-    p = p.changed(beta_dose=math.log(2.0), low_dose=0.0)
+    p = p.changed(beta_dose=math.log(2.0), low_dose=0.0, high_dose=0.0)
     cohort = draw(60_000, p, arms=(MMF,))
     begin = np.repeat(cohort.state[18], np.diff(cohort.first_flare))
     since = cohort.flares[0] - begin

@@ -42,6 +42,7 @@ class Course(NamedTuple):
     slope_sd: float
     h_sediment: float
     low_dose: float
+    high_dose: float
     ae_frailty: float
     cut_days: float
     cut_to: float
@@ -225,6 +226,8 @@ def draw_patients(
         for e in range(m):
             u = uniform32(np.uint64(words[3, e]))
             part = 1.0 if u >= p.low_dose else 0.4 + 0.4 * u / p.low_dose
+            if u > 1.0 - p.high_dose:
+                part = 1.2 + 0.5 * (1.0 - u) / p.high_dose
             dose[e] = part * arms[group[e], ARM.adherence]
 
         block[:] = 9  # sediment, death, withdrawal, albumin

@@ -239,7 +239,15 @@ _MULTITARGET = Population(
     factor_of="h_multitarget",
     fields={
         name: f"{name}_multitarget"
-        for name in ("d_aza", "leukopenia_aza", "extrarenal", "bilag_b", "ae_label_other", "ae_label_failure")
+        for name in (
+            "d_aza",
+            "leukopenia_aza",
+            "extrarenal",
+            "bilag_b",
+            "ae_label_other",
+            "ae_label_failure",
+            "xi_mean",
+        )
     },
     other_reasons=(0.0, 17 / 19, 2 / 19, 0.0),
 )

@@ -52,6 +52,8 @@ class Parameters:
     # Proteinuria, g/day, natural logarithms
     xi_mean: float = -1.18
     """Where log proteinuria drifts to (fit; 0.31 g/day)."""
+    xi_mean_multitarget: float = -1.6
+    """The same in the multitarget trial, where 78 % were in remission at month 18 ([zhang2017])."""
     xi_sd: float = 0.5
     """SD of it between patients (assumed)."""
     xi_on_entry: float = 0.2
@@ -188,6 +190,8 @@ class Parameters:
     """To which part of itself the dose is cut for leukopenia (assumed)."""
     low_dose: float = 0.19
     """Share of patients who never reach the target dose ([dooley2011]: 18.9 % under 80 % of it)."""
+    high_dose: float = 0.06
+    """Share of patients who take more than the target, up to 1.7 of it ([dooley2011]: SD of doses)."""
 
     # Leaving
     d_mmf: float = 0.099
@@ -265,7 +269,8 @@ _DEFAULT_LIMITS = (0.0, 1e6)
 _LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
         (
-            "beta_cr", "beta_dose", "beta_black", "beta_age", "beta_class_v", "xi_mean", "xi_on_entry",
+            "beta_cr", "beta_dose", "beta_black", "beta_age", "beta_class_v", "xi_mean",
+            "xi_mean_multitarget", "xi_on_entry",
             "jump_mean", "cni_proteinuria", "slope_mean_per_year", "cni_creatinine", "c3_activity",
             "c4_activity", "committee_at", "committee_slope", "dsdna_activity", "aza_c3", "aza_c4",
             "albumin_slope",
@@ -276,7 +281,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
         (
             "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b",
             "bilag_b_multitarget",
-            "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "ae_label_other",
+            "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "high_dose", "ae_label_other",
             "ae_label_failure", "ae_label_other_multitarget", "ae_label_failure_multitarget", "step_stays",
         ),
         _SHARE,
