@@ -149,3 +149,21 @@ def test_simulate_reduces_of_itself_where_trials_are_many_and_says_so() -> None:
         "treatment_failure", "death (first)", "esrd (first)", "doubling (first)", "renal_flare (first)",
         "rescue (first)",
     }  # fmt: skip
+
+
+def test_beyond_so_many_trials_only_rejections_are_kept(monkeypatch) -> None:
+    """So many are a thousand here; power is of all trials, distributions of the first thousand."""
+    asked = {"seed": 4, "analysis": "grouped log-rank", "sizes": 60, "workers": 1, "bank_patients": 600}
+    whole = ff.simulate("alms-maintenance", trials=2_500, null=True, **asked)
+    monkeypatch.setattr("flarefree.simulation.simulating.KEPT", 1_000)
+    parts = ff.simulate("alms-maintenance", trials=2_500, null=True, **asked)
+    assert parts.main.power["MMF"].rejected == whole.main.power["MMF"].rejected
+    assert parts.main.power["MMF"].trials == 2_500
+    assert parts.type_one_error == whole.type_one_error
+    assert parts.main.events["treatment_failure"]["MMF"].n == 1_000
+    assert "first 1,000" in str(parts.how["distributions"])
+    few = {"seed": 4, "sizes": 20, "workers": 1}
+    monkeypatch.setattr("flarefree.simulation.simulating.KEPT", 16)
+    assert ff.simulate("alms-maintenance", trials=40, **few).power == pytest.approx(
+        np.mean(np.abs(run_recipe(recipe_of(ALMS, seed=4, sizes=20), 40, workers=1).z) > 1.959964)
+    )

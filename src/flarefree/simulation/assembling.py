@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,13 @@ from flarefree.simulation.reduction import Bank, Reduced
 from flarefree.simulation.summaries import Summaries
 from flarefree.studytime import DAYS_PER_MONTH
 
-__all__ = ["definition", "pooled", "provenance", "reduced_definition", "rejections"]
+__all__ = ["added", "definition", "pooled", "provenance", "reduced_definition", "rejections"]
 
 _MONTHS = 1.0 / DAYS_PER_MONTH
 
 
 def provenance(recipe: Recipe) -> str:
+    """Whose parameters the patients have."""
     if len(recipe.draws) > 1:
         return f"{len(recipe.draws)} draws, each for eight trials in turn"
     is_default = recipe.draws[0] == Parameters()
@@ -28,6 +28,7 @@ def provenance(recipe: Recipe) -> str:
 
 
 def pooled(bank: Bank) -> Bank:
+    """The same patients for every arm."""
     together = bank.counts.sum(axis=0, keepdims=True)
     return Bank(np.repeat(together, bank.counts.shape[0], axis=0), bank.components)
 
@@ -36,19 +37,35 @@ def _others(design: Design) -> list[tuple[int, str]]:
     return [(k, arm) for k, arm in enumerate(design.arms) if k != design.reference]
 
 
-def rejections(design: Design, z: Any, critical: float, error: float) -> dict[str, Rejections]:
+def rejections(design: Design, z: Any, critical: float) -> dict[str, Rejections]:
     """By arm compared; `z` is (trials, comparisons)."""
     found = {}
     for c, (_, arm) in enumerate(_others(design)):
         own = z[:, c]
         rejected = int((np.abs(own) >= critical).sum())
-        found[arm] = Rejections(rejected, int(own.size), int((own <= -critical).sum()), error)
+        found[arm] = Rejections(rejected, int(own.size), int((own <= -critical).sum()))
     return found
 
 
+def added(one: dict[str, Rejections], more: dict[str, Rejections]) -> dict[str, Rejections]:
+    """Rejections of further trials."""
+    return {
+        arm: Rejections(
+            a.rejected + more[arm].rejected, a.trials + more[arm].trials, a.in_favor + more[arm].in_favor,
+            a.bank_error,
+        )
+        for arm, a in one.items()
+    }  # fmt: skip
+
+
 def definition(
-    recipe: Recipe, k: int, found: Summaries, null: Summaries | None, critical: float
+    recipe: Recipe,
+    k: int,
+    found: Summaries,
+    power: dict[str, Rejections],
+    errors: dict[str, Rejections] | None,
 ) -> DefinitionResult:
+    """The result of definition k."""
     design, questions = recipe.design, compiled(recipe.definitions)
     question = questions[k]
     first = sum(len(other.asked) for other in questions[:k])
@@ -56,8 +73,8 @@ def definition(
     return DefinitionResult(
         name=recipe.definitions[k].name,
         endpoint=question.primary,
-        power=rejections(design, found.z[:, k], critical, 0.0),
-        type_one_error=None if null is None else rejections(design, null.z[:, k], critical, 0.0),
+        power=power,
+        type_one_error=errors,
         hazard_ratio={
             a: distribution_of(np.exp(found.log_hr[:, k, c])) for c, (_, a) in enumerate(_others(design))
         },
@@ -80,17 +97,17 @@ def reduced_definition(
     recipe: Recipe,
     bank: Bank,
     found: Reduced,
+    power: dict[str, Rejections],
     errors: dict[str, Rejections] | None,
-    critical: float,
-    of_power: float,
 ) -> DefinitionResult:
+    """The result of trials drawn as counts."""
     design, question = recipe.design, compiled(recipe.definitions)[0]
     names = (question.primary, *(c for c in bank.components if c != question.primary))
     ratios = {a: found.log_hr[:, c] for c, (_, a) in enumerate(_others(design))}
     return DefinitionResult(
         name="",
         endpoint=question.primary,
-        power=rejections(design, found.z, critical, 0.0 if math.isnan(of_power) else of_power),
+        power=power,
         type_one_error=errors,
         hazard_ratio={a: distribution_of(np.exp(x)) for a, x in ratios.items()},
         no_hazard_ratio={a: int((~np.isfinite(x)).sum()) for a, x in ratios.items()},

@@ -15,12 +15,12 @@ import numpy as np
 from flarefree.errors import DesignError
 from flarefree.simulation.looks import look_at
 from flarefree.simulation.recipes import TRIALS_PER_DRAW, Recipe, compiled
-from flarefree.simulation.summaries import Summaries, compare_arms, joined
+from flarefree.simulation.summaries import Room, Summaries, compare_arms, count_type, joined
 from flarefree.simulation.tiles import Asker, Tile
 
 __all__ = ["ask_trials", "cores", "run_parts", "run_recipe", "summarize_trials", "tile_size"]
 
-TILE_PATIENTS = 7_500
+TILE_PATIENTS = 11_000
 """Patients of a tile: what they are measured with stays in a core's cache."""
 PART = 8
 """Tiles that travel together, at least; ..."""
@@ -71,7 +71,8 @@ def run_recipe(
     report : callable, optional
         Called with how many trials are done, and how many there are.
     """
-    found = run_parts(
+    room = Room(trials, first_trial)
+    run_parts(
         summarize_trials,
         recipe,
         trials,
@@ -80,8 +81,9 @@ def run_recipe(
         scheduler=scheduler,
         tile=tile,
         report=report,
+        take=room.take,
     )
-    return joined(found)
+    return room.filled()
 
 
 def run_parts(
@@ -94,8 +96,9 @@ def run_parts(
     scheduler: str | None = None,
     tile: int | None = None,
     report: Report | None = None,
-) -> list[Any]:
-    """What `task(recipe, first, stop, tile)` gives of parts of the trials, in their order."""
+    take: Callable[[int, Any], None],
+) -> None:
+    """Give `take` the first trial of each part and what `task(recipe, first, stop, tile)` gives of it."""
     size = (tile or tile_size(recipe)) * max(PART, trials // (_PARTS * (tile or tile_size(recipe))))
     parts = [(a, min(a + size, first_trial + trials)) for a in range(first_trial, first_trial + trials, size)]
     if workers is not None and workers < 1:
@@ -112,20 +115,12 @@ def run_parts(
         done = run_on_workers(task, recipe, parts, tile, processes)
     else:
         done = ((i, task(recipe, *part, tile)) for i, part in enumerate(parts))
-    return _in_order(done, parts, report)
-
-
-def _in_order(
-    done: Iterator[tuple[int, Any]], parts: list[tuple[int, int]], report: Report | None
-) -> list[Any]:
-    kept: list[Any] = [None] * len(parts)
-    finished, total = 0, parts[-1][1] - parts[0][0]
+    finished = 0
     for place, found in done:
-        kept[place] = found
+        take(parts[place][0], found)
         finished += parts[place][1] - parts[place][0]
         if report is not None:
-            report(finished, total)
-    return kept
+            report(finished, trials)
 
 
 def summarize_trials(recipe: Recipe, first: int, stop: int, tile: int | None = None) -> Summaries:
@@ -176,7 +171,7 @@ def _summarize(recipe: Recipe, tile: Tile, trials: int) -> Summaries:
     z, log_hr, error, survival = (np.stack(of, axis=1) for of in zip(*tests, strict=True))
     look_z, look_events, look_day, look_n = look_at(recipe, questions[0], tile, trials)
     return Summaries(
-        events=np.stack(events, axis=1).astype(np.int32).reshape(trials, -1, arms),
+        events=np.stack(events, axis=1).astype(count_type(design.sizes)).reshape(trials, -1, arms),
         z=z,
         log_hr=log_hr,
         log_hr_error=error,

@@ -21,7 +21,7 @@ from flarefree.simulation._counts_kernels import alias_tables, trials_of_counts
 from flarefree.simulation.engine import ask_trials, run_parts, tile_size
 from flarefree.simulation.recipes import Recipe, compiled
 from flarefree.simulation.streams import Purpose, Streams
-from flarefree.simulation.summaries import grouped_times
+from flarefree.simulation.summaries import count_type, grouped_times
 
 __all__ = ["BANK_PATIENTS", "Bank", "Reduced", "build_bank", "draw_reduced", "is_reducible"]
 
@@ -71,7 +71,7 @@ class Reduced:
     Attributes
     ----------
     z, log_hr, log_hr_error : (trials, comparisons) float64
-    events : (trials, 1 + components, arms) int32
+    events : (trials, 1 + components, arms) int16, or int32 of large arms
         All, then by component.
     survival : (trials, arms) float32
     """
@@ -79,7 +79,7 @@ class Reduced:
     z: np.ndarray[Any, np.dtype[np.float64]]
     log_hr: np.ndarray[Any, np.dtype[np.float64]]
     log_hr_error: np.ndarray[Any, np.dtype[np.float64]]
-    events: np.ndarray[Any, np.dtype[np.int32]]
+    events: np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
     survival: np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -137,10 +137,20 @@ def build_bank(
     trials = math.ceil(patients / min(recipe.design.sizes))
     shape = (len(recipe.design.arms), len(recipe.design.visit_days), 1 + len(components))
     total = np.zeros(shape, dtype=np.int64)
-    for counts in run_parts(
-        count_cells, recipe, trials, BANK_FIRST, workers=workers, scheduler=scheduler, report=report
-    ):
-        total += counts
+
+    def take(first: int, counts: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        np.add(total, counts, out=total)
+
+    run_parts(
+        count_cells,
+        recipe,
+        trials,
+        BANK_FIRST,
+        workers=workers,
+        scheduler=scheduler,
+        report=report,
+        take=take,
+    )
     return Bank(total, components)
 
 
@@ -173,7 +183,7 @@ def draw_reduced(recipe: Recipe, bank: Bank, trials: int, *, first_trial: int = 
     arms, kinds = len(design.arms), bank.counts.shape[2]
     thresholds, aliases, bits = alias_tables(_padded(bank))
     tests = np.empty((trials, arms - 1, 3))
-    events = np.empty((trials, kinds, arms), dtype=np.int32)
+    events = np.empty((trials, kinds, arms), dtype=count_type(design.sizes))
     survival = np.empty((trials, arms), dtype=np.float32)
     sizes = np.array(design.sizes, dtype=np.int64)
     for start in range(0, trials, _AT_ONCE):

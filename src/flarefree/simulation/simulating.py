@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
@@ -14,13 +15,14 @@ from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.loading import load_protocol
 from flarefree.simulation.assembling import (
+    added,
     definition,
     pooled,
     provenance,
     reduced_definition,
     rejections,
 )
-from flarefree.simulation.characteristics import DefinitionResult, OperatingCharacteristics
+from flarefree.simulation.characteristics import DefinitionResult, OperatingCharacteristics, Rejections
 from flarefree.simulation.design import design_of
 from flarefree.simulation.engine import run_recipe, tile_size
 from flarefree.simulation.looks import Looks, parse_looks, stop_at_looks
@@ -43,6 +45,8 @@ __all__ = ["DEFAULT_SEED", "recipe_of", "simulate"]
 
 DEFAULT_SEED = 20110401
 _PILOT_TRIALS = 256
+KEPT = 500_000
+"""Trials of which summaries are kept; the rejections of those after them are counted."""
 
 Report = Callable[[str, int, int], None]
 
@@ -269,38 +273,38 @@ class _Run:
         self, protocol: LoadedProtocol, recipe: Recipe, null: bool, looks: Looks | None
     ) -> OperatingCharacteristics:
         """Every trial simulated whole."""
-        found = self._summaries(recipe, "Simulating trials", self.trials, self.first_trial)
-        under_null = None
+        count, critical = len(recipe.definitions), NormalDist().inv_cdf(1.0 - self.level / 2.0)
+        found, power = self._counted(recipe, "Simulating trials", critical)
+        errors: list[dict[str, Rejections]] | list[None] = [None] * count
         if null:
             alike = replace(recipe, design=recipe.design.as_null())
-            under_null = self._summaries(
-                alike, "Simulating trials without effect", self.trials, self.first_trial
-            )
-        critical = NormalDist().inv_cdf(1.0 - self.level / 2.0)
-        results = [definition(recipe, k, found, under_null, critical) for k in range(len(recipe.definitions))]
+            errors = self._counted(alike, "Simulating trials without effect", critical)[1]
+        results = [definition(recipe, k, found, power[k], errors[k]) for k in range(count)]
         rejects = np.abs(found.z[:, :, 0]) >= critical
         agreement = [[float((a & b).mean()) for b in rejects.T] for a in rejects.T]
         seen = None
         if looks is not None:
             seen = stop_at_looks(found, looks, recipe.planned_events, self.level)
-        how = {"engine": "every trial simulated whole", "tile": tile_size(recipe)}
+        how = {"engine": "every trial simulated whole", "tile": tile_size(recipe), **self._kept_of()}
         return self._result(protocol, recipe, tuple(results), agreement, seen, how, found)
 
     def reduced(self, protocol: LoadedProtocol, recipe: Recipe, null: bool) -> OperatingCharacteristics:
         """Trials as counts by visit."""
         critical = NormalDist().inv_cdf(1.0 - self.level / 2.0)
         bank = self._bank(recipe, "Filling the bank")
-        found = draw_reduced(recipe, bank, self.trials, first_trial=self.first_trial)
+        found, power = self._drawn(recipe, bank, critical)
         errors = None
         if null:
             alike = replace(recipe, design=recipe.design.as_null())
             # Under the null the arms differ only by luck; one bank for all makes the error rate exact.
             same = pooled(self._bank(alike, "Filling the bank without effect"))
-            under = draw_reduced(alike, same, self.trials, first_trial=self.first_trial)
-            errors = rejections(recipe.design, under.z, critical, 0.0)
+            errors = self._drawn(alike, same, critical)[1]
         of_log_hr, of_power = bank_error(bank, found, recipe.design.reference, self.level)
-        result = reduced_definition(recipe, bank, found, errors, critical, of_power)
+        error = 0.0 if math.isnan(of_power) else of_power
+        power = {arm: replace(one, bank_error=error) for arm, one in power.items()}
+        result = reduced_definition(recipe, bank, found, power, errors)
         how = {
+            **self._kept_of(),
             "engine": "multinomial reduction: trials drawn as counts by visit, exact for this test",
             "bank": f"{bank.patients:,} patients of each arm through the protocol's sentences",
             "bank_error_of_log_hazard_ratio": of_log_hr,
@@ -309,6 +313,42 @@ class _Run:
         return self._result(
             protocol, recipe, (result,), [[result.power[a].rate for a in result.power]], None, how, found
         )
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        """First trial and number of trials of each block; what is kept is of the first."""
+        end = self.first_trial + self.trials
+        return [(first, min(KEPT, end - first)) for first in range(self.first_trial, end, KEPT)]
+
+    def _kept_of(self) -> dict[str, str]:
+        if self.trials <= KEPT:
+            return {}
+        return {"distributions": f"of the first {KEPT:,} trials; power and type I error are of all"}
+
+    def _counted(
+        self, recipe: Recipe, title: str, critical: float
+    ) -> tuple[Summaries, list[dict[str, Rejections]]]:
+        """Summaries of the first block, and rejections of all by definition."""
+        kept: Summaries | None = None
+        counts: list[dict[str, Rejections]] = []
+        for first, trials in self._blocks():
+            found = self._summaries(recipe, title, trials, first)
+            own = [rejections(recipe.design, found.z[:, k], critical) for k in range(found.z.shape[1])]
+            counts = [added(a, b) for a, b in zip(counts, own, strict=True)] if counts else own
+            kept = kept or found
+        assert kept is not None
+        return kept, counts
+
+    def _drawn(self, recipe: Recipe, bank: Bank, critical: float) -> tuple[Reduced, dict[str, Rejections]]:
+        """The first block of trials drawn as counts, and rejections of all."""
+        kept: Reduced | None = None
+        counts: dict[str, Rejections] = {}
+        for first, trials in self._blocks():
+            found = draw_reduced(recipe, bank, trials, first_trial=first)
+            own = rejections(recipe.design, found.z, critical)
+            counts = added(counts, own) if counts else own
+            kept = kept or found
+        assert kept is not None
+        return kept, counts
 
     def _bank(self, recipe: Recipe, title: str) -> Bank:
         return build_bank(recipe, self.bank_patients, report=self._report(title), **self.where)

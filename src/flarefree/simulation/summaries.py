@@ -16,7 +16,7 @@ from flarefree.endpoints.time_to_event import Times
 from flarefree.simulation.design import Design
 from flarefree.stats.survival.batch import batch_trials
 
-__all__ = ["ANALYSES", "Summaries", "compare_arms", "grouped_times", "joined"]
+__all__ = ["ANALYSES", "Room", "Summaries", "compare_arms", "count_type", "grouped_times", "joined"]
 
 ANALYSES = ("log-rank", "cox", "grouped log-rank")
 
@@ -30,7 +30,7 @@ class Summaries:
 
     Attributes
     ----------
-    events : (trials, endpoints, arms) int32
+    events : (trials, endpoints, arms) int16, or int32 of large arms
         Events of every endpoint asked, definition after definition.
     z, log_hr, log_hr_error : (trials, definitions, comparisons) float64
         Of the primary endpoint, each arm against the reference; `z` below 0 favors the arm.
@@ -45,7 +45,7 @@ class Summaries:
         Events, calendar day and patients enrolled at each look.
     """
 
-    events: Ints32
+    events: npt.NDArray[np.signedinteger[Any]]
     z: Floats
     log_hr: Floats
     log_hr_error: Floats
@@ -69,6 +69,38 @@ def joined(parts: Sequence[Summaries]) -> Summaries:
         return parts[0]
     arrays: list[Any] = [np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Summaries)]
     return Summaries(*arrays)
+
+
+class Room:
+    """Summaries of a run's trials, filled part by part, in whatever order they come.
+
+    Parameters
+    ----------
+    trials, first_trial : int
+    """
+
+    def __init__(self, trials: int, first_trial: int) -> None:
+        self._trials = trials
+        self._first = first_trial
+        self._arrays: dict[str, Any] = {}
+
+    def take(self, first: int, part: Summaries) -> None:
+        """Put a part where it belongs."""
+        where = slice(first - self._first, first - self._first + part.trials)
+        for f in fields(Summaries):
+            own = getattr(part, f.name)
+            if f.name not in self._arrays:
+                self._arrays[f.name] = np.empty((self._trials, *own.shape[1:]), dtype=own.dtype)
+            self._arrays[f.name][where] = own
+
+    def filled(self) -> Summaries:
+        """All of them."""
+        return Summaries(**self._arrays)
+
+
+def count_type(sizes: Sequence[int]) -> Any:
+    """The smallest type that counts patients of such arms."""
+    return np.int16 if max(sizes) < 2**15 else np.int32
 
 
 def compare_arms(
