@@ -134,7 +134,10 @@ def summarize_trials(recipe: Recipe, first: int, stop: int, tile: int | None = N
 def ask_trials(
     recipe: Recipe, first: int, stop: int, tile: int | None = None
 ) -> Iterator[tuple[range, Tile]]:
-    """Tiles of trials one after another, each under one draw of the parameters."""
+    """Tiles of trials one after another, each under one draw of the parameters.
+
+    A tile's measurements are written over by the next tile: take what is needed of them first.
+    """
     asker = _asker(recipe)
     start = first
     while start < stop:
