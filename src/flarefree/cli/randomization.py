@@ -77,6 +77,7 @@ def simulate_command(
 
     Example: flarefree randomization simulate alms-maintenance --sites 40 --out schemes
     """
+    _require_place_for_signature(sign, out)
     with progress_bar(quiet=as_json) as move:
         report = _compare(
             protocol, patients, replicates, seed, sites, share or [], list_length, selection, trend,
@@ -128,6 +129,17 @@ def _compare(
     setting = Setting(mix, n, replicates, seed, sites, None, selection, trend)
     report = compare_schemes(plan, setting, protocol_digest=loaded.digest, own=is_named, progress=progress)
     return replace(report, trial=loaded.spec.name)
+
+
+def _require_place_for_signature(sign: Path | None, out: Path | None) -> None:
+    """A signature that could not be made or kept is refused before the work, not after it."""
+    from flarefree.errors import OutputError
+
+    if sign is None:
+        return
+    if out is None:
+        raise OutputError("a signed report needs a folder", where="--sign", try_="--out FOLDER")
+    _read_key(sign)
 
 
 def _parse_shares(words: list[str]) -> dict[str, dict[str, float]]:
