@@ -63,6 +63,7 @@ FigureKind = Literal[
     "funnel",
     "kaplan_meier",
     "league",
+    "leverage",
     "meta_forest",
     "net_heat",
     "network_plot",
@@ -73,6 +74,7 @@ FigureKind = Literal[
     "sequential",
     "statistic_range",
     "subject_course",
+    "trace",
     "weights",
 ]
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flarefree.evidence.auditing import Audit, audit
+    from flarefree.evidence.bayes.calling import bayesian_network
+    from flarefree.evidence.bayes.priors import Priors
+    from flarefree.evidence.bayes.result import BayesianNetwork
     from flarefree.evidence.curves.log_rank_bounds import log_rank_range
     from flarefree.evidence.curves.reconstructing import reconstruct
     from flarefree.evidence.library import Evidence, load_evidence
@@ -24,13 +27,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Audit",
+    "BayesianNetwork",
     "Evidence",
     "Network",
     "Population",
+    "Priors",
     "Transport",
     "additive_network",
     "answer",
     "audit",
+    "bayesian_network",
     "compare_populations",
     "load_evidence",
     "log_rank_range",
@@ -46,6 +52,9 @@ _HOME = {
     "answer": "questions.answering",
     "Audit": "auditing",
     "audit": "auditing",
+    "BayesianNetwork": "bayes.result",
+    "Priors": "bayes.priors",
+    "bayesian_network": "bayes.calling",
     "Population": "populations.population",
     "Transport": "populations.result",
     "compare_populations": "populations.comparing",

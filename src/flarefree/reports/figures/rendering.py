@@ -15,6 +15,7 @@ from flarefree.reports.figures.forest import describe_forest, draw_forest
 from flarefree.reports.figures.funnel import describe_funnel, draw_funnel
 from flarefree.reports.figures.kaplan_meier import describe_kaplan_meier, draw_kaplan_meier
 from flarefree.reports.figures.league import describe_league, draw_league
+from flarefree.reports.figures.leverage import describe_leverage, draw_leverage
 from flarefree.reports.figures.meta_forest import describe_meta_forest, draw_meta_forest
 from flarefree.reports.figures.net_heat import describe_net_heat, draw_net_heat
 from flarefree.reports.figures.network_plot import describe_network_plot, draw_network_plot
@@ -35,6 +36,7 @@ from flarefree.reports.figures.reconstruction import (
 )
 from flarefree.reports.figures.sequential import describe_sequential, draw_sequential
 from flarefree.reports.figures.subject_course import describe_subject_course, draw_subject_course
+from flarefree.reports.figures.trace import describe_trace, draw_trace
 from flarefree.results import Figure
 
 __all__ = ["describe_figure", "figure_data", "render_figure"]
@@ -56,11 +58,13 @@ _KINDS: dict[str, tuple[Draw, Describe]] = {
     "meta_forest": (draw_meta_forest, describe_meta_forest),
     "sequential": (draw_sequential, describe_sequential),
     "league": (draw_league, describe_league),
+    "leverage": (draw_leverage, describe_leverage),
     "net_heat": (draw_net_heat, describe_net_heat),
     "network_plot": (draw_network_plot, describe_network_plot),
     "profile": (draw_profile, describe_profile),
     "rankogram": (draw_rankogram, describe_rankogram),
     "subject_course": (draw_subject_course, describe_subject_course),
+    "trace": (draw_trace, describe_trace),
     "weights": (draw_weights, describe_weights),
 }
 
