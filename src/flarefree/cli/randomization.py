@@ -17,7 +17,6 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="randomization",
-    help="Compare schemes of randomization before the first patient.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

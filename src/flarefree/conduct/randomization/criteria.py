@@ -113,18 +113,21 @@ def compute_rejection(arms: Arms, shift: Floats, *, difference: float = 0.0, alp
     The statistic is doubly noncentral t: numerator from the difference of the arms' mean shifts,
     denominator from the shifts' spread within arms, for which Patnaik's chi-square stands [patnaik1949].
     """
-    in_first, in_second = arms == 0, arms == 1
-    shift = np.broadcast_to(shift, arms.shape)
+    in_first, in_second = (arms == 0).astype(float), (arms == 1).astype(float)
     n1, n2 = in_first.sum(axis=1), in_second.sum(axis=1)
     fine = (n1 > 0) & (n2 > 0) & (n1 + n2 > 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        m1 = np.where(in_first, shift, 0.0).sum(axis=1) / n1
-        m2 = np.where(in_second, shift, 0.0).sum(axis=1) / n2
-        spread = (np.where(in_first | in_second, shift, 0.0) ** 2).sum(axis=1) - n1 * m1**2 - n2 * m2**2
+        m1, m2 = _sum_of(in_first, shift) / n1, _sum_of(in_second, shift) / n2
+        spread = _sum_of(in_first + in_second, shift**2) - n1 * m1**2 - n2 * m2**2
         theta = (m1 - m2 + difference) / np.sqrt(1.0 / n1 + 1.0 / n2)
     out = np.full(arms.shape[0], np.nan)
     out[fine] = _beyond(theta[fine], np.maximum(spread[fine], 0.0), (n1 + n2 - 2.0)[fine], alpha)
     return out
+
+
+def _sum_of(chosen: Floats, values: Floats) -> Floats:
+    """Sum of the chosen patients' values in each trial."""
+    return np.asarray(chosen @ values if values.ndim == 1 else np.einsum("ij,ij->i", chosen, values))
 
 
 def _beyond(theta: Floats, spread: Floats, df: Floats, alpha: float) -> Floats:

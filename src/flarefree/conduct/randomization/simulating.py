@@ -226,15 +226,15 @@ def _run(
         if isinstance(scheme, PocockSimon)
         else _Listed(scheme.of_length(setting.slots), setting, trials)
     )
-    at_site = np.zeros((trials * setting.sites * setting.cells, k), dtype=np.int64)
-    ratio = np.array(scheme.ratio)
+    at_site = np.zeros((trials * setting.sites * setting.cells, k), dtype=np.int16)
+    parts = _parts(scheme.ratio)
     for i in range(n):
         u = luck.random((trials, 2))
         chance, believed, own = step.look(patients, i, u)
         arms = choose(chance, u[:, 0]) if own.size == trials else _some(chance, u[own, 0])
         rows = (patients.site[own, i] + setting.sites * own) * setting.cells + patients.cell[own, i]
-        known = at_site[rows] / ratio
-        known = known <= lowest(known)[:, None] + 1e-9
+        known = at_site[rows] * parts
+        known = known == lowest(known)[:, None]
         course.right[own] += _chance_of(chance, believed)
         course.right_at_site[own] += _chance_of(chance, known)
         likeliest = highest(chance)
@@ -246,6 +246,11 @@ def _run(
         at_site[rows, arms] += 1
         step.take(arms)
     return course
+
+
+def _parts(ratio: tuple[int, ...]) -> Ints:
+    """Whole numbers by which counts are multiplied instead of being divided by the ratio."""
+    return np.array([math.lcm(*ratio) // part for part in ratio])
 
 
 def _some(chance: Floats, u: Floats) -> npt.NDArray[np.int8]:
@@ -264,7 +269,7 @@ class _Listed:
         self.scheme, self.slots, self.cells = scheme, setting.slots, setting.cells
         self.all = Progress.begin(trials * setting.cells, scheme.n_arms)
         self.trials = np.arange(trials)
-        self.ratio = np.array(scheme.ratio)
+        self.parts = _parts(scheme.ratio)
 
     def look(self, patients: Patients, i: int, u: Floats) -> tuple[Floats, Any, Ints]:
         """Chances of the next patient's arms, the arms that lag, and the trials that still have slots."""
@@ -277,8 +282,8 @@ class _Listed:
         self.rows = rows
         self.here = Progress(counts, self.all.left[rows])
         self.scheme.open(self.here, u[own, 1])
-        scaled = counts / self.ratio
-        lags = scaled <= lowest(scaled)[:, None] + 1e-9
+        scaled = counts * self.parts
+        lags = scaled == lowest(scaled)[:, None]
         return self.scheme.probabilities(self.here), lags, own
 
     def take(self, arms: Any) -> None:
@@ -356,8 +361,9 @@ def _counts_by(group: Ints, arms: Any, size: int, k: int = 1) -> Any:
     index = np.arange(trials)[:, None] * size + group
     if arms is None:
         return np.bincount(index.ravel(), minlength=trials * size).reshape(trials, size)
+    flat = index * k + arms
     given = arms >= 0
-    flat = index[given] * k + arms[given]
+    flat = flat.ravel() if given.all() else flat[given]
     return np.bincount(flat, minlength=trials * size * k).reshape(trials, size, k)
 
 
