@@ -7,7 +7,7 @@ import pytest
 from virtual_rows import derived_times
 
 from flarefree.protocol.loading import load_protocol
-from flarefree.simulation.asking import ask
+from flarefree.simulation.asking import Nature, ask
 from flarefree.simulation.design import design_of
 from flarefree.simulation.parameters import Parameters
 from flarefree.simulation.tiles import Asker
@@ -52,10 +52,25 @@ def test_the_busy_patients_take_every_road() -> None:
         assert done.happenings[kind].days.size > 3, kind
     refuted = sum(int((~done.stands[n] & done.is_seen[n]).sum()) for n in done.stands)
     assert refuted > 20
-    assert all(
-        (done.is_seen[n] == (done.onsets[n].known_days <= done.end_days[done.onsets[n].subjects])).all()
-        for n in done.onsets
-    )
+    for name, onsets in done.onsets.items():
+        loss = question.plans[name].nature is Nature.FUNCTION
+        until = (done.assessed_days if loss else done.end_days)[onsets.subjects]
+        assert (done.is_seen[name] == (onsets.known_days <= until)).all()
+
+
+def test_loss_of_function_at_a_failure_is_confirmed_afterwards_and_nothing_else_is_seen() -> None:
+    """Who fails with doubled creatinine has it measured once more, within 100 days; nobody else has."""
+    protocol = load_protocol("alms-maintenance")
+    question, design = ask(protocol), design_of(protocol)
+    done = Asker((question,), design, seed=11).ask(range(4), BUSY).outcomes[0].consequences
+    later = done.assessed_days - done.end_days
+    assert (later[~done.has_failed] == 0).all() and later.min() == 0 and later.max() <= 100
+    assert (later > 0).sum() > 20
+    doubling = done.onsets["doubling"]
+    who = doubling.subjects[doubling.known_days > done.end_days[doubling.subjects]]
+    assert later[who].any()
+    never = Asker((question,), design, seed=11).ask(range(4), BUSY.changed(confirmed_days=0.0))
+    assert (never.outcomes[0].consequences.assessed_days == done.end_days).all()
 
 
 def test_a_reassessment_is_made_where_a_relapse_awaits_confirmation_and_nowhere_else() -> None:
@@ -91,4 +106,5 @@ def test_whoever_dies_or_withdraws_is_seen_no_more() -> None:
     done, cohort = tile.outcomes[0].consequences, tile.cohort
     assert (done.end_days <= np.minimum(cohort.dropout_day, cohort.death_day)).all()
     for times in tile.outcomes[0].times.values():
-        assert (times.stop_days <= done.end_days).all()
+        assert (times.stop_days <= done.assessed_days).all()
+    assert (done.assessed_days[~done.has_failed] == done.end_days[~done.has_failed]).all()

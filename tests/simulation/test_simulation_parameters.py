@@ -18,7 +18,7 @@ from flarefree.simulation.streams import Streams
 
 DAYS = np.array([-100, -20, 1, 62, 184, 366, 549])
 # What people do about patients, not the patients: read by consequences.py, and moved in its own tests.
-CONDUCT = {"q_c", "committee_at", "committee_slope", "q_lasting", "rho"}
+CONDUCT = {"q_c", "committee_at", "committee_slope", "q_lasting", "confirmed_days", "rho"}
 NAMES = [f.name for f in fields(Parameters) if f.name not in CONDUCT]
 
 

@@ -79,11 +79,11 @@ def _observations(protocol: LoadedProtocol, tile: Tile, rows: range) -> list[dic
     for i in rows:
         for j in range(int(panel.offsets[i]), int(panel.offsets[i + 1])):
             day = int(panel.days[j])
-            if day > done.end_days[i]:
+            if day > done.assessed_days[i]:
                 continue
             visit = visits[panel.visits[j]] if panel.visits[j] >= 0 else "REASSESSMENT"
             for name, column in panel.columns.items():
-                if measures[name].equation:
+                if measures[name].equation or (day > done.end_days[i] and name != "creatinine"):
                     continue
                 found.append(
                     {

@@ -3,8 +3,10 @@
 Courses are drawn as if nobody acted, and the protocol's sentences say what is met and when.  Here an
 investigator suspects every onset of renal activity, the clinic treats some of those beyond the protocol, and
 a committee confirms or rejects each candidate, more readily the more active the disease truly is.  A
-patient leaves at the first failure, or withdraws or dies before; what comes later is not seen.  That is
-exact because whoever fails leaves: no action needs a course to be drawn again (docs/decisions/0008).
+patient leaves at the first failure, or withdraws or dies before; what comes later is not seen, but for
+creatinine, which is assessed once more where a loss of function that had begun by a failure awaits its
+confirmation.  That is exact because whoever fails leaves: no action needs a course to be drawn again
+(docs/decisions/0008).
 """
 
 from __future__ import annotations
@@ -83,6 +85,8 @@ class Consequences:
         `COMPLETED`, or the place of the reason in `WITHDRAWAL_REASONS`.
     has_failed : (n,) bool
         The patient left at a failure.
+    assessed_days : (n,) int32
+        Last day on which creatinine is assessed: that of a confirmation after a failure, else `end_days`.
     """
 
     onsets: Mapping[str, Onsets]
@@ -92,6 +96,7 @@ class Consequences:
     end_days: Ints32
     reasons: npt.NDArray[np.int8]
     has_failed: Flags
+    assessed_days: Ints32
 
 
 def draw_consequences(
@@ -157,9 +162,33 @@ def draw_consequences(
         end[is_first], ended_by[is_first] = days[is_first], kind
 
     reasons = _reasons(cohort, ended_by)
+    has_failed = ended_by == _FAILS
     is_seen = {name: onsets.known_days <= end[onsets.subjects] for name, onsets in found.items()}
+    assessed = _confirm_later(question, found, is_seen, end, has_failed, parameters.confirmed_days)
     happenings = _happenings(question, cohort, found, treated, is_seen, end, reasons)
-    return Consequences(found, stands, is_seen, happenings, end, reasons, ended_by == _FAILS)
+    return Consequences(found, stands, is_seen, happenings, end, reasons, has_failed, assessed)
+
+
+def _confirm_later(
+    question: Question,
+    found: Mapping[str, Onsets],
+    is_seen: dict[str, Flags],
+    end: Ints32,
+    has_failed: Flags,
+    within: float,
+) -> Ints32:
+    """Sees loss of function up to the day on which what had begun by a failure is confirmed: (n,)."""
+    assessed = end.copy()
+    for name, onsets in found.items():
+        if question.plans[name].nature is Nature.FUNCTION:
+            who = onsets.subjects
+            late = has_failed[who] & (onsets.days <= end[who]) & (onsets.known_days > end[who])
+            late &= onsets.known_days <= end[who] + within
+            np.maximum.at(assessed, who[late], onsets.known_days[late])
+    for name, onsets in found.items():
+        if question.plans[name].nature is Nature.FUNCTION:
+            is_seen[name] = onsets.known_days <= assessed[onsets.subjects]
+    return assessed
 
 
 _LUCK = {Nature.ACTIVITY: 0, Nature.FUNCTION: 2, Nature.EXTRARENAL: 3, Nature.RECORDS: 0}

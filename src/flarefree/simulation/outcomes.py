@@ -169,7 +169,7 @@ class _Deriver:
         if censor_at not in self.follow_ups:
             start = np.ones(self.n, dtype=np.int32)
             days = [self.events[name].first_days(self.n) for name in censor_at]
-            self.follow_ups[censor_at] = FollowUp.of(start, self.done.end_days, days)
+            self.follow_ups[censor_at] = FollowUp.of(start, self.done.assessed_days, days)
         return self.follow_ups[censor_at]
 
 

@@ -224,6 +224,8 @@ class Parameters:
     """Change of the logit of that probability for one unit of activity (assumed)."""
     q_lasting: float = 0.98
     """Probability that it confirms loss of function, or major activity outside the kidney (assumed)."""
+    confirmed_days: float = 100.0
+    """Days after a failure within which a loss of function that had begun is still confirmed (assumed)."""
     rho: float = 0.34
     """Probability that the clinic treats a suspected flare beyond the protocol (fit)."""
 
