@@ -106,7 +106,7 @@ class Candidate:
     cited : tuple of SourceRow
         The rows that its verdict rests on.
     read : tuple of SourceRow
-        Every row that the sentences read at that assessment, whatever they said.
+        Every row that the endpoint's sentences read at that assessment, whatever they said.
     rule : RuleVersion
     found_at : datetime
         As the caller gave it.
@@ -402,7 +402,7 @@ class _Run:
             highest = max(_RANK[one.level] for one in all_of_day)
             parts = [one for one in all_of_day if _RANK[one.level] == highest]
             parts.sort(key=lambda one: leaves.index(one.component) if one.component in leaves else -1)
-            read = _once(row for one in parts for row in self._read(one))
+            read = self._read(endpoint, parts)
             cited = _once(row for one in parts for row in self.rows.of_rows(one.rows))
             confirmed = [one.confirmed_day for one in parts if one.confirmed_day is not None]
             yield Candidate(
@@ -422,12 +422,14 @@ class _Run:
                 self.at,
             )
 
-    def _read(self, one: _Found) -> tuple[SourceRow, ...]:
-        """All that the sentence read at the assessment; a record's own row where it read none."""
-        if one.assessment < 0:
-            return self.rows.of_rows(one.rows)
-        node = self._about_assessments(one.component)
-        return () if node is None else _rows_of(self.clauses.condition(node, one.assessment))
+    def _read(self, endpoint: str, parts: Sequence[_Found]) -> tuple[SourceRow, ...]:
+        """All that the endpoint's sentences read at the assessment, and the records that were found."""
+        asked = [self._about_assessments(leaf) for leaf in self.detector.leaves(endpoint)]
+        nodes = [node for node in asked if node is not None]
+        at = dict.fromkeys(one.assessment for one in parts if one.assessment >= 0)
+        read = [row for a in at for node in nodes for row in _rows_of(self.clauses.condition(node, a))]
+        records = [row for one in parts if one.assessment < 0 for row in self.rows.of_rows(one.rows)]
+        return _once([*read, *records])
 
     def _visit(self, at: int) -> str:
         visit = int(self.panel.visits[at]) if at >= 0 else -1
