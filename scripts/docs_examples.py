@@ -67,9 +67,9 @@ def makes_its_own_study(text: str) -> bool:
 
 def make_study(folder: Path) -> None:
     """Put the virtual study that the pages are about into a folder, under both of its names."""
-    from flarefree.simulation.virtual_trial import write_virtual_trial
+    from flarefree.simulation.demo_trial import write_demo_study
 
-    write_virtual_trial(folder / STUDY)
+    write_demo_study(folder / STUDY)
     (folder / STUDY_OF_MAKE).symlink_to(folder / STUDY)
 
 

@@ -11,12 +11,12 @@ import pytest
 from flarefree.cli.app import run
 from flarefree.endpoints.derive import derive
 from flarefree.readers.study_folder import read_study
-from flarefree.simulation.virtual_trial import write_virtual_trial
+from flarefree.simulation.demo_trial import write_demo_study
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_virtual_trial(tmp_path_factory.mktemp("explain") / "trial", size=40, seed=7)
+    return write_demo_study(tmp_path_factory.mktemp("explain") / "trial", patients=40, seed=7)
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

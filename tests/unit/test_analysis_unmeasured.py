@@ -8,12 +8,12 @@ import pytest
 
 import flarefree as ff
 from flarefree.analysis.run import Analysis
-from flarefree.simulation.virtual_trial import write_virtual_trial
+from flarefree.simulation.demo_trial import write_demo_study
 
 
 def analysis_without(folder: Path, *tests: str) -> Analysis:
     """A virtual trial whose laboratory file lacks these tests."""
-    study = write_virtual_trial(folder, size=40, seed=3)
+    study = write_demo_study(folder, patients=40, seed=3)
     lines = (study / "lb.csv").read_text("utf-8").splitlines(keepends=True)
     (study / "lb.csv").write_text("".join(x for x in lines if not any(f",{t}," in x for t in tests)), "utf-8")
     return ff.analyze(study)
@@ -40,12 +40,12 @@ def test_what_can_still_be_found_is_shown_with_a_warning(without_dipstick: Analy
 
 
 def test_nothing_is_said_where_every_measure_was_taken(tmp_path: Path) -> None:
-    whole = ff.analyze(write_virtual_trial(tmp_path / "s", size=40, seed=3))
+    whole = ff.analyze(write_demo_study(tmp_path / "s", patients=40, seed=3))
     assert not [w for result in whole.results for w in result.warnings if w.startswith("Nobody has a value")]
 
 
 def test_patients_of_data_that_tell_only_the_planned_arm_are_counted_in_it(tmp_path: Path) -> None:
-    study = write_virtual_trial(tmp_path / "s", size=40, seed=3)
+    study = write_demo_study(tmp_path / "s", patients=40, seed=3)
     rows = [line.split(",") for line in (study / "dm.csv").read_text("utf-8").splitlines()]
     kept = [i for i, name in enumerate(rows[0]) if not name.startswith("ACTARM")]
     (study / "dm.csv").write_text("\n".join(",".join(row[i] for i in kept) for row in rows) + "\n", "utf-8")

@@ -7,13 +7,13 @@ from pathlib import Path
 import polars as pl
 
 import flarefree as ff
-from flarefree.simulation.virtual_trial import write_virtual_trial
+from flarefree.simulation.demo_trial import write_demo_study
 
 
 def renamed(folder: Path, old: str, new: str) -> Path:
     """A virtual study whose visits are called otherwise, in every file, and have no numbers."""
-    study = write_virtual_trial(folder, size=12, seed=8)
-    for name in ("lb.csv", "sv.csv"):
+    study = write_demo_study(folder, patients=12, seed=8)
+    for name in ("lb.csv", "vs.csv", "qs.csv", "sv.csv"):
         frame = pl.read_csv(study / name, infer_schema_length=0).drop("VISITNUM")
         frame.with_columns(pl.col("VISIT").str.replace(old, new)).write_csv(study / name)
     return study

@@ -9,24 +9,24 @@ from pathlib import Path
 
 from flarefree.errors import OutputError
 
-__all__ = ["virtual_study"]
+__all__ = ["require_free_study", "virtual_study"]
 
 
 @contextmanager
 def virtual_study(keep: Path | None, patients: int, seed: int | None) -> Iterator[Path]:
     """A virtual trial as a study folder; the same seed gives the same bytes."""
-    from flarefree.simulation.virtual_trial import DEFAULT_SEED, write_virtual_trial
+    from flarefree.simulation.demo_trial import DEFAULT_SEED, write_demo_study
 
     chosen = DEFAULT_SEED if seed is None else seed
     if keep is not None:
-        _require_free(keep)
-        yield write_virtual_trial(keep, size=patients, seed=chosen)
+        require_free_study(keep)
+        yield write_demo_study(keep, patients=patients, seed=chosen)
         return
     with tempfile.TemporaryDirectory(prefix="flarefree-") as made:
-        yield write_virtual_trial(Path(made) / "study", size=patients, seed=chosen)
+        yield write_demo_study(Path(made) / "study", patients=patients, seed=chosen)
 
 
-def _require_free(folder: Path) -> None:
+def require_free_study(folder: Path) -> None:
     """A folder that holds anything but an earlier virtual study is left alone."""
     study_file = folder / "study.yaml"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):

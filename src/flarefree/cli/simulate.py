@@ -88,7 +88,7 @@ def simulate(
     if protocol is None:
         raise DesignError("no protocol is named", try_="flarefree simulate alms-maintenance")
     if study is not None:
-        _write_study(study, protocol, settings or [], seed, trial)
+        _write_study(study, protocol, settings or [], endpoint or [], seed, trial)
         return
     if out is not None:
         _require_free(out)
@@ -177,18 +177,26 @@ def _print_settings(as_json: bool) -> None:
         typer.echo(f"{cells}  {row['meaning']}".rstrip())
 
 
-def _write_study(folder: Path, protocol: str, settings: list[str], seed: int | None, trial: int) -> None:
-    from importlib import import_module
-
+def _write_study(
+    folder: Path, protocol: str, settings: list[str], endpoints: list[str], seed: int | None, trial: int
+) -> None:
+    from flarefree.cli.demo_folder import require_free_study
     from flarefree.protocol.loading import load_protocol
     from flarefree.simulation.design import design_of
     from flarefree.simulation.settings import parse_settings
     from flarefree.simulation.simulating import DEFAULT_SEED
+    from flarefree.simulation.virtual_trial import write_virtual_study
 
+    require_free_study(folder)
     loaded = load_protocol(protocol)
-    design = design_of(loaded, parse_settings(settings))
-    write: Any = import_module("flarefree.simulation.virtual_study").write_virtual_study
-    write(folder, loaded, design, DEFAULT_SEED if seed is None else seed, trial)
+    write_virtual_study(
+        folder,
+        loaded,
+        design=design_of(loaded, parse_settings(settings)),
+        seed=DEFAULT_SEED if seed is None else seed,
+        trial=trial,
+        endpoint=endpoints[0] if endpoints else None,
+    )
     typer.echo(f"One virtual trial: {folder}  (try: flarefree analyze {folder})")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flarefree.simulation.simulating import simulate
     from flarefree.simulation.streams import Purpose, Streams
     from flarefree.simulation.two_arm import TwoArmDesign, TwoArmTrials, simulate_two_arm
-    from flarefree.simulation.virtual_trial import write_virtual_trial
+    from flarefree.simulation.virtual_trial import write_virtual_study
 
 __all__ = [
     "MEASURES",
@@ -41,7 +41,7 @@ __all__ = [
     "simulate",
     "simulate_two_arm",
     "treatments_of",
-    "write_virtual_trial",
+    "write_virtual_study",
 ]
 
 _HOME = {
@@ -63,7 +63,7 @@ _HOME = {
     "simulate": "simulating",
     "treatments_of": "parameters",
     "simulate_two_arm": "two_arm",
-    "write_virtual_trial": "virtual_trial",
+    "write_virtual_study": "virtual_trial",
 }
 
 

@@ -1,41 +1,84 @@
-"""A handful of odd rows, put into the demo's laboratory data on purpose and listed in its methods page.
+"""Three odd rows in the demo's creatinine, put there on purpose and listed in its methods page.
 
-They show what findings look like; real studies have such rows, and a demo without any would hide half
-of what flarefree does.
+They show what findings look like, and that one can matter; real studies have such rows, and a demo without
+any would hide half of what flarefree does.  They are made last: nobody in the trial saw them.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from flarefree.protocol.schema import Protocol
-from flarefree.simulation.study_files import VirtualRecords
+from flarefree.simulation.recording import in_whole_si_units
+from flarefree.simulation.virtual_trial import VirtualTrial
 
 __all__ = ["add_oddities"]
 
+_UNKNOWN_UNIT = "mg/lb"
+_CELLS = 5.0  # red cells a field: with more creatinine, a nephritic flare
 
-def add_oddities(records: VirtualRecords, protocol: Protocol) -> VirtualRecords:
-    """The same records with one value a hundredfold, one unknown unit, and one row written twice."""
-    rows = records.measured.with_row_index("place")
-    creatinine = rows.filter(
-        (pl.col("measure") == "creatinine") & (pl.col("unit") == protocol.measures["creatinine"].unit)
+
+def add_oddities(rows: pl.DataFrame, trial: VirtualTrial) -> pl.DataFrame:
+    """The same rows with one value under another value's unit, one unit that is none, and one row twice.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        As `flarefree.simulation.study_findings.measured_rows` gives them.
+    trial : VirtualTrial
+
+    Returns
+    -------
+    polars.DataFrame
+        Unchanged where there is no creatinine of three patients in months 1 to 3.
+    """
+    spec = trial.protocol.spec.measures.get("creatinine")
+    if spec is None:
+        return rows
+    placed = rows.with_row_index("place")
+    early = placed.filter(
+        (pl.col("measure") == "creatinine") & (pl.col("unit") == spec.unit) & pl.col("code").is_between(1, 3)
     )
-    early = creatinine.filter(pl.col("visit").is_between(5, 7))
-    if early.height < 3:
-        return records
-    hundredfold, unit, twice = (
-        early.get_column("place").to_list()[0],
-        early.get_column("place").to_list()[1],
-        early.row(2, named=True),
+    chosen = _chosen(early, trial)
+    if chosen is None:
+        return rows
+    wrong, nameless, twice = chosen
+    value = float(rows.item(wrong, "text"))
+    whole = f"{in_whole_si_units(np.array([value]), spec.unit)[0]:.0f}"
+    at = pl.col("place")
+    placed = placed.with_columns(
+        text=pl.when(at == wrong).then(pl.lit(whole)).otherwise("text"),
+        unit=pl.when(at == nameless).then(pl.lit(_UNKNOWN_UNIT)).otherwise("unit"),
     )
-    measured = rows.with_columns(
-        pl.when(pl.col("place") == hundredfold)
-        .then(pl.col("number") * 100)
-        .otherwise("number")
-        .alias("number"),
-        pl.when(pl.col("place") == unit).then(pl.lit("mg/lb")).otherwise("unit").alias("unit"),
-    )
-    again = measured.filter(pl.col("place") == twice["place"])
-    return replace(records, measured=pl.concat([measured, again]).drop("place"))
+    again = placed.filter(at == twice)
+    return pl.concat([placed, again]).sort("place", maintain_order=True).drop("place")
+
+
+def _chosen(early: pl.DataFrame, trial: VirtualTrial) -> tuple[int, int, int] | None:
+    """Rows of three patients; the first, if there is one, where a wrong creatinine makes a flare."""
+    first = early.unique("patient", keep="first", maintain_order=True)
+    if first.height < 3:
+        return None
+    bleeding = _has_new_hematuria(early, trial)
+    fails = trial.done.has_failed[early.get_column("patient").to_numpy()]
+    weight = bleeding.astype(np.int64) * 2 + (bleeding & fails)
+    best = int(np.argmax(weight))
+    wrong, patient = int(early.item(best, "place")), int(early.item(best, "patient"))
+    others = first.filter(pl.col("patient") != patient).get_column("place").to_list()
+    return wrong, int(others[0]), int(others[1])
+
+
+def _has_new_hematuria(rows: pl.DataFrame, trial: VirtualTrial) -> npt.NDArray[np.bool_]:
+    """Whether red cells on the row's day are five or more, and more than on day 1."""
+    panel = trial.outcomes.panel
+    cells = panel.columns.get("red_cells")
+    if cells is None:
+        return np.zeros(rows.height, dtype=bool)
+    offsets, found = panel.offsets, []
+    for patient, day in rows.select("patient", "day").iter_rows():
+        own = slice(int(offsets[patient]), int(offsets[patient + 1]))
+        days, values = panel.days[own], cells.values[own]
+        now, before = values[days == day][0], values[0]
+        found.append(bool(now >= _CELLS and now > before))
+    return np.array(found, dtype=bool)

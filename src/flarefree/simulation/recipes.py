@@ -21,7 +21,7 @@ from flarefree.simulation.asking import Question, ask
 from flarefree.simulation.design import Design
 from flarefree.simulation.parameters import Parameters
 
-__all__ = ["Definition", "Recipe", "compiled", "text_of", "with_definition"]
+__all__ = ["Definition", "Recipe", "compiled", "draw_number", "text_of", "with_definition"]
 
 TRIALS_PER_DRAW = 8
 """Trials in a row that share a draw of the parameters, where there are several draws."""
@@ -73,7 +73,12 @@ class Recipe:
 
     def draw_of(self, trial: int) -> int:
         """Which parameters a trial uses."""
-        return (trial // TRIALS_PER_DRAW) % len(self.draws)
+        return draw_number(trial, len(self.draws))
+
+
+def draw_number(trial: int, draws: int) -> int:
+    """Which of some draws of the parameters a trial uses."""
+    return (trial // TRIALS_PER_DRAW) % draws
 
 
 def compiled(definitions: tuple[Definition, ...]) -> tuple[Question, ...]:

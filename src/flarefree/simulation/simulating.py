@@ -41,7 +41,7 @@ from flarefree.simulation.reduction import (
 from flarefree.simulation.streams import require_whole
 from flarefree.simulation.summaries import ANALYSES, Summaries
 
-__all__ = ["DEFAULT_SEED", "recipe_of", "simulate"]
+__all__ = ["DEFAULT_SEED", "draws_of", "recipe_of", "simulate"]
 
 DEFAULT_SEED = 20110401
 _PILOT_TRIALS = 256
@@ -186,7 +186,7 @@ def recipe_of(
             "no such analysis", where="analysis", found=analysis, expected=", ".join(ANALYSES),
             try_=suggest(analysis, ANALYSES),
         )  # fmt: skip
-    draws = _draws(parameters)
+    draws = draws_of(parameters)
     design = design_of(protocol, {**dict(settings or {}), **_sizes(protocol, sizes)}, parameters=draws[0])
     wanted = None if asked is None else tuple(asked)
     base = dict(define or {})
@@ -215,7 +215,8 @@ def _named(
     return definition_of(protocol, name, changes, tested, reported)
 
 
-def _draws(parameters: Parameters | Sequence[Parameters] | None) -> tuple[Parameters, ...]:
+def draws_of(parameters: Parameters | Sequence[Parameters] | None) -> tuple[Parameters, ...]:
+    """The parameters that trials use in turn; see `recipes.draw_number`."""
     if parameters is None:
         return (Parameters(),)
     draws = (parameters,) if isinstance(parameters, Parameters) else tuple(parameters)

@@ -62,6 +62,8 @@ class Purpose(IntEnum):
     """Adverse events as rows; `visit` numbers class and event."""
     DOSES = 31
     """Doses, prednisone and rescue as rows; `visit` numbers the block."""
+    RECORDING = 32
+    """Which values a study's files lack; `visit` numbers the day's blocks, sixteen a day."""
 
     # What people do about virtual patients.
     CONDUCT = 40

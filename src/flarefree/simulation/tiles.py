@@ -33,6 +33,7 @@ from flarefree.simulation.design import Design
 from flarefree.simulation.measuring import ACTIVITY, MEASURES, measure
 from flarefree.simulation.outcomes import Outcomes, derive_outcomes, find_all_onsets
 from flarefree.simulation.parameters import Parameters
+from flarefree.simulation.recording import Recording
 from flarefree.simulation.streams import Streams
 from flarefree.units import convert
 
@@ -75,6 +76,8 @@ class Asker:
         Measures to take though no sentence asks for them.
     reuses_room : bool
         A tile's measurements are written over by the next; fresh memory costs as much as measuring.
+    recording : Recording, optional
+        What files hold of the measurements; all of them without it.
     """
 
     questions: Sequence[Question]
@@ -82,6 +85,7 @@ class Asker:
     seed: int
     also: tuple[str, ...] = ()
     reuses_room: bool = False
+    recording: Recording | None = None
     _room: dict[str, Floats] | None = None
     _restings: list[dict[Node, Resting]] = field(default_factory=list)
 
@@ -117,7 +121,8 @@ class Asker:
         )
         days, visits = _regular(cohort.patient.size, design.visit_days, design.visit_codes)
         grid = days.reshape(cohort.patient.size, -1)
-        values = measured(cohort, grid, (*self.measures, ACTIVITY), self.protocol, self._room)
+        names = (*self.measures, ACTIVITY)
+        values = measured(cohort, grid, names, self.protocol, self._room, self.recording)
         activity = values.pop(ACTIVITY).reshape(-1)
         panel = _panel(grid.shape, days, visits, values, self._covariates(cohort))
         outcomes = tuple(
@@ -173,7 +178,7 @@ class Asker:
             return panel, activity
         who, days = (keys >> 32).astype(np.int64), (keys & (2**32 - 1)).astype(np.int32)
         names = (*self.measures, ACTIVITY)
-        extra = measured(cohort.take(who), days[:, None], names, self.protocol)
+        extra = measured(cohort.take(who), days[:, None], names, self.protocol, recording=self.recording)
         order = np.argsort(np.concatenate([scheduled, keys]), kind="stable")
         every_day = np.concatenate([panel.days, days])[order]
         counts = np.diff(panel.offsets) + np.bincount(who, minlength=panel.n_subjects)
@@ -212,6 +217,7 @@ def measured(
     names: Sequence[str],
     protocol: LoadedProtocol,
     room: MutableMapping[str, Floats] | None = None,
+    recording: Recording | None = None,
 ) -> dict[str, Floats]:
     """Measures on some days, as the protocol's laboratory reports them, and latent activity: each (n, v).
 
@@ -224,12 +230,16 @@ def measured(
         wanted.append("creatinine")
     own = measure(cohort, days, tuple(wanted), into=room)
     values = {name: _reported(own[name], name, spec) for name in wanted}
+    if recording is not None:
+        recording.apply(cohort, days, values, spec)
     for name in computed:
         unit = spec["creatinine"].unit if "creatinine" in spec else MEASURES["creatinine"]
         creatinine = values["creatinine"] * float(convert(1.0, unit, "mg/dL", "creatinine"))
         egfr = egfr_of(
             creatinine, cohort.covariates["age"], ~cohort.is_male, _is_black(cohort), spec[name].equation
         )
+        if recording is not None:
+            egfr[np.isnan(creatinine)] = np.nan  # the kernel's logarithm knows no missing values
         values[name] = egfr * convert(1.0, "mL/min/1.73 m2", spec[name].unit) if spec[name].unit else egfr
     return {name: values[name] for name in names}
 
