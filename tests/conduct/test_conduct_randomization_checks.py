@@ -55,6 +55,10 @@ def test_R12_list_integrity():
     passes("R12", 50)
 
 
+def test_F_3_outage():
+    passes("F-3", 11)
+
+
 def test_B1_receipts_do_not_depend_on_arms():
     passes("B1", 2)
 

@@ -61,6 +61,8 @@ def request(number: int, **changed: Any) -> Request:
         "is_eligible": True,
         "time": f"2026-01-01T00:{number % 60:02d}Z",
     }
+    if changed.get("channel") == "emergency":
+        told["reason"] = "the network is down"
     return Request(**(told | changed))
 
 

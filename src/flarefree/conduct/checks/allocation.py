@@ -28,6 +28,7 @@ from flarefree.conduct.randomization.allocating import (
     Repeated,
     State,
 )
+from flarefree.conduct.randomization.reconciling import Slip, reconcile
 from flarefree.conduct.randomization.strata_records import (
     correct_stratum,
     flag_randomized_in_error,
@@ -236,6 +237,47 @@ def check_no_interference(quick: bool) -> Iterator[Evidence]:
     )
 
 
+# F-3 ---------------------------------------------------------------------------------------------
+
+
+def check_outage(quick: bool) -> Iterator[Evidence]:
+    """F-3: the emergency list apart, back-entry with code and reason, reconciliation names what is amiss."""
+    lists = lists_of()
+    state = run(lists, [request(i) for i in range(20)])
+    own = lists.list_of(tuple(str(level) for level in request(0).strata.values()), "emergency")
+    assert own is not None
+    told: dict[str, Any] = {"channel": "emergency", "strata": request(0).strata}
+    slips = [Slip(own.codes[k], f"subject {100 + k}", "01", f"2026-02-01T0{k}:00Z") for k in range(3)]
+    entries = [
+        request(100 + k, subject=s.subject, site=s.site, time=s.time, code=s.code, **told)
+        for k, s in enumerate(slips)
+    ]
+    without = state.ask(replace(entries[0], reason=" "))[1]
+    yield row("back-entry without a reason", isinstance(without, Refused), str(without))
+    early = state.ask(entries[1])[1]
+    yield row("back-entry out of order", isinstance(early, Refused) and not early.raises_alarm, str(early))
+    made_up = state.ask(replace(entries[0], code="00000000"))[1]
+    yield row("a code that is not the next slot's", isinstance(made_up, Refused), str(made_up))
+    after = state
+    for entry in entries:
+        after, _ = after.ask(entry)
+    receipts = [a.receipt for a in after.allocations]
+    given = [one.code for one in receipts if one.channel == "emergency"]
+    yield row("three slips entered, each under its own code", given == [s.code for s in slips])
+    yield row("routine lists are where they were", after.allocations[:20] == state.allocations)
+    yield row("reconciled", reconcile(slips, receipts) == ())
+    amiss: dict[str, tuple[list[Slip], list[Any]]] = {
+        "not entered": (slips, receipts[:-1]),
+        "not on paper": (slips[:2], receipts),
+        "entered otherwise": ([*slips[:2], replace(slips[2], subject="another")], receipts),
+        "code twice on paper": ([*slips, slips[0]], receipts),
+        "patient twice on paper": ([*slips, replace(slips[0], code="99999999")], receipts),
+    }
+    for kind, (paper, entered) in amiss.items():
+        found = [one.kind for one in reconcile(paper, entered)]
+        yield row(f"a fault planted: {kind}", kind in found, str(found), kind)
+
+
 _RULES = "rule level: the application's check runs it over its database and processes"
 CHECKS = (
     Check("R2", "Same patient, many clicks: one allocation", check_repeats, _RULES),
@@ -243,5 +285,6 @@ CHECKS = (
     Check("R7", "Gates of randomization", check_gates, _RULES),
     Check("R8", "A wrong stratum is corrected beside the allocation", check_wrong_stratum, _RULES),
     Check("R9", "No verb takes an allocation back", check_no_way_back, _RULES),
+    Check("F-3", "An outage is entered afterwards and reconciled", check_outage, _RULES),
     Check("B1", "Receipts and refusals do not depend on arms", check_no_interference, _RULES),
 )

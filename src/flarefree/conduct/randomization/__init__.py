@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flarefree.conduct.randomization.lists import ListSet, draw_lists, load_lists, seal_lists
     from flarefree.conduct.randomization.minimization import PocockSimon
     from flarefree.conduct.randomization.plan import Factor, RandomizationPlan, plan_of
+    from flarefree.conduct.randomization.reconciling import Slip, reconcile
     from flarefree.conduct.randomization.replaying import Replay, replay
     from flarefree.conduct.randomization.reporting import (
         SchemeReport,
@@ -69,6 +70,7 @@ __all__ = [
     "Request",
     "Scheme",
     "SchemeReport",
+    "Slip",
     "State",
     "StratumRecord",
     "View",
@@ -82,6 +84,7 @@ __all__ = [
     "new_signing_key",
     "plan_of",
     "public_key_of",
+    "reconcile",
     "replay",
     "require_signed_report",
     "seal_lists",
@@ -95,6 +98,7 @@ _NAMES = {
     "lists": "ListSet draw_lists load_lists seal_lists",
     "minimization": "PocockSimon",
     "plan": "Factor RandomizationPlan plan_of",
+    "reconciling": "Slip reconcile",
     "replaying": "Replay replay",
     "reporting": "SchemeReport require_signed_report sign_report",
     "schemes": "BigStick BoundedBiasedCoin BrickTunnel Complete Efron MaximalProcedure PermutedBlocks Scheme",

@@ -52,6 +52,8 @@ class Reason(Enum):
     STRATUM_UNKNOWN = "a stratification factor has a value that the protocol does not know"
     LIST_EXHAUSTED = "this stratum's list is at its end"
     NO_EMERGENCY_LIST = "no list was set apart for an outage"
+    NO_REASON = "an allocation from the emergency list needs its reason"
+    CODE_NOT_NEXT = "the code on paper is not that of the next slot of the emergency list"
 
 
 _ALARMS = frozenset({Reason.LIST_EXHAUSTED, Reason.NO_EMERGENCY_LIST})
@@ -73,6 +75,8 @@ class Request:
     channel : "web", "api", "voice" or "emergency"
     time : str
         UTC, ISO 8601; given, for rules have no clock.  Not part of what must agree when asked again.
+    code, reason : str
+        Of the emergency channel: the code given on paper, which must be that of the next slot, and why.
     """
 
     id: str
@@ -84,6 +88,8 @@ class Request:
     asked_by: str = ""
     channel: Channel = "web"
     time: str = ""
+    code: str = ""
+    reason: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strata", MappingProxyType(dict(self.strata)))
@@ -101,6 +107,7 @@ class Request:
             "has_consent": self.has_consent,
             "is_eligible": self.is_eligible,
             "emergency": self.channel == "emergency",
+            "code": self.code,
         }
         return hashlib.sha256(b"flarefree request 1\n" + canonical(told)).hexdigest()
 
@@ -231,6 +238,8 @@ def decide(lists: ListSet, request: Request, view: View) -> Decision:
         return _refuse(Reason.NO_EMERGENCY_LIST, " / ".join(cell))
     if not 0 <= view.used < len(own.entries):  # never around to the first slot, never from another list
         return _refuse(Reason.LIST_EXHAUSTED, " / ".join(cell))
+    if request.code and request.code != own.codes[view.used]:
+        return _refuse(Reason.CODE_NOT_NEXT, " / ".join(cell))
     arm = own.entries[view.used] if lists.plan.has_lists else _minimized(lists, cell, own.entries, view)
     return Allocated(Allocation(request, cell, use, view.used + 1, view.total + 1, own.codes[view.used], arm))
 
@@ -257,6 +266,8 @@ def _gates(lists: ListSet, request: Request, view: View) -> Refused | None:
         return _refuse(Reason.NO_CONSENT)
     if request.is_eligible is not True:
         return _refuse(Reason.NOT_ELIGIBLE)
+    if request.channel == "emergency" and not request.reason.strip():
+        return _refuse(Reason.NO_REASON)
     for factor in lists.plan.factors:
         level = request.strata.get(factor.name)
         if level is None or level == "":
@@ -326,8 +337,3 @@ class State:
         if isinstance(decision, Allocated):
             return replace(self, allocations=(*self.allocations, decision.allocation)), decision
         return self, decision
-
-
-def request_to_dict(request: Request) -> dict[str, object]:
-    """A request as plain values, for logs."""
-    return {**{k: v for k, v in vars(request).items() if k != "strata"}, "strata": dict(request.strata)}

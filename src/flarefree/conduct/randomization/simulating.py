@@ -24,7 +24,7 @@ from flarefree.conduct.randomization.criteria import (
 )
 from flarefree.conduct.randomization.drawing import choose
 from flarefree.conduct.randomization.minimization import PocockSimon
-from flarefree.conduct.randomization.schemes import Progress, Scheme
+from flarefree.conduct.randomization.schemes import PermutedBlocks, Progress, Scheme
 from flarefree.errors import DesignError
 
 __all__ = ["Setting", "simulate_schemes"]
@@ -231,18 +231,19 @@ def _run(
     for i in range(n):
         u = luck.random((trials, 2))
         chance, believed, own = step.look(patients, i, u)
-        arms = choose(chance, u[:, 0]) if own.size == trials else _some(chance, u[own, 0])
-        rows = (patients.site[own, i] + setting.sites * own) * setting.cells + patients.cell[own, i]
-        known = at_site[rows] * parts
+        at: Any = slice(None) if own.size == trials else own  # a slice is quicker than all numbers
+        arms = choose(chance, u[at, 0])
+        rows = (patients.site[at, i] + setting.sites * own) * setting.cells + patients.cell[at, i]
+        known = at_site.take(rows, axis=0) * parts
         known = known == lowest(known)[:, None]
-        course.right[own] += _chance_of(chance, believed)
-        course.right_at_site[own] += _chance_of(chance, known)
+        course.right[at] += _chance_of(chance, believed)
+        course.right_at_site[at] += _chance_of(chance, known)
         likeliest = highest(chance)
-        course.best[own] += likeliest
-        course.sure[own] += likeliest >= 1.0 - 1e-12
-        course.arms[own, i] = arms
+        course.best[at] += likeliest
+        course.sure[at] += likeliest >= 1.0 - 1e-12
+        course.arms[at, i] = arms
         if k == 2:
-            course.guessed[own, i] = believed[:, 0].astype(np.int8) - believed[:, 1]
+            course.guessed[at, i] = believed[:, 0].astype(np.int8) - believed[:, 1]
         at_site[rows, arms] += 1
         step.take(arms)
     return course
@@ -251,10 +252,6 @@ def _run(
 def _parts(ratio: tuple[int, ...]) -> Ints:
     """Whole numbers by which counts are multiplied instead of being divided by the ratio."""
     return np.array([math.lcm(*ratio) // part for part in ratio])
-
-
-def _some(chance: Floats, u: Floats) -> npt.NDArray[np.int8]:
-    return choose(chance, u) if u.size else np.empty(0, dtype=np.int8)
 
 
 def _chance_of(chance: Floats, believed: npt.NDArray[np.bool_]) -> Floats:
@@ -269,19 +266,21 @@ class _Listed:
         self.scheme, self.slots, self.cells = scheme, setting.slots, setting.cells
         self.all = Progress.begin(trials * setting.cells, scheme.n_arms)
         self.trials = np.arange(trials)
+        self.has_blocks = isinstance(scheme, PermutedBlocks)  # only they open anything
         self.parts = _parts(scheme.ratio)
 
     def look(self, patients: Patients, i: int, u: Floats) -> tuple[Floats, Any, Ints]:
         """Chances of the next patient's arms, the arms that lag, and the trials that still have slots."""
         rows = self.trials * self.cells + patients.cell[:, i]
         own = self.trials
-        counts = self.all.counts[rows]
+        counts = self.all.counts.take(rows, axis=0)
         if self.slots <= i:  # a list may be at its end
             own = self.trials[total(counts) < self.slots]
             rows, counts = rows[own], counts[own]
         self.rows = rows
-        self.here = Progress(counts, self.all.left[rows])
-        self.scheme.open(self.here, u[own, 1])
+        self.here = Progress(counts, self.all.left.take(rows, axis=0) if self.has_blocks else counts)
+        if self.has_blocks:
+            self.scheme.open(self.here, u[own, 1])
         scaled = counts * self.parts
         lags = scaled == lowest(scaled)[:, None]
         return self.scheme.probabilities(self.here), lags, own
@@ -289,7 +288,8 @@ class _Listed:
     def take(self, arms: Any) -> None:
         self.scheme.take(self.here, arms)
         self.all.counts[self.rows] = self.here.counts
-        self.all.left[self.rows] = self.here.left
+        if self.has_blocks:
+            self.all.left[self.rows] = self.here.left
 
 
 class _Minimized:
