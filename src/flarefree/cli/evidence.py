@@ -22,6 +22,7 @@ __all__ = ["app"]
 # Commands that live in modules of their own.
 _MORE: dict[str, tuple[str, str]] = {
     "audit": ("flarefree.cli.evidence_audit", "audit_command"),
+    "report": ("flarefree.cli.evidence_report", "report_command"),
 }
 
 app = typer.Typer(

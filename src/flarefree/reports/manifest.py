@@ -15,7 +15,7 @@ from flarefree.reports.content import ReportContent
 from flarefree.reports.document import SourceLine
 from flarefree.reports.formatting import format_count
 
-__all__ = ["MANIFEST", "describe_outputs", "is_ours", "listed_files", "render_manifest"]
+__all__ = ["MANIFEST", "describe_outputs", "is_ours", "listed_files", "output_line", "render_manifest"]
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -57,7 +57,7 @@ def render_manifest(content: ReportContent, folder: Path, names: Sequence[str]) 
                     "records": dict(content.row_counts),
                 },
                 "findings": len(content.findings),
-                "outputs": [_output(folder, name) for name in sorted(names)],
+                "outputs": [output_line(folder, name) for name in sorted(names)],
             },
             indent=1,
             ensure_ascii=False,
@@ -66,7 +66,8 @@ def render_manifest(content: ReportContent, folder: Path, names: Sequence[str]) 
     )
 
 
-def _output(folder: Path, name: str) -> dict[str, object]:
+def output_line(folder: Path, name: str) -> dict[str, object]:
+    """Path, size and digest of a file, as manifests list it."""
     content = (folder / name).read_bytes()
     return {"path": name, "bytes": len(content), "sha256": sha256(content).hexdigest()}
 

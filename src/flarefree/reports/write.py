@@ -30,7 +30,7 @@ from flarefree.reports.pdf import render_pdf
 from flarefree.reports.text import slug
 from flarefree.results import tidy
 
-__all__ = ["WrittenReport", "write_report"]
+__all__ = ["WrittenReport", "files_below", "write_into", "write_report"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what begins, how many steps are done, and how many there are."""
@@ -80,19 +80,30 @@ def write_report(content: ReportContent, out: Path, *, progress: Progress | None
     OutputError
         `out` is a file, holds files that are not ours, or cannot be written.
     """
-    out = Path(out)
-    require_replaceable(out)
     told = progress or _silent
-    with _beside(out) as folder:
-        _write_all(content, folder, told)
-        files = _files_below(folder)
-        _move_into_place(folder, out)
+    written = write_into(Path(out), lambda folder: _write_all(content, folder, told))
     told("Done", len(STEPS), len(STEPS))
-    return WrittenReport(out, files)
+    return written
 
 
 def _silent(step: str, done: int, total: int) -> None:
     """Tell nobody."""
+
+
+def write_into(out: Path, fill: Callable[[Path], None]) -> WrittenReport:
+    """Fill a folder beside `out`, then move it there; of an earlier report nothing is lost until then.
+
+    Raises
+    ------
+    OutputError
+        `out` is a file, holds files that are not ours, or cannot be written.
+    """
+    require_replaceable(out)
+    with _beside(out) as folder:
+        fill(folder)
+        files = files_below(folder)
+        _move_into_place(folder, out)
+    return WrittenReport(out, files)
 
 
 # The folder --------------------------------------------------------------------------------------
@@ -104,7 +115,7 @@ def require_replaceable(out: Path) -> None:
         return
     if not out.is_dir():
         raise OutputError("the output is a file", where=str(out), expected="a folder", try_="another --out")
-    present = _files_below(out)
+    present = files_below(out)
     ours = listed_files(out)
     foreign = [name for name in present if ours is None or name not in ours]
     if not foreign:
@@ -119,7 +130,8 @@ def require_replaceable(out: Path) -> None:
     )
 
 
-def _files_below(folder: Path) -> tuple[str, ...]:
+def files_below(folder: Path) -> tuple[str, ...]:
+    """Every file below a folder, sorted, relative to it."""
     return tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()))
 
 
@@ -186,7 +198,7 @@ def _write_all(content: ReportContent, folder: Path, told: Progress) -> None:
     _write_figures(content, document, folder)
 
     told(STEPS[3], 3, total)
-    outputs = describe_outputs(folder, _files_below(folder))
+    outputs = describe_outputs(folder, files_below(folder))
     document = replace(document, outputs=outputs)
     _write_text(folder / "report.html", render_html(document, Palette.of(content.protocol.spec)))
 
@@ -194,7 +206,7 @@ def _write_all(content: ReportContent, folder: Path, told: Progress) -> None:
     (folder / "report.pdf").write_bytes(render_pdf(document))
 
     told(STEPS[5], 5, total)
-    _write_text(folder / MANIFEST, render_manifest(content, folder, _files_below(folder)))
+    _write_text(folder / MANIFEST, render_manifest(content, folder, files_below(folder)))
 
 
 def _write_figures(content: ReportContent, document: Document, folder: Path) -> None:

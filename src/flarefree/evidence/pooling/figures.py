@@ -258,6 +258,10 @@ def _contours() -> tuple[tuple[float, float], ...]:
     return tuple((p, _normal_reach(1.0 - p)) for p in CONTOURS)
 
 
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+
+
 def _normal_reach(level: float) -> float:
     from flarefree.stats.distributions import normal_quantile
 
@@ -316,7 +320,7 @@ def sequential_figure(analysis: SequentialAnalysis) -> Figure:
         y_label="z",
         annotations=(analysis.conclusion,),
         footnotes=(
-            f"Required to find a {whole.measure.label} of {analysis.effect:g} with two-sided alpha "
+            f"Required to find {_article(whole.measure.label)} of {analysis.effect:g} with two-sided alpha "
             f"{analysis.alpha:g} and power {analysis.power:g}, diversity "
             f"{100 * analysis.diversity:.0f}%{size}. Boundaries: O'Brien-Fleming-type alpha spending.",
         ),

@@ -87,6 +87,14 @@ class OutcomeAnswer:
         net = self.pooled.main
         return net is not None and net.rows is not None and net.consistency.df_between > 0
 
+    @cached_property
+    def worksheet(self) -> pl.DataFrame | None:
+        """CINeMA's domains of every comparison of the main part; None where it has no contrasts."""
+        net = self.pooled.main
+        if self.asked.show != "full" or net is None or net.rows is None:
+            return None
+        return net.worksheet(equivalence=self.asked.equivalence)
+
     def __repr__(self) -> str:
         parts = len(self.pooled.networks)
         return (
@@ -181,6 +189,33 @@ class Answer:
             n: pl.String if n in texts else pl.Int64 if n == "k" else pl.Float64 for n in (*names, "studies")
         }
         return pl.DataFrame(rows, schema=schema).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+    def rows(self) -> pl.DataFrame:
+        """One row an arm that is pooled, with its place in the source and in the base."""
+        import polars as pl
+
+        from flarefree.evidence.questions.gathering import BaseRow
+
+        names = list(BaseRow.__dataclass_fields__)
+        kinds = {"year": pl.Int64, "n": pl.Int64, "events": pl.Int64, "mean": pl.Float64, "sd": pl.Float64}
+        schema = {name: pl.Boolean if name == "randomized" else kinds.get(name, pl.String) for name in names}
+        rows = [
+            tuple(getattr(row, name) for name in names)
+            for outcome in self.outcomes.values()
+            for row in outcome.gathered.rows
+        ]
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def worksheets(self) -> pl.DataFrame:
+        """CINeMA's domains of every comparison of the outcomes that are shown in full."""
+        import polars as pl
+
+        frames = [
+            outcome.worksheet.select(pl.lit(name).alias("outcome"), pl.all())
+            for name, outcome in self.outcomes.items()
+            if outcome.worksheet is not None
+        ]
+        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame({"outcome": []})
 
     def league(self) -> pl.DataFrame | None:
         """The league table of the primary outcome."""

@@ -75,8 +75,8 @@ def _carry_one(evidence: Evidence, question: Question, i: int, asked: TransportA
     done = []
     for k, target in enumerate(asked.targets):
         names = [name for name in target.margins if name in asked.strata[0].covariates]
-        source = Population.from_patients(patients, names, name=study.label)
-        margins = {name: target.margins[name] for name in names}
+        source = Population.from_patients(patients, [_words(name) for name in names], name=study.label)
+        margins = {_words(name): target.margins[name] for name in names}
         result = transport(
             source,
             Population.from_margins(margins, name=target.name),
@@ -134,7 +134,13 @@ def _count(evidence: Evidence, reported: Reported, arm: str) -> StratumCounts | 
 
 def _patients(counts: StratumCounts, stratum: Strata) -> list[dict[str, Any]]:
     """A row a patient: all that is known of those in this arm and stratum."""
+    covariates = {_words(name): value for name, value in stratum.covariates.items()}
     return [
-        {"treatment": counts.treatment, "event": int(i < counts.events), **stratum.covariates}
+        {"treatment": counts.treatment, "event": int(i < counts.events), **covariates}
         for i in range(counts.n)
     ]
+
+
+def _words(name: str) -> str:
+    """A covariate as figures and notes name it."""
+    return name.replace("_", " ")

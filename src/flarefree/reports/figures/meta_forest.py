@@ -37,8 +37,9 @@ Column = tuple[list[str], list[str]]
 def draw_meta_forest(figure: Figure, palette: Palette) -> Drawing:
     """Draw the rows of `main`: `kind` is trial, run, pooled, prediction or header.
 
-    Options: `null` (1 means a log axis), `arms` (two labels), `stub`, `limits` of the axis.  `heterogeneity`
-    has a row a group, printed below.
+    Options: `null` (1 means a log axis), `arms` (two labels), `stub`, `limits` of the axis, `favors` (two
+    texts), `pooled_line` (False: no rule up from the last diamond).  `heterogeneity` has a row a group,
+    printed below.
     """
     require_columns(figure, "main", "kind", "label", "estimate", "conf_low", "conf_high")
     rows = rows_of(figure, "main")
@@ -61,6 +62,8 @@ def draw_meta_forest(figure: Figure, palette: Palette) -> Drawing:
     x = label_width + GAP
     x = _draw_columns(drawing, arms, rows, places, x, top)
     plot = _plot(figure, rows, x, x + plot_width, top, bottom)
+    if figure.options.get("pooled_line", True):
+        _draw_pooled_line(drawing, plot, rows, places)
     _draw_estimates(drawing, plot, rows, places, float(figure.options.get("null", 1.0)))
     _draw_columns(drawing, columns, rows, places, plot.right + 1.6 * GAP, top)
     below = _draw_axis(drawing, plot, figure)
@@ -244,7 +247,6 @@ def _limits(rows: list[Row], null: float) -> tuple[float, float]:
 
 def _draw_estimates(drawing: Drawing, plot: Plot, rows: list[Row], places: list[float], null: float) -> None:
     drawing.line(plot.x(null), plot.top + 2, plot.x(null), plot.bottom, width=HAIRLINE)
-    _draw_pooled_line(drawing, plot, rows, places)
     heaviest = max((number_of(r, "weight_percent") or 0.0 for r in rows if r["kind"] == "trial"), default=0.0)
     for row, baseline in zip(rows, places, strict=True):
         y = baseline - TEXT * 0.3

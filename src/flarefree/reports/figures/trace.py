@@ -82,7 +82,7 @@ def _draw_course(drawing: Drawing, rows: list[dict[str, Any]], left: float, righ
         Scale(1.0, max(draws, default=2.0), left, right),
         Scale(low - margin, high + margin, top + PANEL_HEIGHT, top),
     )
-    ticks = [tick for tick in round_ticks(low, high, 3) if plot.y.low <= tick <= plot.y.high]
+    ticks = [tick for tick in round_ticks(low, high, 4) if plot.y.low <= tick <= plot.y.high]
     for tick in ticks:
         drawing.line(left, plot.y(tick), right, plot.y(tick), color=FAINT, width=HAIRLINE)
     for c, chain in enumerate(_by_chain(rows)):

@@ -21,7 +21,7 @@ from flarefree.reports.text import clean_text
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render_html"]
+__all__ = ["columns_of", "render_html", "template_environment"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -52,11 +52,16 @@ def render_html(document: Document, palette: Palette) -> str:
 
 @cache
 def _environment() -> Environment:
+    return template_environment(TEMPLATES)
+
+
+def template_environment(*folders: Path) -> Environment:
+    """Templates of these folders: everything escaped, nothing undefined passed over."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_printable,

@@ -1,4 +1,4 @@
-"""The report as a PDF: the document as JSON, set by the template `report.typ`.
+"""The report as a PDF: the document as JSON, set by the template `report.typ` after `parts.typ`.
 
 Words go to the PDF engine as data, never as its markup, so nothing in them can be taken for a command.
 Only fonts that the engine carries are used, there is no date, and the file's identifier follows from
@@ -19,9 +19,10 @@ from flarefree.reports.pdf.coverage import BOX, printable_in_pdf
 from flarefree.reports.pdf.layout import fit_table
 from flarefree.reports.text import clean_text
 
-__all__ = ["render_pdf"]
+__all__ = ["BOXES_NOTE", "compile_pdf", "printable", "render_pdf"]
 
 TEMPLATE = Path(__file__).parent / "report.typ"
+PARTS = Path(__file__).parent / "parts.typ"
 ACCESSIBLE = "ua-1"
 
 MOST_PLACES = 8
@@ -36,20 +37,21 @@ BOXES_NOTE = (
 def render_pdf(document: Document) -> bytes:
     """The whole report on A4 pages."""
     content = _fitted(document)
-    data = json.dumps(_printable(content), ensure_ascii=False, separators=(",", ":"))
+    data = json.dumps(printable(content), ensure_ascii=False, separators=(",", ":"))
     if BOX in data:
         noted = replace(document, conventions=(*document.conventions, BOXES_NOTE))
-        data = json.dumps(_printable(_fitted(noted)), ensure_ascii=False, separators=(",", ":"))
-    return _compile(data)
+        data = json.dumps(printable(_fitted(noted)), ensure_ascii=False, separators=(",", ":"))
+    return compile_pdf(TEMPLATE, data)
 
 
-def _compile(data: str) -> bytes:
+def compile_pdf(template: Path, data: str) -> bytes:
+    """The pages that a template makes of data, with the functions that reports share before it."""
     import typst
 
+    text = PARTS.read_bytes() + b"\n" + template.read_bytes()
+
     def run(standards: list[str]) -> bytes:
-        compiler = typst.Compiler(
-            TEMPLATE.read_bytes(), ignore_system_fonts=True, sys_inputs={"report": data}
-        )
+        compiler = typst.Compiler(text, ignore_system_fonts=True, sys_inputs={"report": data})
         options: dict[str, Any] = {"pdf_standards": standards} if standards else {}
         made = compiler.compile(format="pdf", timestamp=0, **options)
         assert isinstance(made, bytes)  # one file, and it was not told to write it
@@ -91,12 +93,12 @@ def _run_in(places: Sequence[str]) -> list[str]:
     return [*shown, *([f"and {len(places) - len(shown)} more"] if len(places) > len(shown) else [])]
 
 
-def _printable(value: Any) -> Any:
-    """Every text in it without what the PDF cannot show."""
+def printable(value: Any) -> Any:
+    """A value with every text in it without what the PDF cannot show."""
     if isinstance(value, str):
         return printable_in_pdf(clean_text(value))
     if isinstance(value, dict):
-        return {key: _printable(of) for key, of in value.items()}
+        return {key: printable(of) for key, of in value.items()}
     if isinstance(value, list | tuple):
-        return [_printable(of) for of in value]
+        return [printable(of) for of in value]
     return value
