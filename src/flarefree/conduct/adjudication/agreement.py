@@ -164,7 +164,7 @@ def agreement_table(queue: Queue, labels: dict[str, str]) -> Table:
         tuple(rows),
         stub="Component",
         footnotes=(
-            "Between members: Scott's pi of the two first votes.  Same member: Cohen's kappa of blind copies.",
+            "Between members: Scott's pi of the first two votes.  Same member: Cohen's kappa of copies.",
             "No limits where all pairs agree; no kappa where all votes are one answer.",
         ),
         method="Scott's pi and Cohen's kappa, delta-method limits",

@@ -95,7 +95,7 @@ class Round:
 
     number: int
     basis: str
-    why: str
+    why: str = field(repr=False)
     assigned: tuple[str, ...] = ()
     ballots: tuple[Ballot, ...] = field(default=(), repr=False)
     verdict: Verdict | None = None

@@ -63,6 +63,8 @@ def release(
     chance.shuffle(batch)
     shown = sum(b.suspected + b.controls + b.duplicates for b in queue.batches)
     for place, case in enumerate(batch, start=shown + 1):
+        if case.kind is not CaseKind.SUSPECTED:  # named like any other: its id tells nothing
+            case = replace(case, id=queue.new_id(case.endpoint, case.subject))
         members = _members(case, queue, committee, chance, at)
         queue = queue.with_case(case.assign(f"{place:05d}", members, at, who))
     told = Batch(at, len(waiting), len(controls), len(copies), missing)
@@ -100,11 +102,14 @@ class _Drawn:
         free = [q for q in quiet if (q.subject, q.endpoint, q.day) not in used]
         number = self._how_many(waiting, n_copies)
         made: list[Case] = []
+        asked = {q.endpoint for q in free}
+        # A death has nothing after it, and nobody is quiet of it: it is no pattern for a control.
+        alike = [case for case in waiting if case.endpoint in asked] or list(waiting)
         while len(made) < number and free:
-            like = waiting[int(self.chance.random() * len(waiting))]
+            like = alike[int(self.chance.random() * len(alike))]
             place = self._draw(free, like)
             drawn = free.pop(place)
-            case = self._control(drawn, like, len(made), at)
+            case = self._control(drawn, like, at)
             if self._can_be_judged(case, committee, at):
                 made.append(case)
         return made, number - len(made)
@@ -130,12 +135,11 @@ class _Drawn:
             place = same[int(self.chance.random() * len(same))]
         return place
 
-    def _control(self, drawn: QuietPeriod, like: Case, nth: int, at: datetime) -> Case:
-        n = nth + 1 + sum(c.kind is CaseKind.CONTROL for c in self.queue.cases)
+    def _control(self, drawn: QuietPeriod, like: Case, at: datetime) -> Case:
         last_day = min(drawn.last_day, drawn.day + max(like.last_day - like.day, 0))
         why = "drawn as a control"
         case = Case(
-            f"{drawn.subject}/{drawn.endpoint}/c{n}", drawn.subject, drawn.site, drawn.endpoint, drawn.day,
+            "", drawn.subject, drawn.site, drawn.endpoint, drawn.day,
             last_day, "", kind=CaseKind.CONTROL, rounds=(Round(1, "", why),),
         )  # fmt: skip
         return case.with_entry(at, "lot", "opened", why)
@@ -180,7 +184,7 @@ class _Drawn:
     def _copy(self, case: Case, at: datetime) -> Case:
         why = "drawn as a blind copy"
         copy = Case(
-            f"{case.id}/again", case.subject, case.site, case.endpoint, case.day, case.last_day,
+            "", case.subject, case.site, case.endpoint, case.day, case.last_day,
             case.round.basis, kind=CaseKind.DUPLICATE, level=case.level,
             rounds=(Round(1, case.round.basis, why),), copy_of=case.id,
         )  # fmt: skip

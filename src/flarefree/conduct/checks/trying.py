@@ -15,7 +15,7 @@ from flarefree.conduct.checks.cohort import COMMITTEE, START, judge_all
 from flarefree.conduct.checks.planted import Planted
 from flarefree.conduct.checks.result import Evidence
 from flarefree.conduct.detecting import Detection
-from flarefree.errors import ConductError
+from flarefree.errors import FlarefreeError
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.loading import load_protocol
 from flarefree.records.study import Study
@@ -34,10 +34,10 @@ def that_is(what: str, expected: str | int | float | bool, found: str | int | fl
 
 
 def that_refuses(what: str, act: Callable[[], object]) -> Evidence:
-    """Evidence that something is refused with a `ConductError`."""
+    """Evidence that something is refused, with an error that says why."""
     try:
         act()
-    except ConductError as error:
+    except FlarefreeError as error:
         return Evidence(what, "refused", f"refused: {error.what}", True)
     return Evidence(what, "refused", "allowed", False)
 
