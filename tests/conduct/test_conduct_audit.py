@@ -158,7 +158,7 @@ def test_what_cannot_be_logged_is_refused(make) -> None:
 
 
 def test_true_and_one_are_two_values() -> None:
-    assert Change("a", "b", None, True) != Change("a", "b", None, None or "True")
+    assert Change("a", "b", None, True) != Change("a", "b", None, "True")
     assert Change("a", "b", 1, True).is_correction
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from flarefree.conduct.roles.matrix import PHASES, Cell, Matrix, Message
+from flarefree.conduct.roles.matrix import PHASES, Cell, Forbidden, Matrix, Message
 from flarefree.errors import ConductError
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ def _message_leaks(matrix: Matrix) -> Iterator[Leak]:
 
 def _forbidden_pairs(matrix: Matrix) -> Iterator[Leak]:
     for role in matrix.roles:
-        for name, one, other in forbidden_of(matrix, [role]):
-            pair = f"{one.verb} {one.field} and {other.verb} {other.field}"
-            yield Leak(f"roles.{role} has a forbidden pair, {name}: {pair}", ("forbidden",))
+        for pair, one, other in forbidden_of(matrix, [role]):
+            words = f"{one.verb} {one.field} and {other.verb} {other.field}"
+            yield Leak(f"roles.{role} has a forbidden pair, {pair.name}: {words}", ("forbidden",))
 
 
-def forbidden_of(matrix: Matrix, roles: Iterable[str]) -> Iterator[tuple[str, Cell, Cell]]:
+def forbidden_of(matrix: Matrix, roles: Iterable[str]) -> Iterator[tuple[Forbidden, Cell, Cell]]:
     """Forbidden pairs that somebody with these roles would hold; one example of each."""
     held = sorted(cell for cell in matrix.listed if cell.role in set(roles))
     for pair in matrix.forbidden:
@@ -119,7 +119,7 @@ def forbidden_of(matrix: Matrix, roles: Iterable[str]) -> Iterator[tuple[str, Ce
         one = next((cell for cell in cells if matrix.matches(pair.one, cell)), None)
         other = next((cell for cell in cells if matrix.matches(pair.other, cell)), None)
         if one is not None and other is not None:
-            yield pair.name, one, other
+            yield pair, one, other
 
 
 def way_of(matrix: Matrix, field: str, label: str) -> tuple[str, ...]:
@@ -255,7 +255,7 @@ class Labeled(Generic[T]):
         )
 
     __str__ = __format__ = __eq__ = __bool__ = __len__ = __iter__ = __lt__ = _refuse
-    __hash__ = _refuse  # type: ignore[assignment]
+    __hash__ = _refuse
     __reduce_ex__ = _refuse
 
 

@@ -194,7 +194,12 @@ def find_widenings(old: Matrix, new: Matrix) -> tuple[str, ...]:
     Only what concerns blinding: cells on fields that give the arm away, clearances, labels that a field
     would lose, declassifiers that would remove more, forbidden pairs that would be gone.
     """
-    found = {*_wider_cells(old, new), *_wider_clearances(old, new), *_lost_labels(old, new)}
+    found = {
+        *_wider_cells(old, new),
+        *_wider_clearances(old, new),
+        *_lost_labels(old, new),
+        *_new_declassifications(old, new),
+    }
     for name, declassifier in new.declassifiers.items():
         before = old.declassifiers.get(name)
         if before is None or declassifier.removes - before.removes:
@@ -230,6 +235,14 @@ def _lost_labels(old: Matrix, new: Matrix) -> Iterable[str]:
     for name, verb in old.verbs.items():
         if verb.reads and name in new.verbs and not new.verbs[name].reads:
             yield f"{name} would count as not reading"
+
+
+def _new_declassifications(old: Matrix, new: Matrix) -> Iterable[str]:
+    """A declassifier was shown to work for the fields that passed it; for another one nobody has looked."""
+    for name, field in new.fields.items():
+        inherited = frozenset[str]().union(*(new.taints[source] for source in field.sources))
+        if field.through and inherited & _SECRET and old.fields.get(name) != field:
+            yield f"{name} is newly passed through {field.through}"
 
 
 def require_no_widening(old: Matrix, new: Matrix, phase: str) -> None:

@@ -133,12 +133,16 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """Two things that nobody may have together, in any of these phases."""
+    """Two things that nobody may have together, in any of these phases.
+
+    `for_ever`: nor one after the other, since what was seen stays known.
+    """
 
     name: str
     one: Side
     other: Side
     phases: tuple[str, ...]
+    for_ever: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from flarefree.conduct.roles.matrix import (
 from flarefree.errors import ConductError
 from flarefree.protocol.yaml_source import YamlSource, read_yaml
 
-__all__ = ["read_matrix"]
+__all__ = ["matrix_of", "read_matrix"]
 
 _PARTS = (
     "matrix", "phases", "labels", "declassifiers", "fields", "verbs", "logged_reads", "groups", "roles",
@@ -37,7 +37,12 @@ _PARTS = (
 
 def read_matrix(text: str, name: str) -> Matrix:
     """Read a matrix; what it allows is not judged here."""
-    return _Reader(read_yaml(text, name)).matrix()
+    return matrix_of(read_yaml(text, name))
+
+
+def matrix_of(source: YamlSource) -> Matrix:
+    """The matrix that a file's values say."""
+    return _Reader(source).matrix()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,9 @@ class _Reader:
         names = {"verbs": verbs, "fields": fields, "labels": labels, "abouts": get_args(About)}
         for i, item in enumerate(told):
             path = f"forbidden.{i}"
-            self.require_keys(path, item, {"name", "one", "other"}, {"name", "one", "other", "phases"})
+            self.require_keys(
+                path, item, {"name", "one", "other"}, {"name", "one", "other", "phases", "for_ever"}
+            )
             sides = []
             for which in ("one", "other"):
                 side = item[which]
@@ -171,7 +178,10 @@ class _Reader:
                     Side(**{k: frozenset(self.known(k, side.get(k, ()), v, path)) for k, v in names.items()})
                 )
             phases = tuple(self.known("phase", item.get("phases", PHASES), PHASES, path))
-            yield Forbidden(str(item["name"]), sides[0], sides[1], phases)
+            for_ever = item.get("for_ever", False)
+            if not isinstance(for_ever, bool):
+                raise self.error("for ever, or not", path, "true or false")
+            yield Forbidden(str(item["name"]), sides[0], sides[1], phases, for_ever)
 
     def messages(self, told: Mapping[str, Any], roles: Mapping[str, Role]) -> dict[str, Message]:
         found = {}
