@@ -303,3 +303,10 @@ def test_whatever_is_asked_no_slot_is_given_twice_or_skipped_and_no_patient_has_
 def test_a_request_without_a_name_is_refused(name):
     with pytest.raises(ConductError, match=name):
         request(0, **{name: " "})
+
+
+def test_codes_are_drawn_by_the_slot_alone():
+    """Other arms in the same slots, and the codes are the same: none rests on an arm."""
+    stick, coin = lists_of(plan_with(24)), lists_of(plan_with(24, Complete()))
+    assert [one.codes for one in stick.lists] == [one.codes for one in coin.lists]
+    assert [one.entries for one in stick.lists] != [one.entries for one in coin.lists]
