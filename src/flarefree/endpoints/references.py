@@ -100,7 +100,7 @@ def _planned(e: Evaluator, measure: str, side: int) -> Floats:
         return limits
     limits[:] = _limit(normal.everyone, side)
     sexes = e.panel.covariates.get("sex")
-    if sexes is not None:
+    if sexes is not None and normal.by_sex:
         letters = np.array([str(sex).strip()[:1].upper() for sex in sexes.tolist()])
         for sex, by_sex in normal.by_sex.items():
             limits[letters == sex] = _limit(by_sex, side)
