@@ -139,9 +139,7 @@ def _widening_edits(matrix: Matrix, quick: bool) -> dict[str, list[Edit]]:
         "an arm passed through a declassifier that is there": [
             _passed(n) for n, d in matrix.declassifiers.items() if "arm" in d.removes
         ],
-        "a forbidden pair dropped": [
-            lambda v, i=i: v["forbidden"].pop(i) for i in range(len(matrix.forbidden))
-        ],
+        "a forbidden pair dropped": [_dropped(i) for i in range(len(matrix.forbidden))],
         "reading that does not count as reading": [
             _not_reading(v.name) for v in matrix.verbs.values() if v.reads
         ],
