@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from flarefree.evidence.networks.result import Network
     from flarefree.evidence.pooling.call import pairwise
     from flarefree.evidence.populations import Population, Transport, compare_populations, transport
+    from flarefree.evidence.populations.ml_nmr import multilevel_network
+    from flarefree.evidence.populations.ml_nmr_result import MultilevelNetwork
     from flarefree.evidence.questions.answering import Answer, answer
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Audit",
     "BayesianNetwork",
     "Evidence",
+    "MultilevelNetwork",
     "Network",
     "Population",
     "Priors",
@@ -40,6 +43,7 @@ __all__ = [
     "compare_populations",
     "load_evidence",
     "log_rank_range",
+    "multilevel_network",
     "network",
     "pairwise",
     "reconstruct",
@@ -55,6 +59,8 @@ _HOME = {
     "BayesianNetwork": "bayes.result",
     "Priors": "bayes.priors",
     "bayesian_network": "bayes.calling",
+    "MultilevelNetwork": "populations.ml_nmr_result",
+    "multilevel_network": "populations.ml_nmr",
     "Population": "populations.population",
     "Transport": "populations.result",
     "compare_populations": "populations.comparing",

@@ -5,7 +5,7 @@ Each carries a footnote where the chains did not converge.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from flarefree.evidence.bayes.tables import interval, pair_draws, shown_pairs
 from flarefree.evidence.networks.studies import MEASURES
 from flarefree.results import Figure
 
-__all__ = ["figure_of", "trace_figure"]
+__all__ = ["figure_of", "trace_figure", "warn"]
 
 TRACE_POINTS = 250  # a chain's line: more would be finer than print
 RANK_BINS = 20
@@ -33,10 +33,16 @@ def figure_of(network: BayesianNetwork, kind: str, **options: Any) -> Figure:
             found=repr(kind),
             expected=", ".join(_KINDS),
         )
-    figure = _KINDS[kind](network, **options)
-    if network.converged:
+    complaints = [*network.diagnostics.complaints]
+    complaints += [c for split in network.node_splits for c in split.diagnostics.complaints]
+    return warn(_KINDS[kind](network, **options), complaints)
+
+
+def warn(figure: Figure, complaints: Sequence[str]) -> Figure:
+    """The figure, marked where it will be seen if the chains did not converge."""
+    if not complaints:
         return figure
-    warning = "NOT CONVERGED: " + "; ".join(network.diagnostics.complaints)
+    warning = "NOT CONVERGED: " + "; ".join(complaints)
     return replace(
         figure,
         title=f"NOT CONVERGED: {figure.title}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from flarefree.evidence.networks.studies import MEASURES
 if TYPE_CHECKING:
     from flarefree.evidence.bayes.result import BayesianNetwork
 
-__all__ = ["banner", "describe"]
+__all__ = ["banner", "describe", "warning_lines"]
 
 
 def describe(network: BayesianNetwork) -> str:
@@ -24,16 +25,20 @@ def describe(network: BayesianNetwork) -> str:
 
 def banner(network: BayesianNetwork) -> list[str]:
     """What stands above results of chains that did not converge; nothing otherwise."""
-    if network.converged:
-        return []
-    told = [f"  {reason}" for reason in network.diagnostics.complaints]
+    told = list(network.diagnostics.complaints)
     for split in network.node_splits:
-        told += [
-            f"  split {split.treatment_1} v {split.treatment_2}: {r}" for r in split.diagnostics.complaints
-        ]
+        pair = f"split {split.treatment_1} v {split.treatment_2}"
+        told += [f"{pair}: {reason}" for reason in split.diagnostics.complaints]
+    return warning_lines(told)
+
+
+def warning_lines(complaints: Sequence[str]) -> list[str]:
+    """The banner with its reasons; nothing where there are none."""
+    if not complaints:
+        return []
     return [
         "NOT CONVERGED: these numbers are not the posterior's and must not be used",
-        *told,
+        *(f"  {reason}" for reason in complaints),
         "  try: more draws and warmup, target_acceptance=0.99, or priors that say more",
     ]
 

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from flarefree.evidence.populations.carrying import transport
     from flarefree.evidence.populations.comparing import Overlap, compare_populations
     from flarefree.evidence.populations.integration import IntegrationPoints, integration_points
+    from flarefree.evidence.populations.ml_nmr import multilevel_network
+    from flarefree.evidence.populations.ml_nmr_result import MultilevelNetwork
     from flarefree.evidence.populations.population import Population
     from flarefree.evidence.populations.result import Transport
 
 __all__ = [
     "IntegrationPoints",
+    "MultilevelNetwork",
     "Overlap",
     "Population",
     "PopulationFactor",
@@ -27,11 +30,13 @@ __all__ = [
     "compare_populations",
     "default_population_factor",
     "integration_points",
+    "multilevel_network",
     "transport",
 ]
 
 _HOME = {
     "IntegrationPoints": "integration",
+    "MultilevelNetwork": "ml_nmr_result",
     "Overlap": "comparing",
     "Population": "population",
     "PopulationFactor": "between",
@@ -39,6 +44,7 @@ _HOME = {
     "compare_populations": "comparing",
     "default_population_factor": "between",
     "integration_points": "integration",
+    "multilevel_network": "ml_nmr",
     "transport": "carrying",
 }
 
