@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flarefree._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from flarefree import evidence, simulation, stats
     from flarefree.analysis.run import analyze
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from flarefree.simulation.simulating import simulate
 
 __all__ = ["analyze", "derive", "evidence", "load_protocol", "read_study", "simulate", "simulation", "stats"]
-
-__version__ = "0.1.0"
 
 _HOME = {
     "analyze": "flarefree.analysis.run",

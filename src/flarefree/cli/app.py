@@ -64,7 +64,7 @@ def run(arguments: list[str] | None = None) -> NoReturn:
         _print(help_text())
         sys.exit(0)
     if words[0] in ("--version", "-V"):
-        from flarefree import __version__
+        from flarefree._version import __version__
 
         _print(f"flarefree {__version__}")
         sys.exit(0)

@@ -49,7 +49,7 @@ PURPOSES = {
 
 def program_name() -> str:
     """`flarefree 0.1.0`."""
-    from flarefree import __version__
+    from flarefree._version import __version__
 
     return f"flarefree {__version__}"
 

@@ -32,7 +32,7 @@ def describe_outputs(folder: Path, names: Sequence[str]) -> tuple[SourceLine, ..
 
 def render_manifest(content: ReportContent, folder: Path, names: Sequence[str]) -> str:
     """The manifest of the files `names` below `folder`, as JSON."""
-    from flarefree import __version__
+    from flarefree._version import __version__
 
     protocol = content.protocol
     return (

@@ -371,7 +371,7 @@ class _Run:
         how: Mapping[str, Any],
         kept: Summaries | Reduced,
     ) -> OperatingCharacteristics:
-        from flarefree import __version__
+        from flarefree._version import __version__
 
         design = recipe.design
         told = {

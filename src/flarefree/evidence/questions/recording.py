@@ -32,7 +32,7 @@ _ROW = (
 
 def record_of(answer: Answer) -> dict[str, Any]:
     """Inputs and numbers of a run."""
-    from flarefree import __version__
+    from flarefree._version import __version__
 
     inputs = {name: _inputs(outcome) for name, outcome in answer.outcomes.items()}
     numbers = [_number(n) for outcome in answer.outcomes.values() for n in outcome.numbers]

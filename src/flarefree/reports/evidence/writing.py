@@ -107,7 +107,7 @@ def _write_numbers(answer: Answer, changes: Changes | None, folder: Path) -> Non
 
 
 def _manifest(answer: Answer, folder: Path, names: Sequence[str]) -> str:
-    from flarefree import __version__
+    from flarefree._version import __version__
 
     question = answer.question
     return _json(

@@ -156,7 +156,7 @@ class _Evaluate:
 def _provenance(
     seed: int, effort: Effort, nearest: Nearest, sampled: Sampled, kept: Floats
 ) -> dict[str, Any]:
-    from flarefree import __version__
+    from flarefree._version import __version__
 
     distinct = len(np.unique(kept, axis=0))
     is_full = effort == replace(FULL, particles=effort.particles)
