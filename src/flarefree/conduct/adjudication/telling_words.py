@@ -124,6 +124,13 @@ class TellingWords:
                 if _resembles(written, word.replace("-", "")):
                     found.setdefault(match.start(), word)
                     break
+        # Split by a space or a line's end: letters alone, wherever they stand.
+        letters = [(place, c) for place, c in enumerate(normal) if c not in " -"]
+        run = "".join(c for _, c in letters)
+        for word in self._long:
+            at = run.find(word.replace("-", ""))
+            if at >= 0:
+                found.setdefault(letters[at][0], word)
         return tuple(TellingWord(found[place], place) for place in sorted(found))
 
 
