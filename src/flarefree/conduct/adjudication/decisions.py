@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -209,7 +209,7 @@ class AdjudicationLock:
     who: str
     cases: int
     digest: str
-    decisions: pl.DataFrame
+    decisions: pl.DataFrame = field(compare=False, repr=False)
 
 
 def lock(
