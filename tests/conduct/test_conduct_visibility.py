@@ -257,3 +257,13 @@ def test_a_labeled_value_that_passes_through_code_keeps_its_labels() -> None:
 def test_the_public_names_are_those_exported() -> None:
     assert list(roles.__all__) == sorted(roles.__all__)
     assert all(getattr(roles, name) is not None for name in roles.__all__)
+
+
+def test_the_reference_page_is_what_the_matrix_says() -> None:
+    """`docs/reference/roles.md` is made: write `roles_page(load_matrix())` there after a change."""
+    from pathlib import Path
+
+    from flarefree.conduct.roles.telling import roles_page
+
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "roles.md"
+    assert page.read_text("utf-8") == roles_page(MATRIX)
