@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "OutcomeAnswer", "answer"]
 
+MOST_TOLD = 12  # studies that an error names
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OutcomeAnswer:
@@ -346,5 +348,11 @@ def _require_an_answer(question: Question, outcomes: Mapping[str, OutcomeAnswer]
 
 
 def _reasons(outcome: OutcomeAnswer) -> Iterator[str]:
-    for each in outcome.gathered.left_out[:8]:
-        yield f"{each.label}{' ' + each.arm if each.arm else ''}: {each.reason}"
+    """A line a study."""
+    told: dict[str, dict[str, None]] = {}
+    for each in outcome.gathered.left_out:
+        told.setdefault(each.label, {})[f"{each.arm} {each.reason}".strip()] = None
+    for label, reasons in list(told.items())[:MOST_TOLD]:
+        yield f"{label}: {'; '.join(reasons)}"
+    if len(told) > MOST_TOLD:
+        yield f"and {len(told) - MOST_TOLD} more studies"

@@ -39,6 +39,7 @@ from flarefree.results import Sentence
 
 __all__ = ["outcome_section"]
 
+FEWEST_DRAWN = 4  # treatments: a line or a triangle is seen in its league table
 HOW = {
     "given": "printed",
     "derived": "from a percentage",
@@ -185,10 +186,9 @@ def _network(outcome: OutcomeAnswer, places: Places, numbers: Numbering) -> Iter
     for which, net in enumerate(outcome.pooled.networks, 1):
         part = f", part {which}" if several else ""
         if len(net.treatments) > 2:
-            plot = net.plot("network")
-            yield numbers.figure(
-                plot, f"{outcome.outcome}-network-{which}", f"{outcome.label}: network{part}"
-            )
+            if outcome.asked.show == "full" or len(net.treatments) >= FEWEST_DRAWN:
+                title = f"{outcome.label}: network{part}"
+                yield numbers.figure(net.plot("network"), f"{outcome.outcome}-network-{which}", title)
             if which == 1 and outcome.asked.show == "full" and net.rows is not None:
                 forest = net.plot("forest", split=True)
                 title = (
