@@ -21,12 +21,12 @@ __all__ = ["draw_extrarenal", "measure_bilag", "measure_hematology", "measure_le
 @nb.njit(error_model="numpy")
 def active_sediment(i0: Any, m: Any, v: Any, t: Any, first: Any, state: Any, events: Any, out: Any) -> Any:
     """1 where the true sediment is active: since entry, or since a flare."""
+    spread(i0, m, v, state[STATE.sediment_until], out)
+    for e in range(m * v):
+        out[e] = 1.0 if t[e] < out[e] else 0.0
     for lane in range(m):
         i = i0 + lane
-        until = state[STATE.sediment_until, i]
         start, stop = lane * v, lane * v + v
-        for e in range(start, stop):
-            out[e] = 1.0 if t[e] < until else 0.0
         for k in range(first[i], first[i + 1]):
             begin, end = events[EVENTS.time, k], events[EVENTS.sediment_until, k]
             if end > begin:
@@ -75,7 +75,9 @@ def counted(count: Any, log_level: Any, out: Any) -> Any:
 def dipstick_grades(count: Any, log_red: Any, word: Any, out: Any) -> Any:
     """0, trace (0.5), 1 to 4, by red cells and the reader's error."""
     for e in range(count):
-        score = log_red[e] + 0.4 * normal32(word[e])
+        out[e] = normal32(word[e])
+    for e in range(count):
+        score = log_red[e] + 0.4 * out[e]
         grade = (0.5 if score >= 1.0 else 0.0) + (0.5 if score >= 1.8 else 0.0)
         grade += (1.0 if score >= 2.4 else 0.0) + (1.0 if score >= 3.2 else 0.0)
         out[e] = grade + (1.0 if score >= 4.0 else 0.0)
@@ -107,6 +109,7 @@ def measure_sediment(
     t, is_on, ill, u, own, level = (
         np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     )  # fmt: skip
+    t[0] = np.nan
     for i0 in range(0, n, each):
         m = min(each, n - i0)
         count, at = m * v, i0 * v
@@ -203,6 +206,7 @@ def measure_bilag(
     block = np.full(each, 12, np.uint32)
     t, ever = np.empty(room), np.empty(room, np.uint32)
     below_b, below_c = np.uint32(b * 65536.0), np.uint32((b + c) * 65536.0)
+    t[0] = np.nan
     for i0 in range(0, n, each):
         m = min(each, n - i0)
         count, at = m * v, i0 * v
@@ -243,6 +247,7 @@ def measure_hematology(
     day, who, where = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32)
     block = np.full(each, 13, np.uint32)
     t, low, high, level, z = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(each)
+    t[0] = np.nan
     for i0 in range(0, n, each):
         m = min(each, n - i0)
         count, at = m * v, i0 * v
@@ -305,6 +310,7 @@ def measure_levels(
     day, who, where = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32)
     block = np.full(each, 14, np.uint32)
     t, level, z = np.empty(room), np.empty(room), np.empty(each)
+    t[0] = np.nan
     for i0 in range(0, n, each):
         m = min(each, n - i0)
         count, at = m * v, i0 * v

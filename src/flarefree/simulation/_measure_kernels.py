@@ -88,16 +88,26 @@ def patients_at_once(v: Any) -> Any:
 def address(
     i0: Any, m: Any, days: Any, trial: Any, patient: Any, t: Any, day: Any, who: Any, where: Any
 ) -> Any:
-    """The days of `m` patients from `i0`, one after another: elapsed time, and words of their addresses."""
+    """The days of `m` patients from `i0`, one after another: elapsed time, and words of their addresses.
+
+    Tells whether these are the days of the patients before, so that what was made of those stands; `t`
+    begins with NaN before the first.
+    """
     v = days.shape[1]
-    for lane in range(m):
-        i = i0 + lane
-        e = lane * v
-        for j in range(v):
-            t[e + j] = elapsed(days[i, j])
-            day[e + j] = np.uint32(days[i, j])
-            who[e + j] = patient[i]
-            where[e + j] = trial[i]
+    count = m * v
+    flat = days.reshape(-1)[i0 * v : i0 * v + count]
+    spread(i0, m, v, patient, who)
+    spread(i0, m, v, trial, where)
+    if t[0] == t[0]:
+        others = 0
+        for e in range(count):
+            others += 1 if np.uint32(flat[e]) != day[e] else 0
+        if others == 0:
+            return True
+    for e in range(count):
+        t[e] = elapsed(flat[e])
+        day[e] = np.uint32(flat[e])
+    return False
 
 
 @nb.njit(error_model="numpy")
@@ -112,45 +122,56 @@ def spread(i0: Any, m: Any, v: Any, row: Any, out: Any) -> Any:
 @nb.njit(error_model="numpy")
 def wander(
     i0: Any, m: Any, blocks: Any, back: Any, trial: Any, patient: Any, rho: Any, sigma: Any, stream: Any,
-    key: Any, grid: Any, words: Any,
+    key: Any, grid: Any, block: Any, who: Any, where: Any, words: Any, z: Any,
 ) -> Any:  # fmt: skip
     """Wandering of patients `i0` to `i0 + m` at month ends: `grid` (4 (back + blocks) + 1, lanes).
 
     Row 4 back is month 0; it is stationary, and the same backward in time as forward.
     """
     fresh = np.sqrt(1.0 - rho * rho) * sigma
-    block = np.empty(m, np.uint32)
-    who, where = patient[i0 : i0 + m], trial[i0 : i0 + m]
-    start = 4 * back
-    for b in range(-1, blocks + back):
-        is_forward = b < blocks
-        block[:] = np.uint32(b + 1 if is_forward else BACKWARD + b - blocks)
-        fill_blocks(m, block, who, where, stream, key, words)
-        if b < 0:  # block 0: one word, for month 0
-            now, word = grid[start], words[0]
-            for lane in range(m):
-                now[lane] = sigma * normal32(word[lane])
-            continue
+    start, count = 4 * back, (1 + blocks + back) * m
+    for b in range(1 + blocks + back):
+        number = np.uint32(b if b <= blocks else BACKWARD + b - 1 - blocks)
+        for lane in range(m):
+            block[b * m + lane] = number
+            who[b * m + lane] = patient[i0 + lane]
+            where[b * m + lane] = trial[i0 + lane]
+    fill_blocks(count, block, who, where, stream, key, words)
+    for k in range(4):
+        word, row = words[k], z[k]
+        for e in range(count):
+            row[e] = normal32(word[e])
+    now, own = grid[start], z[0]
+    for lane in range(m):  # block 0: one word, for month 0
+        now[lane] = sigma * own[lane]
+    for b in range(1, 1 + blocks + back):
         for k in range(4):
-            step = 4 * b + k + 1 if is_forward else -(4 * (b - blocks) + k + 1)
-            now, word = grid[start + step], words[k]
-            before = grid[start + step - (1 if is_forward else -1)]
+            step = 4 * b - 3 + k if b <= blocks else 4 * blocks - 4 * b + 3 - k
+            now, before = grid[start + step], grid[start + step - (1 if step > 0 else -1)]
+            own = z[k, b * m : b * m + m]
             for lane in range(m):
-                now[lane] = normal32(word[lane])
-            for lane in range(m):
-                now[lane] = rho * before[lane] + fresh * now[lane]
+                now[lane] = rho * before[lane] + fresh * own[lane]
 
 
 @nb.njit(error_model="numpy")
-def between(m: Any, v: Any, rows: Any, back: Any, grid: Any, t: Any, lag: Any, out: Any) -> Any:
-    """The wandering `lag` days before each time, straight between month ends."""
+def place_months(
+    m: Any, v: Any, rows: Any, back: Any, each: Any, t: Any, lag: Any, at: Any, part: Any
+) -> Any:
+    """Where the month's end before `lag` days before each time stands in `grid`, and the part since then."""
     for lane in range(m):
         for e in range(lane * v, lane * v + v):
             month = max((t[e] - lag) * (1.0 / MONTH), -4.0 * BACK_BLOCKS)
             whole = np.floor(month)
-            part = month - whole  # before rows are counted: `back` must not change its last bit
-            low = min(int(whole) + 4 * back, rows - 2)
-            out[e] = (1.0 - part) * grid[low, lane] + part * grid[low + 1, lane]
+            part[e] = month - whole  # before rows are counted: `back` must not change its last bit
+            at[e] = np.uint32(min(int(whole) + 4 * back, rows - 2) * each + lane)
+
+
+@nb.njit(error_model="numpy")
+def between(count: Any, each: Any, at: Any, part: Any, flat: Any, out: Any) -> Any:
+    """The wandering straight between month ends, of which `flat` has `each` in a row."""
+    for e in range(count):
+        low, high = flat[at[e]], flat[at[e] + each]
+        out[e] = (1.0 - part[e]) * low + part[e] * high
 
 
 @nb.njit(error_model="numpy")
@@ -221,22 +242,31 @@ def on_drug(i0: Any, m: Any, v: Any, t: Any, arm: Any, drugs: Any, fade: Any, ou
 
 
 @nb.njit(error_model="numpy")
+def since_entry(count: Any, t: Any, k_per_day: Any, early: Any, kept: Any) -> Any:
+    """What days alone decide: the part of induction still to come, and what is kept of the entry."""
+    for e in range(count):
+        early[e] = min(max(-t[e], 0.0), INDUCTION_DAYS)
+        kept[e] = exp9(-min(k_per_day * max(t[e], 0.0), MOST))
+
+
+@nb.njit(error_model="numpy")
 def true_proteinuria(
-    count: Any, t: Any, x0: Any, xi: Any, fell: Any, o: Any, risen: Any, drug: Any, p: Any, out: Any
-) -> Any:
+    count: Any, early: Any, kept: Any, x0: Any, xi: Any, fell: Any, o: Any, risen: Any, drug: Any, p: Any,
+    out: Any,
+) -> Any:  # fmt: skip
     """True log proteinuria (g/day)."""
     for e in range(count):
-        early = min(max(-t[e], 0.0), INDUCTION_DAYS) * (1.0 / INDUCTION_DAYS)
-        kept = exp9(-min(p.k_per_day * max(t[e], 0.0), MOST))
-        drift = xi[e] + (x0[e] - xi[e]) * kept + fell[e] * early
+        drift = xi[e] + (x0[e] - xi[e]) * kept[e] + fell[e] * (early[e] * (1.0 / INDUCTION_DAYS))
         out[e] = min(drift + o[e] + risen[e] - p.cni_proteinuria * drug[e], LN_MOST_PROTEIN)
 
 
 @nb.njit(error_model="numpy")
 def log_normal(count: Any, level: Any, sd: Any, word: Any, out: Any) -> Any:
     """A measurement whose logarithm errs with this SD."""
+    for e in range(count):  # a loop of its own: fetching from the table and computing get on better apart
+        out[e] = normal32(word[e])
     for e in range(count):
-        out[e] = exp9(level[e] + sd * normal32(word[e]))
+        out[e] = exp9(level[e] + sd * out[e])
 
 
 @nb.njit(error_model="numpy")
@@ -258,12 +288,12 @@ def albumin_values(count: Any, x: Any, own: Any, p: Any, word: Any, out: Any) ->
 
 @nb.njit(error_model="numpy")
 def creatinine_levels(
-    count: Any, t: Any, slope: Any, fell: Any, kidney: Any, drug: Any, rise: Any, out: Any
+    count: Any, t: Any, early: Any, slope: Any, fell: Any, kidney: Any, drug: Any, rise: Any, out: Any
 ) -> Any:
     """Adds to `out`, the logarithm at entry, what has become of it since, or was before."""
     for e in range(count):
-        early = min(max(-t[e], 0.0), INDUCTION_DAYS) * (1.0 / INDUCTION_DAYS)
-        level = out[e] + slope[e] * max(t[e], 0.0) + fell[e] * early + kidney[e] + rise * drug[e]
+        before = fell[e] * (early[e] * (1.0 / INDUCTION_DAYS))
+        level = out[e] + slope[e] * max(t[e], 0.0) + before + kidney[e] + rise * drug[e]
         out[e] = min(level, 3.4)
 
 
@@ -273,7 +303,9 @@ def late_drug(i0: Any, m: Any, v: Any, t: Any, arm: Any, drugs: Any, out: Any) -
     for lane in range(m):
         size = drugs[arm[i0 + lane], 3] / 91.0
         for e in range(lane * v, lane * v + v):
-            out[e] = size * min(max(t[e], 0.0), 91.0)
+            out[e] = size
+    for e in range(m * v):
+        out[e] *= min(max(t[e], 0.0), 91.0)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -290,10 +322,10 @@ def measure_following(
     if n == 0 or v == 0:
         return
     latest, earliest = days[0, 0], days[0, 0]
-    for i in range(n):
-        for j in range(v):
-            latest = max(latest, days[i, j])
-            earliest = min(earliest, days[i, j])
+    every_day = days.reshape(-1)
+    for e in range(every_day.size):
+        latest = max(latest, every_day[e])
+        earliest = min(earliest, every_day[e])
     of_blood = c3.size + c4.size + dsdna.size > 0
     blocks = max(int(elapsed(latest) / (4.0 * MONTH)) + 1, 1)
     before = (p.lag_days if of_blood else 0.0) - elapsed(earliest)
@@ -302,26 +334,40 @@ def measure_following(
     each = patients_at_once(v)
     room = each * v
     grid = np.empty((rows, each))
-    words = np.empty((4, max(room, each)), np.uint32)
+    flat = grid.reshape(-1)
+    grown = (1 + blocks + back) * each
+    words = np.empty((4, max(room, grown)), np.uint32)
+    z = np.empty((4, grown))
+    block, whose, which_trial = (
+        np.empty(grown, np.uint32),
+        np.empty(grown, np.uint32),
+        np.empty(grown, np.uint32),
+    )
     day, who, where = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32)
     t, o, risen, lagged, kidney = (
         np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     )  # fmt: skip
     a, b, c, x, drug = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    early, kept, part, late_part = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    month, late_month = np.empty(room, np.uint32), np.empty(room, np.uint32)
     which, place = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
     since, now, late = np.empty(2 * room), np.empty(2 * room), np.empty(2 * room)
     drug[:] = 0.0
+    t[0] = np.nan
     rho = exp(-1.0 / p.tau_months)
     any_cni, any_late = drugs[:, 0].max() > 0.0, drugs[:, 3].max() > 0.0
     of_urine = proteinuria.size + upcr.size + albumin.size > 0
     for i0 in range(0, n, each):
         m = min(each, n - i0)
         count, at = m * v, i0 * v
-        address(i0, m, days, trial, patient, t, day, who, where)
-        risen[:count] = 0.0
-        kidney[:count] = 0.0
+        if not address(i0, m, days, trial, patient, t, day, who, where):
+            since_entry(count, t, p.k_per_day, early, kept)
+            place_months(m, v, rows, back, each, t, 0.0, month, part)
+            place_months(m, v, rows, back, each, t, p.lag_days, late_month, late_part)
         for e in range(count):
-            lagged[e] = min(max(-t[e], 0.0), INDUCTION_DAYS) * (EARLY_ACTIVITY / INDUCTION_DAYS)
+            risen[e] = 0.0
+            kidney[e] = 0.0
+            lagged[e] = early[e] * (EARLY_ACTIVITY / INDUCTION_DAYS)
         needed = (first[i0 + m] - first[i0]) * v + 1
         if needed > which.size:
             which, place = np.empty(needed, np.int64), np.empty(needed, np.int64)
@@ -332,21 +378,21 @@ def measure_following(
         if creatinine.size > 0:
             add_steps(found, which, place, since, events, p, kidney)
         if of_urine or of_blood or activity.size > 0:
-            wander(i0, m, blocks, back, trial, patient, rho, p.sigma_o, streams[0], key, grid, words)
-            between(m, v, rows, back, grid, t, 0.0, o)
+            wander(i0, m, blocks, back, trial, patient, rho, p.sigma_o, streams[0], key, grid, block, whose,
+                   which_trial, words, z)  # fmt: skip
+            between(count, each, month, part, flat, o)
         if any_cni:
             on_drug(i0, m, v, t, arm, drugs, p.cni_fade, drug)
         if activity.size > 0:
             for e in range(count):
-                early = min(max(-t[e], 0.0), INDUCTION_DAYS) * (EARLY_ACTIVITY / INDUCTION_DAYS)
-                activity[at + e] = risen[e] + o[e] + early
+                activity[at + e] = risen[e] + o[e] + early[e] * (EARLY_ACTIVITY / INDUCTION_DAYS)
         if of_urine or creatinine.size > 0:
             fill_blocks(count, day, who, where, streams[1], key, words)
         if of_urine:
             spread(i0, m, v, state[STATE.x0], a)
             spread(i0, m, v, state[STATE.xi], b)
             spread(i0, m, v, state[STATE.up_fell], c)
-            true_proteinuria(count, t, a, b, c, o, risen, drug, p, x)
+            true_proteinuria(count, early, kept, a, b, c, o, risen, drug, p, x)
             if proteinuria.size > 0:
                 log_normal(count, x, p.sigma_e, words[0], proteinuria[at:])
             if albumin.size > 0:
@@ -360,10 +406,10 @@ def measure_following(
             spread(i0, m, v, state[STATE.slope], a)
             spread(i0, m, v, state[STATE.creatinine_fell], b)
             spread(i0, m, v, state[STATE.creatinine], c)
-            creatinine_levels(count, t, a, b, kidney, drug, p.cni_creatinine, c)
+            creatinine_levels(count, t, early, a, b, kidney, drug, p.cni_creatinine, c)
             log_normal(count, c, p.sigma_creatinine, words[2], creatinine[at:])
         if of_blood:
-            between(m, v, rows, back, grid, t, p.lag_days, o)
+            between(count, each, late_month, late_part, flat, o)
             add_scaled(count, lagged, 1.0, o, 0.0)
             fill_blocks(count, day, who, where, streams[2], key, words)
             b[:count] = 0.0
