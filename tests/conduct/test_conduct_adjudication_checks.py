@@ -57,6 +57,7 @@ def test_E1_sees_a_detector_that_loses_repeats(monkeypatch: pytest.MonkeyPatch) 
     assert fails("E1")
 
 
+@pytest.mark.slow
 def test_E1_sees_a_detector_that_looks_no_lower_than_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suspecting.Look, "_suspected", lambda self, name: [])
     assert fails("E1")
@@ -130,6 +131,7 @@ def test_E5_sees_too_few_controls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fails("E5")
 
 
+@pytest.mark.slow
 def test_E5_sees_controls_that_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
     control = releasing._Drawn._control
 
@@ -141,6 +143,7 @@ def test_E5_sees_controls_that_come_last(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fails("E5")
 
 
+@pytest.mark.slow
 def test_E6_sees_content_that_flows_back(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = dossier._Building._characteristics
 
@@ -152,6 +155,7 @@ def test_E6_sees_content_that_flows_back(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fails("E6")
 
 
+@pytest.mark.slow
 def test_E7_sees_decisions_that_the_analysis_counts_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     lock = committee.lock
 
