@@ -168,3 +168,18 @@ def test_centers_that_do_not_differ_have_a_variance_of_zero():
         assert found.frailty.variance == 0.0
         assert found.frailty.is_boundary
         assert "variance is zero" in found.warnings[-1]
+
+
+@pytest.mark.parametrize("seed", [7, 119])
+def test_two_events_of_one_arm_have_no_maximum_and_say_so(seed):
+    """Forty patients in twelve centers, two events under one treatment: hazards run off to infinity."""
+    rng = np.random.default_rng(seed)
+    center, arm, x = rng.integers(0, 12, 40), np.repeat([0, 1], 20), rng.integers(0, 2, 40)
+    protein, time = rng.lognormal(-1, 1, 40), rng.integers(100, 549, 40).astype(float)
+    event = np.zeros(40, dtype=bool)
+    event[rng.choice(20, 2, replace=False)] = True
+    data = pl.DataFrame(
+        {"time": time, "event": event, "arm": arm, "x": x, "protein": protein, "center": center}
+    )
+    with pytest.raises(FlarefreeError, match="still rises"):
+        cox("Surv(time, event) ~ arm + x + protein + frailty(center)", data)

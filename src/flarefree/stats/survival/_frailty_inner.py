@@ -166,10 +166,18 @@ def solve_inner(problem: Penalized, theta: float, start: Floats, *, max_iteratio
         loglik, _, block, cross, corner = problem.evaluate(solution, whole=problem.needs_block)
         zeros = np.zeros(problem.n_groups)
         return Inner(solution, problem.n_groups, loglik, loglik, block, cross, corner, zeros, 0)
-    solution = start.copy()
-    state = _State(problem, theta, solution)
+    # On the way to infinity hazards overflow and curvature runs out; that no maximum is there is told below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _climb(problem, theta, start.copy(), max_iterations)
+
+
+def _climb(problem: Penalized, theta: float, start: Floats, max_iterations: int) -> Inner:
+    state, gain = _State(problem, theta, start), 0.0
     for iteration in range(1, max_iterations + 1):
-        step, gain = state.newton_step()
+        try:
+            step, gain = state.newton_step()
+        except np.linalg.LinAlgError:
+            break
         # Steps on the diagonal close in by a factor each, not by squares: they go on longer.
         if gain < (1e-13 if problem.dense else 1e-16) * max(1.0, abs(state.value)):
             return state.finish(iteration, step, gain)
@@ -184,7 +192,7 @@ def solve_inner(problem: Penalized, theta: float, start: Floats, *, max_iteratio
     raise ConvergenceError(
         "the penalized likelihood still rises",
         where="frailty",
-        found=f"variance {theta:g}, {max_iterations} Newton steps with halving, last gain {gain:.2g}",
+        found=f"variance {theta:g}, {iteration} Newton steps with halving, last gain {gain:.2g}",
         expected="a maximum",
         try_="fewer covariates, or a frailty variance that is given",
     )

@@ -101,7 +101,8 @@ def maximize(
         if gain < tolerance:
             return Maximum(beta + step, loglik + gain / 2.0, information, null, iteration, nothing)
         beta_new, (loglik_new, score_new, information_new) = _climb(evaluate, beta, step, loglik)
-        ratio = (step @ information_new @ step) / gain
+        with np.errstate(invalid="ignore"):  # overflowing hazards leave no curvature to speak of
+            ratio = (step @ information_new @ step) / gain
         diverging = nothing
         if ratio < FALLING_CURVATURE:
             diverging = np.abs(beta_new - beta) * spread() > 0.1
