@@ -20,7 +20,7 @@ import typer
 from typer.models import ArgumentInfo
 
 import flarefree
-from flarefree.cli.app import COMMANDS, help_text
+from flarefree.cli.app import COMMANDS, SUBCOMMANDS, help_text
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 BIBLIOGRAPHY = REFERENCE.parent / "references.bib"
@@ -90,7 +90,10 @@ def walk_commands() -> Iterator[Command]:
     for name, (module, attribute, _) in COMMANDS.items():
         found: Any = getattr(import_module(module), attribute)
         if not isinstance(found, typer.Typer):
-            yield Command(f"flarefree {name}", found)
+            below = {word: place for (above, word), place in SUBCOMMANDS.items() if above == name}
+            yield Command(f"flarefree {name}", found, tuple(below))
+            for word, (home, attribute) in below.items():
+                yield Command(f"flarefree {name} {word}", getattr(import_module(home), attribute))
             continue
         children = [(str(info.name), info.callback) for info in found.registered_commands]
         yield Command(f"flarefree {name}", callback_of(found), tuple(child for child, _ in children))

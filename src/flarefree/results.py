@@ -68,6 +68,7 @@ FigureKind = Literal[
     "net_heat",
     "network_plot",
     "overlap",
+    "predictive",
     "profile",
     "rankogram",
     "reconstruction",

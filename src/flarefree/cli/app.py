@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from flarefree.errors import FlarefreeError
 
-__all__ = ["COMMANDS", "HELP", "run"]
+__all__ = ["COMMANDS", "HELP", "SUBCOMMANDS", "run"]
 
 _TRACE = "FLAREFREE_TRACEBACK"  # environment variable: show the whole trace of an unforeseen error
 _LONGEST = 300
@@ -32,6 +32,12 @@ COMMANDS = {
     "simulate": ("flarefree.cli.simulate", "simulate", "Simulate a protocol's trial thousands of times."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
     "evidence": ("flarefree.cli.evidence", "app", "Read, check and pool the evidence of published trials."),
+}
+
+# Commands of a command that has an argument of its own: a word that is one of these is no argument.
+SUBCOMMANDS = {
+    ("simulate", "calibrate"): ("flarefree.cli.simulate_calibrate", "calibrate_command"),
+    ("simulate", "compare"): ("flarefree.cli.simulate_compare", "compare_command"),
 }
 
 HELP = """\
@@ -113,6 +119,9 @@ def help_text() -> str:
 
 def _call(name: str, words: list[str]) -> None:
     module, attribute, _ = COMMANDS[name]
+    if words and (name, words[0]) in SUBCOMMANDS:
+        module, attribute = SUBCOMMANDS[name, words[0]]
+        name, words = f"{name} {words[0]}", words[1:]
     app: Any = getattr(import_module(module), attribute)
     if not hasattr(app, "registered_commands"):
         import typer

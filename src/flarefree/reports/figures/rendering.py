@@ -26,6 +26,7 @@ from flarefree.reports.figures.overlap import (
     draw_weights,
 )
 from flarefree.reports.figures.palette import Palette
+from flarefree.reports.figures.predictive import describe_predictive, draw_predictive
 from flarefree.reports.figures.profile import describe_profile, draw_profile
 from flarefree.reports.figures.rankogram import describe_rankogram, draw_rankogram
 from flarefree.reports.figures.reconstruction import (
@@ -61,6 +62,7 @@ _KINDS: dict[str, tuple[Draw, Describe]] = {
     "leverage": (draw_leverage, describe_leverage),
     "net_heat": (draw_net_heat, describe_net_heat),
     "network_plot": (draw_network_plot, describe_network_plot),
+    "predictive": (draw_predictive, describe_predictive),
     "profile": (draw_profile, describe_profile),
     "rankogram": (draw_rankogram, describe_rankogram),
     "subject_course": (draw_subject_course, describe_subject_course),

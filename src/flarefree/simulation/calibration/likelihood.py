@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from flarefree.errors import DesignError
-from flarefree.simulation.calibration.moments import Key
 from flarefree.simulation.calibration.predicting import predict, recipe_for, with_parameters
 from flarefree.simulation.calibration.priors import PRIORS, Prior, parameters_at
 from flarefree.simulation.calibration.targets import Target, TrialTargets, load_targets

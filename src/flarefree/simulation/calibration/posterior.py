@@ -49,9 +49,7 @@ class Posterior:
     def draws(self, base: Parameters | None = None) -> tuple[Parameters, ...]:
         """Each draw as parameters; what was not fitted is of `base`."""
         used = base or Parameters()
-        return tuple(
-            used.changed(**dict(zip(self.names, row, strict=True))) for row in self.values.tolist()
-        )
+        return tuple(used.changed(**dict(zip(self.names, row, strict=True))) for row in self.values.tolist())
 
     def medians(self) -> dict[str, float]:
         """Median of each parameter, to three digits: where the defaults of `Parameters` stand."""
@@ -71,11 +69,11 @@ class Posterior:
 
     def spread(self) -> dict[str, float]:
         """SD of each parameter against its prior's: near 1, the published numbers tell nothing of it."""
-        return dict(zip(self.names, self.places().std(axis=0, ddof=1).tolist(), strict=True))
+        return dict(zip(self.names, np.asarray(self.places().std(axis=0, ddof=1)).tolist(), strict=True))
 
     def strongest(self, count: int = 12) -> list[tuple[str, str, float]]:
         """Pairs of parameters by correlation, the strongest first."""
-        matrix = np.corrcoef(self.places().T)
+        matrix: Any = np.corrcoef(self.places().T)
         k = len(self.names)
         pairs = [(self.names[i], self.names[j], float(matrix[i, j])) for i in range(k) for j in range(i)]
         return sorted(pairs, key=lambda pair: (-abs(pair[2]), pair[0], pair[1]))[:count]
@@ -105,7 +103,7 @@ def _read(folder: Path) -> Posterior:
             "no posterior sample there", where=str(folder), found=error.strerror or str(error),
             expected=f"{DRAWS_FILE} and {PROVENANCE_FILE}", try_="flarefree simulate calibrate --out DIR",
         ) from None  # fmt: skip
-    return _posterior(*texts, str(folder / DRAWS_FILE))
+    return _posterior(texts[0], texts[1], str(folder / DRAWS_FILE))
 
 
 def _posterior(table: str, provenance: str, where: str) -> Posterior:

@@ -80,7 +80,8 @@ def _measures_of_state(protocol: LoadedProtocol, state: str) -> tuple[str, ...]:
     from flarefree.protocol.language.walking import walk
 
     context = Context.of(protocol)
-    waiting, named = [context.states[state]], dict.fromkeys(())
+    waiting = [context.states[state]]
+    named: dict[str, None] = {}
     while waiting:
         for part in walk(waiting.pop()):
             if isinstance(part, Holds | Measure):

@@ -73,7 +73,7 @@ PRIORS: tuple[Prior, ...] = (
     Prior("lam_mmf", "log", 0.25, 0.7, _RATES),
     Prior("lam_aza", "log", 0.40, 0.7, _RATES),
     Prior("hr_mt", "log", 1.0, 0.5, "No effect, and either direction alike: 12 relapses cannot tell"),
-    Prior("h_multitarget", "log", 1.0, 0.6, "Trials of one treatment differ twofold ([dooley2011] Discussion)"),
+    Prior("h_multitarget", "log", 1.0, 0.6, "Weak: the flares of ALMS, within a factor of three"),
     Prior("q_c", "logit", 0.60, 0.7, "Documented of suspected flares: 15/25 and 26/40 [dooley2011]; wide"),
     Prior("rho", "logit", 0.35, 0.7, "Rescues of suspected flares: 9/25 and 19/40 [dooley2011]; wide"),
     Prior("beta_cr", "identity", -0.36, 0.3, "ln 0.70 between strata of remission [zhang2017]"),

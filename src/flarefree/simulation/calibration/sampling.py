@@ -131,7 +131,8 @@ class _Proposal:
     def about(middle: Floats, covariance: Floats) -> _Proposal:
         symmetric = 0.5 * (covariance + covariance.T)
         scale = symmetric * WIDER**2 * (FREEDOM - 2.0) / FREEDOM
-        return _Proposal(middle, symmetric, np.linalg.cholesky(scale + 1e-9 * np.eye(len(middle))))
+        lower = np.asarray(np.linalg.cholesky(scale + 1e-9 * np.eye(len(middle))), dtype=np.float64)
+        return _Proposal(middle, symmetric, lower)
 
     def draw(self, rng: np.random.Generator, count: int) -> Floats:
         normal = rng.standard_normal((count, len(self.middle)))

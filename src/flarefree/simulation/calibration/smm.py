@@ -96,7 +96,7 @@ def find_nearest(
     problem = problem.at_reference(z, reference_trials * 2)
     now = _residuals(problem, z, evaluate(problem, z[None])[0].means)
     jacobian = _jacobian(problem, z, evaluate, now)
-    covariance = np.linalg.inv(jacobian.T @ jacobian)
+    covariance = np.asarray(np.linalg.inv(jacobian.T @ jacobian), dtype=np.float64)
     return Nearest(
         z, covariance, float(now @ now), float(z @ z), has_converged, taken,
         evaluations + 2 * len(z) + 1, problem,
