@@ -55,6 +55,12 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option(help="Processes; numbers do not depend on it. All cores if not given.")
     ] = None,
+    posterior: Annotated[
+        bool,
+        typer.Option(
+            "--posterior", help="Over the posterior of the calibration, not at the one point of the defaults."
+        ),
+    ] = False,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, whose workers do the work.")
     ] = None,
@@ -95,7 +101,7 @@ def simulate(
     with progress_bar(quiet=as_json) as move:
         found = _simulate(
             protocol, trials, seed, settings or [], endpoint or [], define or [], analysis, null, looks,
-            workers, scheduler, move,
+            workers, scheduler, posterior, move,
         )  # fmt: skip
     if out is not None:
         _write(found, out)
@@ -119,6 +125,7 @@ def _simulate(
     looks: str | None,
     workers: int | None,
     scheduler: str | None,
+    posterior: bool,
     move: Any,
 ) -> OperatingCharacteristics:
     from flarefree.simulation.settings import parse_settings
@@ -136,6 +143,7 @@ def _simulate(
         analysis=analysis,
         null=null,
         looks=looks,
+        parameters="posterior" if posterior else None,
         workers=workers,
         scheduler=scheduler,
         progress=move,

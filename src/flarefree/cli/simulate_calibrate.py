@@ -79,6 +79,7 @@ def _told(done: Calibration) -> str:
         f"Simulated moments: {converged} after {moments['steps']} steps; "
         f"objective {moments['objective']:.1f} of {how['fitted_numbers']} numbers, "
         f"{moments['of_priors']:.1f} of it from priors",
+        f"Posterior: {sampled['draws']} draws ({sampled['distinct_draws']} distinct) of {sampled['points']} "
         f"points worth {sampled['effective_points']:.0f}",
         "",
         f"  {'':<28}{'median':>10}  {'95%':<22}{'SD against prior':>16}",

@@ -68,7 +68,7 @@ def simulate(
     null: bool = False,
     reduce: bool | None = None,
     bank_patients: int = BANK_PATIENTS,
-    parameters: Parameters | Sequence[Parameters] | None = None,
+    parameters: Parameters | Sequence[Parameters] | str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     first_trial: int = 0,
@@ -108,7 +108,7 @@ def simulate(
         Draw trials as counts by visit (exact; `grouped log-rank` only); without it, where that is faster.
     bank_patients : int
         Of each arm, behind a reduction.
-    parameters : Parameters, or sequence of Parameters, optional
+    parameters : Parameters, sequence of Parameters, or "posterior", optional
         Of virtual patients; of several draws, each serves eight trials in turn.
     workers : int, optional
         Processes.  The numbers do not depend on it.
@@ -171,7 +171,7 @@ def recipe_of(
     define: Mapping[str, str] | None = None,
     definitions: Mapping[str, Mapping[str, str]] | None = None,
     analysis: str = "log-rank",
-    parameters: Parameters | Sequence[Parameters] | None = None,
+    parameters: Parameters | Sequence[Parameters] | str | None = None,
     asked: Sequence[str] | None = None,
     also: Sequence[str] = (),
 ) -> Recipe:
@@ -215,14 +215,26 @@ def _named(
     return definition_of(protocol, name, changes, tested, reported)
 
 
-def draws_of(parameters: Parameters | Sequence[Parameters] | None) -> tuple[Parameters, ...]:
+def draws_of(parameters: Parameters | Sequence[Parameters] | str | None) -> tuple[Parameters, ...]:
     """The parameters that trials use in turn; see `recipes.draw_number`."""
     if parameters is None:
         return (Parameters(),)
+    if isinstance(parameters, str):
+        return _named_draws(parameters)
     draws = (parameters,) if isinstance(parameters, Parameters) else tuple(parameters)
     if not draws or not all(isinstance(one, Parameters) for one in draws):
         raise DesignError("no parameters", where="parameters", expected="Parameters, or several")
     return draws
+
+
+def _named_draws(name: str) -> tuple[Parameters, ...]:
+    if name != "posterior":
+        raise DesignError(
+            "no such parameters", where="parameters", found=name, expected="posterior, or Parameters"
+        )
+    from flarefree.simulation.calibration.posterior import load_posterior
+
+    return load_posterior().draws()
 
 
 def _sizes(protocol: LoadedProtocol, sizes: Any) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _draw_row(drawing: Drawing, plot: Plot, row: dict[str, Any], y: float, palet
     drawing.rectangle(
         plot.x(-1.0), middle - BAR / 2, plot.x(1.0) - plot.x(-1.0), BAR, fill=color, opacity=0.22
     )
-    if mean is not None:
+    if mean is not None and high > low:
         x = plot.x(_within(_placed(mean, low, high)))
         drawing.line(x, middle - BAR / 2, x, middle + BAR / 2, color=color, width=RULE)
     at = _placed(value, low, high)
@@ -109,10 +109,13 @@ def _within(x: float) -> float:
 def _draw_key(figure: Figure, drawing: Drawing) -> float:
     """What the marks are; gives the baseline of the words."""
     y, x = TEXT, MARK
-    for words, fill in (
-        (str(figure.options.get("filled_label", "published, fitted")), INK),
-        (str(figure.options.get("open_label", "published, not fitted")), PAPER),
+    open_ = {bool(row.get("is_open")) for row in rows_of(figure, "main")}
+    for words, fill, is_open in (
+        (str(figure.options.get("filled_label", "published, fitted")), INK, False),
+        (str(figure.options.get("open_label", "published, not fitted")), PAPER, True),
     ):
+        if is_open not in open_:
+            continue
         drawing.circle(x, y - TEXT * 0.3, MARK, fill=fill, color=INK)
         drawing.text(x + 6, y, words)
         x += 120
