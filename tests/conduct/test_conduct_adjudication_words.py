@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from flarefree.conduct.adjudication.dossier import build_dossier
+from flarefree.conduct.adjudication.queue import Queue, reconcile
+from flarefree.conduct.adjudication.releasing import release
 from flarefree.conduct.adjudication.telling_words import TellingWords
+from flarefree.conduct.checks.cohort import COMMITTEE, START
+from flarefree.conduct.checks.planted import Planted
+from flarefree.conduct.detecting import Detector
 from flarefree.protocol.loading import load_protocol
 
 ALMS = load_protocol("alms-maintenance").spec
@@ -56,3 +64,29 @@ def test_a_drug_of_every_arm_tells_none() -> None:
 def test_words_are_told_in_their_order_for_the_keeper() -> None:
     found = TellingWords.of(ALMS).find("stopped CellCept, began azathioprine")
     assert [one.word for one in found] == ["cellcept", "azathioprine"]
+
+
+@pytest.mark.parametrize(
+    ("drug", "shown"),
+    [
+        ("CYCLOPHOSPHAMIDE", ("CYCLOPHOSPHAMIDE", "750")),
+        ("CELLCEPT MYCOPHENOLATE", ("[withheld]", "[withheld]")),
+    ],
+)
+def test_in_the_dossier_of_a_rescue_a_study_drug_is_withheld_with_its_dose(
+    drug: str, shown: tuple[str, str]
+) -> None:
+    """2 g of it would be one drug, 100 mg the other."""
+    protocol = load_protocol("alms-maintenance")
+    planted = Planted(protocol)
+    planted.patient("Ana", site="04").takes(drug, 92, "lupus nephritis", 750, "mg", "ORAL")
+    study = planted.study()
+    queue = reconcile(Queue.of(protocol), Detector(protocol).detect(study, START), START)
+    (case,) = release(queue, (), COMMITTEE, random.Random(1), START).suspected
+    assert case.endpoint == "rescue"
+    dossier = build_dossier(case, study, protocol)
+    (record,) = dossier.records
+    said = dict(record.said)
+    assert (said["drug"], said["dose"]) == shown
+    assert (said["route"], said["start_day"]) == ("ORAL", "92")
+    assert bool(dossier.held) == (shown[0] == "[withheld]")
