@@ -258,8 +258,12 @@ def measure_hematology(
         _episodes(i0, m, v, t, state[STATE.liver], 42.0, high)
         if wbc.size > 0:
             for lane in range(m):
-                z[lane] = 1.92 + 0.17 * normal32(own[0, lane]) - 0.08 * drugs[arm[i0 + lane], 3]
+                z[lane] = 1.92 + 0.17 * normal32(own[0, lane])
             spread(0, m, v, z, level)
+            for lane in range(m):
+                lowers = 0.08 * drugs[arm[i0 + lane], 3]  # azathioprine, once it is taken
+                for e in range(lane * v, lane * v + v):
+                    level[e] -= lowers if t[e] > 0.0 else 0.0
             for e in range(count):
                 noise = normal32(words[0, e])
                 quiet = level[e] + 0.11 * noise
