@@ -362,3 +362,26 @@ def test_a_stratum_that_the_study_does_not_print(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError) as caught:
         ff.evidence.answer(own_question(tmp_path, text))
     assert caught.value.found == "women" and "complete remission at entry" in caught.value.expected
+
+
+def test_the_page_that_explains_the_differences_prints_our_numbers(maintenance, induction) -> None:
+    page = (Path(__file__).parents[2] / "docs/explanation/evidence-maintenance.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line[:2] == "| "
+    ]
+    printed = [row[2:] for row in rows[2:]]
+    expected = []
+    for answer in (induction, maintenance):
+        for beside in answer.published:
+            cuts = {cut.name: cut for cut in beside.cuts}
+            shown = [cuts[name] for name in ("then_direct", "then_network", "all_network")]
+            expected.append(
+                [
+                    beside.printed,
+                    *(
+                        f"{c.estimate:.2f} ({c.conf_low:.2f} to {c.conf_high:.2f})" if c.exists else "none"
+                        for c in shown
+                    ),
+                ]
+            )
+    assert printed == expected
