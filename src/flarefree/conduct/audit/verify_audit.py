@@ -6,6 +6,7 @@ whether the log is what was anchored, and if not, where it is not.
 
 Options: --key HEX         the keeper's public key, 64 digits, known from elsewhere than these files
          --receipt N:HASH  what somebody kept of entry N; may be given many times
+         --since TIME      the last anchor must not be older: an old export with its old anchors is told
          --whole           nothing may be withheld: the export is to be complete
          --json            the verdict as JSON
 
@@ -333,6 +334,7 @@ def verify(
     key: str | None = None,
     receipts: Iterable[tuple[int, str]] = (),
     whole: bool = False,
+    since: str = "",
 ) -> Report:
     """Verify an export (its bytes or lines) against the bytes of a file of anchors.
 
@@ -357,6 +359,9 @@ def verify(
         raise UnverifiableError("the export is empty: there is no log to verify")
     check_anchors(walk, anchors, report)
     check_receipts(walk, receipts, report)
+    if since and report.anchored_until < since:
+        told = report.anchored_until or "no time"
+        report.add(f"the last anchor that holds is of {told}, older than {since}", walk.expected)
     return report
 
 
@@ -476,7 +481,7 @@ def fail(message: str) -> int:
 
 def read_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     files: list[str] = []
-    options: dict[str, Any] = {"key": None, "receipts": [], "whole": False, "as_json": False}
+    options: dict[str, Any] = {"key": None, "receipts": [], "whole": False, "since": "", "as_json": False}
     rest = iter(arguments)
     for word in rest:
         if word == "--json":
@@ -485,6 +490,8 @@ def read_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]
             options["whole"] = True
         elif word == "--key":
             options["key"] = next(rest, "").strip().lower()
+        elif word == "--since":
+            options["since"] = read_since(next(rest, ""))
         elif word == "--receipt":
             options["receipts"].append(read_receipt(next(rest, "")))
         elif word.startswith("-"):
@@ -494,6 +501,14 @@ def read_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]
     if len(files) != 2:
         raise UnverifiableError(f"two files are needed; usage:\n{__doc__}")
     return files, options
+
+
+def read_since(text: str) -> str:
+    if re.match(r"\d{4}-\d\d-\d\d\Z", text, re.ASCII):
+        text += "T00:00:00.000000Z"
+    if as_time(text) is None:
+        raise UnverifiableError(f"not a time: {text[:80]!r}; 2026-11-20, say, or 2026-11-20T15:31:00.000000Z")
+    return text
 
 
 def read_receipt(text: str) -> tuple[int, str]:

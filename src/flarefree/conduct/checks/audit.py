@@ -194,7 +194,9 @@ def _honest(what: str, export: bytes, anchors: bytes) -> Evidence:
 
 
 def _is_located(attack: Attack) -> bool:
-    report = verify_audit.verify(attack.export, attack.anchors, KEY, attack.receipts, attack.whole)
+    report = verify_audit.verify(
+        attack.export, attack.anchors, KEY, attack.receipts, attack.whole, attack.since
+    )
     if report.verdict != "altered":
         return False
     entry = attack.first is None or any(_names_entry(p, attack) for p in report.problems)
@@ -259,6 +261,8 @@ def _alone(folder: Path, source: str, export: bytes, anchors: bytes) -> Iterator
         ("broken anchors", ("export.jsonl", "cut.json", *key), 2, "NOT VERIFIED"),
         ("missing file", ("nowhere", "anchors.json", *key), 2, "NOT VERIFIED"),
         ("one file", ("export.jsonl",), 2, "NOT VERIFIED"),
+        ("an old anchor", ("export.jsonl", "anchors.json", *key, "--since", "2027-01-01"), 1, "older than"),
+        ("no time", ("export.jsonl", "anchors.json", *key, "--since", "today"), 2, "NOT VERIFIED"),
         ("an empty key", ("export.jsonl", "anchors.json", "--key", ""), 2, "NOT VERIFIED"),
     ):
         command = [sys.executable, "-I", "-S", "verify_audit.py", *arguments]

@@ -75,6 +75,8 @@ class Attack:
         Entries that the stretch may have.
     whole : bool
         Whether the stranger was promised everything.
+    since : str
+        When the stranger knows that the keeper has signed.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Attack:
     receipts: tuple[tuple[int, str], ...] = ()
     widest: int = EVERY
     whole: bool = False
+    since: str = ""
 
 
 def honest_log(chain: str, length: int, *, seed: int) -> Log:
@@ -282,6 +285,11 @@ def _anchors(log: Log, other: Log, n: int) -> Iterator[Attack]:
     foreign = [other.anchors[k] if i == k else a for i, a in enumerate(log.anchors)]
     yield Attack("another log's valid anchor", log.export, anchors_file(foreign, own), anchor=k)
     yield Attack("another log's anchors", log.export, other.anchors_file, 0, 0)
+    if k:
+        old = anchors_file(log.anchors[:k], own)
+        length = log.anchors[k - 1].length
+        backup = _export(log.entries[:length])
+        yield Attack("old backup with its old anchors", backup, old, length, length, since=log.anchors[k].at)
     if k + 1 < len(log.anchors):
         fewer = [a for i, a in enumerate(log.anchors) if i != k]
         yield Attack("take an anchor out", log.export, anchors_file(fewer, own), anchor=k)

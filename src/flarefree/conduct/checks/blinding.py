@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import pickle
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import flarefree.conduct
 from flarefree.conduct.checks.asking import is_refused, refusal
 from flarefree.conduct.checks.matrix_edits import SECRET, Edit, Values, edited, refusal_of, show
 from flarefree.conduct.checks.result import Check, Evidence
@@ -36,6 +39,7 @@ def b8_taint(quick: bool) -> Iterator[Evidence]:
     yield from _rule_leaks(matrix)
     yield from _labeled_values(matrix)
     yield from _messages(matrix)
+    yield from _out_of_reach()
 
 
 def _names_a_leak(said: str) -> bool:
@@ -48,7 +52,7 @@ def _planted_leaks(matrix: Matrix, quick: bool) -> Iterator[tuple[str, Edit]]:
     pairs = [
         (role, field) for role in matrix.blinded_roles for field in tainted
     ]  # fmt: skip
-    for role, field in pairs[:: 9 if quick else 1]:
+    for role, field in pairs[:: 17 if quick else 1]:
         yield "a tainted field shown", show(role, field)
         yield "a field derived from it shown", _derived(role, field, 1)
         yield "a field three steps derived from it shown", _derived(role, field, 3)
@@ -214,6 +218,27 @@ def _messages(matrix: Matrix) -> Iterator[Evidence]:
         yield Evidence(
             f"a message that says {trick}", "refused", said.split("\n")[0].split(": ")[-1], bool(said)
         )
+
+
+def _out_of_reach() -> Iterator[Evidence]:
+    """Arms are named in `randomization` alone: no other rule of a running trial imports it."""
+    folder = Path(flarefree.conduct.__file__).parent
+    importers, files = [], 0
+    for path in sorted(folder.rglob("*.py")):
+        part = path.relative_to(folder).parts[0]
+        if part in {"randomization", "checks"}:
+            continue
+        files += 1
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            importers += [
+                f"{path.name}" for name in names if name.startswith("flarefree.conduct.randomization")
+            ]
+    found = ", ".join(importers) or "none"
+    yield Evidence(
+        f"of {files} files of other rules: those that import allocations", "none", found, not importers
+    )
 
 
 CHECKS = (
