@@ -385,3 +385,14 @@ def test_the_page_that_explains_the_differences_prints_our_numbers(maintenance, 
                 ]
             )
     assert printed == expected
+
+
+def test_means_are_pooled_as_differences(tmp_path: Path) -> None:
+    """Moroni 2006: proteinuria 0.2 ± 0.24 g/day (36) and 0.3 ± 0.33 (33) after 4 years."""
+    text = OWN.replace("renal_flare: {role: primary,", "proteinuria_g_per_day: {role: primary, measure: MD,")
+    found = ff.evidence.answer(own_question(tmp_path, text.replace("from: 12 mo", "from: 36 mo")))
+    number = found.primary.number("network", "CsA", "AZA")
+    error = math.sqrt(0.24**2 / 36 + 0.33**2 / 33)
+    assert number.estimate == pytest.approx(-0.1, abs=1e-12)
+    assert number.conf_low == pytest.approx(-0.1 - 1.959964 * error, abs=1e-6)
+    assert absolute_effects(found.primary) == {}

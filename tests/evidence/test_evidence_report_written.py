@@ -336,3 +336,37 @@ def test_bayes_of_an_outcome_that_is_no_odds_ratio_is_refused(tmp_path: Path) ->
     own.write_text(text.replace("measure: OR\n    equivalence", "measure: RR\n    equivalence", 1))
     with pytest.raises(EvidenceError, match="of counts, as odds ratios"):
         ff.evidence.answer(own, bayes=True)
+
+
+class Posterior:
+    """What the report reads of a Bayesian network, and no more."""
+
+    reference, level = "AZA", 0.95
+
+    def __init__(self, converged: bool) -> None:
+        self.converged = converged
+
+    def tidy(self, *, exponentiate: bool) -> pl.DataFrame:
+        assert exponentiate
+        names = ("median", "cred_low", "cred_high", "predict_low", "predict_high", "p_better", "r_hat")
+        rows = [("MMF", "AZA", 0.66, 0.15, 3.9, 0.02, 19.0, 0.79, 1.001), ("CsA", "MMF", *[1.0] * 7)]
+        return pl.DataFrame(rows, schema=["treatment_1", "treatment_2", *names], orient="row")
+
+    def __str__(self) -> str:
+        return "A network\n\nits table\n\npriors: tau uniform(0, 5)\nsampling: seed 1"
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_the_posterior_stands_with_its_priors_and_whether_it_converged(answers, converged: bool) -> None:
+    answer = answers["maintenance"]
+    primary = replace(answer.primary, bayes=Posterior(converged))
+    document = build_evidence_document(
+        replace(answer, outcomes={**answer.outcomes, "renal_flare": primary})
+    ).document
+    text = render_evidence_html(document, Palette())
+    page = Page(text)
+    cells = page.cells["table-renal_flare-bayes-table"]
+    assert cells[0] == ("0.66 (0.15 to 3.90)", cells[0][1]) and cells[0][1].startswith("#rests-renal_flare-")
+    assert len(cells) == 4  # against the reference only
+    assert "Priors: tau uniform(0, 5)." in text
+    assert ("did not converge" in text) is not converged

@@ -55,7 +55,7 @@ class Number:
     @property
     def is_settled(self) -> bool:
         """Whether the interval excludes no difference."""
-        null = 0.0 if self.measure in ("RD", "MD") else 1.0
+        null = 0.0 if self.measure in ("RD", "MD", "SMD") else 1.0
         return not self.conf_low <= null <= self.conf_high
 
 

@@ -20,7 +20,7 @@ __all__ = [
 Words = Annotated[str, Field(pattern=r"\S")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 DesignKind = Literal["randomized trial", "continuation of a trial", "cohort", "single arm", "not stated"]
-Measure = Literal["OR", "RR", "RD"]
+Measure = Literal["OR", "RR", "RD", "MD", "SMD"]
 Method = Literal["DL", "REML", "ML", "PM"]
 
 
@@ -92,7 +92,7 @@ class OutcomeAsked(Part):
             raise ValueError(
                 f"rare events are pooled as odds ratios; expected measure: OR, not {self.measure}"
             )
-        if self.smallest_effect == 1.0 and self.measure != "RD":
+        if self.smallest_effect == 1.0 and self.measure in ("OR", "RR"):
             raise ValueError("smallest_effect: 1 is no effect; expected 0.67, say")
         return self
 

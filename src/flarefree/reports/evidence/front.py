@@ -28,6 +28,7 @@ from flarefree.reports.evidence.document import (
     words,
 )
 from flarefree.reports.evidence.numbering import Numbering, estimate_cell, text_cell
+from flarefree.reports.evidence.outcome_tables import MEASURES
 from flarefree.reports.formatting import format_count
 from flarefree.results import Cell, Column, Row, Sentence, Table
 
@@ -86,7 +87,7 @@ def _summary_row(outcome: OutcomeAnswer, number: Number, at: Absolute | None, pl
     direct = outcome.number("pairwise", number.treatment, number.against)
     relative = estimate_cell(number.estimate, number.conf_low, number.conf_high, link)
     if number.measure != "OR":
-        relative = Cell(relative.display, relative.stats, link=link, note=number.measure)
+        relative = Cell(relative.display, relative.stats, link=link, note=f"{MEASURES[number.measure]}.")
     elif number.kind == "pairwise":
         relative = Cell(relative.display, relative.stats, link=link, note="Direct comparison; no network.")
     cells = {
@@ -171,7 +172,7 @@ def _outcome_row(outcome: OutcomeAnswer) -> WordRow:
     asked = outcome.asked
     how = "counts pooled by Peto and Mantel-Haenszel" if asked.rare else f"random effects ({asked.method})"
     knapp = ", Hartung-Knapp" if asked.hartung_knapp else ""
-    measure = {"OR": "odds ratio", "RR": "risk ratio", "RD": "risk difference"}[asked.measure]
+    measure = MEASURES[asked.measure].lower()
     return WordRow(
         (
             words(outcome.label, outcome_anchor(outcome.outcome)),

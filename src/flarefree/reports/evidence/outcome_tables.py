@@ -16,11 +16,18 @@ from flarefree.reports.formatting import NO_BREAK, NumberStyle, format_cell
 from flarefree.results import Cell, Column, Row, Table
 
 __all__ = [
+    "MEASURES",
     "consistency_table", "contribution_table", "direct_table", "heterogeneity_table", "league_table",
     "ranking_table", "sensitivity_table", "sequential_table", "split_table",
 ]  # fmt: skip
 
-MEASURES = {"OR": "Odds ratio", "RR": "Risk ratio", "RD": "Risk difference"}
+MEASURES = {
+    "OR": "Odds ratio",
+    "RR": "Risk ratio",
+    "RD": "Risk difference",
+    "MD": "Mean difference",
+    "SMD": "Standardized mean difference",
+}
 HALVES = {
     "direct": "direct comparisons alone, the row's treatment against the column's",
     "common": "common effects, the row's treatment against the column's",

@@ -22,7 +22,7 @@ from flarefree.reports.evidence.document import (
     WordRow,
     words,
 )
-from flarefree.reports.evidence.numbering import Numbering
+from flarefree.reports.evidence.numbering import Numbering, estimate_cell, text_cell
 from flarefree.reports.evidence.outcome_tables import (
     consistency_table,
     contribution_table,
@@ -35,7 +35,7 @@ from flarefree.reports.evidence.outcome_tables import (
     split_table,
 )
 from flarefree.reports.text import slug
-from flarefree.results import Sentence
+from flarefree.results import Cell, Column, Row, Sentence, Table
 
 __all__ = ["outcome_section"]
 
@@ -91,7 +91,7 @@ def _parts(answer: Answer, outcome: OutcomeAnswer, places: Places, numbers: Numb
         yield Part(f"{name}-living", "Is It Enough Yet?", tuple(_sequential(outcome, numbers)))
     yield Part(f"{name}-worksheet", "Worksheet for Certainty", tuple(_worksheet(outcome, net, numbers)))
     if outcome.bayes is not None:
-        yield Part(f"{name}-bayes", "The Network by Bayes", tuple(_bayes(outcome, numbers)))
+        yield Part(f"{name}-bayes", "The Network by Bayes", tuple(_bayes(outcome, places, numbers)))
 
 
 def _asked(outcome: OutcomeAnswer) -> str:
@@ -110,6 +110,7 @@ def _rows(answer: Answer, outcome: OutcomeAnswer, numbers: Numbering) -> Iterato
             yield Paragraph(words(f"{each.label}: {each.reason}", quiet=True))
         return
     made, seen = [], set()
+    number = "Events/N" if rows[0].events is not None else "Mean ± SD (N)"
     for row in sorted(rows, key=lambda r: (r.year or 9999, r.label)):
         is_first = row.study not in seen
         seen.add(row.study)
@@ -119,7 +120,7 @@ def _rows(answer: Answer, outcome: OutcomeAnswer, numbers: Numbering) -> Iterato
         f"{outcome.label}: what each study reports, and where",
         (
             WordColumn("Study", 1.5), WordColumn("Treatment", 1),
-            WordColumn("Events/N", 0.75, is_narrow=True), WordColumn("%", 0.5, is_narrow=True),
+            WordColumn(number, 0.75, is_narrow=True), WordColumn("%", 0.5, is_narrow=True),
             WordColumn("Time", 0.65), WordColumn("Count", 0.8), WordColumn("Source", 1.8),
             WordColumn("Row of the base", 1.35),
         ),
@@ -135,7 +136,7 @@ def _rows(answer: Answer, outcome: OutcomeAnswer, numbers: Numbering) -> Iterato
 def _word_row(outcome: OutcomeAnswer, row: BaseRow, is_first: bool) -> WordRow:
     percent = f"{100 * row.events / row.n:.1f}" if row.events is not None and row.n else ""
     how = HOW.get(row.status, row.status)
-    size = "" if row.n_how in ("given", "") else f"; n {row.n_how.removeprefix(chr(39))}"
+    size = "" if row.n_how in ("given", "") else f"N: {row.n_how.removesuffix(', given')}"
     second = " (second-hand)" if row.source.endswith("(second-hand)") else ""
     design = "" if row.randomized else " (not randomized)" if row.randomized is False else ""
     study = (Run(row.label, f"study-{slug(row.study)}"), Run(design, is_quiet=True)) if is_first else ()
@@ -146,7 +147,7 @@ def _word_row(outcome: OutcomeAnswer, row: BaseRow, is_first: bool) -> WordRow:
             words(row.number),
             words(percent),
             words(row.time),
-            words(f"{how}{size}"),
+            words("; ".join(filter(None, (how, size)))),
             (Run(row.document, source_anchor(row.document)), Run(f", {row.place}{second}")),
             words(row.base_place, quiet=True),
         ),
@@ -325,35 +326,50 @@ def _plain_rule(rule: str) -> str:
     }.get(rule, rule)
 
 
-def _bayes(outcome: OutcomeAnswer, numbers: Numbering) -> Iterator[Block]:
-    """The public face of the Bayesian result, as it prints itself."""
+def _bayes(outcome: OutcomeAnswer, places: Places, numbers: Numbering) -> Iterator[Block]:
+    """The posterior against the reference, and what it says of itself: priors, fit, convergence."""
     found = outcome.bayes
-    frame = found.tidy(exponentiate=True)
-    shown = [
-        name for name in frame.columns if frame.schema[name].is_numeric() or name.startswith("treatment")
-    ]
     rows = [
-        WordRow(tuple(words(_number(row[name])) for name in shown))
-        for row in frame.select(shown).iter_rows(named=True)
+        Row(
+            f"{row['treatment_1']} v {row['treatment_2']}",
+            {
+                "posterior": estimate_cell(
+                    row["median"],
+                    row["cred_low"],
+                    row["cred_high"],
+                    places.of_pair(outcome.outcome, row["treatment_1"], row["treatment_2"]),
+                ),
+                "prediction": text_cell(_interval(row["predict_low"], row["predict_high"])),
+                "better": Cell("number", {"value": row["p_better"]}, digits=2),
+                "r_hat": Cell("number", {"value": row["r_hat"]}, digits=3),
+            },
+            term=row["treatment_1"],
+        )
+        for row in found.tidy(exponentiate=True).iter_rows(named=True)
+        if row["treatment_2"] == found.reference
     ]
-    yield Paragraph(words(" ".join(str(found).splitlines()[:2]), quiet=True))
-    yield numbers.words(
-        f"{outcome.outcome}-bayes",
-        f"{outcome.label}: the network by Bayesian methods",
-        tuple(WordColumn(name.replace("_", " "), 1, is_narrow=True) for name in shown),
-        rows,
+    percent = f"{100 * found.level:g}%"
+    table = Table(
+        id=f"{outcome.outcome}-bayes-table",
+        title=f"{outcome.label}: the network by Bayesian methods (odds ratio)",
+        columns=(
+            Column("posterior", f"Posterior median ({percent} CrI)"),
+            Column("prediction", "Prediction"),
+            Column("better", "P(better)"),
+            Column("r_hat", "R-hat"),
+        ),
+        rows=tuple(rows),
+        stub="Comparison",
     )
-    diagnostics = found.diagnostics
-    state = (
-        "The chains converged."
-        if found.converged
-        else "THE CHAINS DID NOT CONVERGE: these numbers are no result."
-    )
-    told = [words(state), *(words(f"{note}.") for note in getattr(diagnostics, "complaints", ()))]
-    yield Remarks(tuple(told[1:]), tuple(told[:1])) if not found.converged else Remarks(tuple(told))
+    yield numbers.table(table)
+    told = [words(_sentence(line)) for line in str(found).split("\n\n")[-1].splitlines()]
+    warning = "The chains did not converge: these numbers are no result."
+    yield Remarks(tuple(told), () if found.converged else (words(warning),))
 
 
-def _number(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+def _sentence(line: str) -> str:
+    return f"{line[0].upper()}{line[1:]}."
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "—" if low is None or high is None else f"{low:.2f} to {high:.2f}"
