@@ -16,7 +16,8 @@ from flarefree.simulation.virtual_trial import VirtualTrial
 __all__ = ["add_oddities"]
 
 _UNKNOWN_UNIT = "mg/lb"
-_CELLS = 5.0  # red cells a field: with more creatinine, a nephritic flare
+_CELLS = 5.0  # red cells a field: with creatinine a quarter higher, a nephritic flare
+_SAME = 1.15  # times day 1: no flare
 
 
 def add_oddities(rows: pl.DataFrame, trial: VirtualTrial) -> pl.DataFrame:
@@ -56,29 +57,31 @@ def add_oddities(rows: pl.DataFrame, trial: VirtualTrial) -> pl.DataFrame:
 
 
 def _chosen(early: pl.DataFrame, trial: VirtualTrial) -> tuple[int, int, int] | None:
-    """Rows of three patients; the first, if there is one, where a wrong creatinine makes a flare."""
+    """Rows of three patients; the first, if there is one, where a wrong creatinine makes a flare.
+
+    Of such patients, one who fails later: then the slip moves an event, and makes none more.
+    """
     first = early.unique("patient", keep="first", maintain_order=True)
     if first.height < 3:
         return None
-    bleeding = _has_new_hematuria(early, trial)
+    would_flare = _would_flare(early, trial)
     fails = trial.done.has_failed[early.get_column("patient").to_numpy()]
-    weight = bleeding.astype(np.int64) * 2 + (bleeding & fails)
-    best = int(np.argmax(weight))
+    best = int(np.argmax(would_flare.astype(np.int64) + (would_flare & fails)))
     wrong, patient = int(early.item(best, "place")), int(early.item(best, "patient"))
     others = first.filter(pl.col("patient") != patient).get_column("place").to_list()
     return wrong, int(others[0]), int(others[1])
 
 
-def _has_new_hematuria(rows: pl.DataFrame, trial: VirtualTrial) -> npt.NDArray[np.bool_]:
-    """Whether red cells on the row's day are five or more, and more than on day 1."""
-    panel = trial.outcomes.panel
-    cells = panel.columns.get("red_cells")
-    if cells is None:
+def _would_flare(rows: pl.DataFrame, trial: VirtualTrial) -> npt.NDArray[np.bool_]:
+    """Whether there is new hematuria on the row's day, and creatinine is normal and what it was on day 1."""
+    panel, top = trial.outcomes.panel, trial.protocol.spec.measures["creatinine"].normal[1] or np.inf
+    if "red_cells" not in panel.columns:
         return np.zeros(rows.height, dtype=bool)
-    offsets, found = panel.offsets, []
+    cells, creatinine = (panel.columns[name].values for name in ("red_cells", "creatinine"))
+    found = []
     for patient, day in rows.select("patient", "day").iter_rows():
-        own = slice(int(offsets[patient]), int(offsets[patient + 1]))
-        days, values = panel.days[own], cells.values[own]
-        now, before = values[days == day][0], values[0]
-        found.append(bool(now >= _CELLS and now > before))
+        first = int(panel.offsets[patient])
+        here = first + int(np.flatnonzero(panel.days[first : panel.offsets[patient + 1]] == day)[0])
+        bleeds = cells[here] >= _CELLS and cells[here] > cells[first]
+        found.append(bool(bleeds and creatinine[here] <= min(top, _SAME * creatinine[first])))
     return np.array(found, dtype=bool)

@@ -1,7 +1,7 @@
 """What was measured of a virtual trial's patients, as tables of SDTM (LB, VS, QS).
 
-A value is written with the digits to which the laboratory rounds it, so that what is read from the file is
-the very number that the engine's sentences saw.
+A value is written as the laboratory rounded it, so that what is read from the file is the very number that
+the engine's sentences saw.
 """
 
 from __future__ import annotations
@@ -96,22 +96,20 @@ def _text_of(spec: MeasureSpec) -> Callable[[float], str]:
     if spec.type == "grade":
         named = {float(grade): text for text, grade in spec.grades.items()}  # of several, the last: `1+`
         return lambda x: named.get(x, f"{x:g}")
-    if spec.digits is not None:
-        return lambda x: f"{x:.{spec.digits}f}"
-    return repr
+    if spec.digits:
+        return lambda x: f"{x:.{spec.digits}f}".rstrip("0").rstrip(".")
+    return (lambda x: f"{x:.0f}") if spec.digits == 0 else repr
 
 
 def _table(trial: VirtualTrial, rows: pl.DataFrame, domain: str) -> pl.DataFrame:
     spec = trial.protocol.spec.measures
     names = rows.get_column("measure").to_list()
-    first, second = _limits(trial, rows)
     columns = {
         f"{domain}TESTCD": [spec[m].tests[0] if spec[m].tests else m for m in names],
         f"{domain}TEST": [spec[m].label for m in names],
         f"{domain}CAT": [spec[m].category or _category(m) for m in names],
         f"{domain}ORRES": rows.get_column("text"),
         f"{domain}ORRESU": rows.get_column("unit"),
-        **({"LBORNRLO": first, "LBORNRHI": second} if domain == "LB" else {}),
         **visit_columns(trial, rows),
         f"{domain}DTC": dates(trial, rows, "day"),
     }
@@ -124,16 +122,3 @@ def _category(measure: str) -> str:
     if measure == "sledai":
         return "SLEDAI-2K"
     return "MANIFESTATIONS" if measure in _MANIFESTATIONS else ""
-
-
-def _limits(trial: VirtualTrial, rows: pl.DataFrame) -> tuple[list[str], list[str]]:
-    """Limits of normal where the protocol prints them, beside results in its own unit."""
-    spec = trial.protocol.spec.measures
-    sexes = trial.cohort.covariates["sex"]
-    pairs = []
-    for name, unit, patient in rows.select("measure", "unit", "patient").iter_rows():
-        one = spec[name]
-        limits = one.normal_by_sex.get(str(sexes[patient]), one.normal)  # type: ignore[call-overload]
-        is_own = unit == one.unit
-        pairs.append(tuple("" if x is None or not is_own else f"{x:g}" for x in limits))
-    return [a for a, _ in pairs], [b for _, b in pairs]
