@@ -61,14 +61,14 @@ def _covariate(e: Evaluator, name: str) -> Floats | None:
 
 
 def _reference(e: Evaluator, node: Reference) -> Floats | None:
-    column = e.panel.columns.get(node.measure.name)
-    if column is None or node.kind in _CHANGES or node.measure.name in e.context.values:
+    name = node.measure.name
+    if name not in e.panel.columns or node.kind in _CHANGES or name in e.context.values:
         return None
     if node not in e.of_patients:
         source = references.source_of_subject(e, node)
-        if source is None or not column.values.size:
+        if source is None or not e.panel.n_assessments:
             return None
-        e.of_patients[node] = take(source, column.values)
+        e.of_patients[node] = take(source, e.column(name).values)
     return e.of_patients[node]
 
 

@@ -6,6 +6,7 @@ asked (`flarefree.endpoints.dating`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -24,6 +25,7 @@ __all__ = [
     "compare_by_patient",
     "compare_count",
     "compare_numbers",
+    "compare_whole",
     "join_all",
     "join_any",
     "negate",
@@ -75,21 +77,34 @@ def compare(operator: ComparisonOperator, left: Floats, right: Floats, n: int) -
     return verdicts
 
 
-@njit(cache=True, nogil=True)
 def _compare(code: int, left: Floats, right: Floats, verdicts: Ints8) -> None:
-    """Branches only around the loops, so that a processor takes several assessments at once."""
     if left.size == 1 and verdicts.size > 1:
-        if right.size == 1:
-            _compare_each(code, left, right, verdicts, 0, 0)
-        else:
-            _compare_with(_MIRRORED_CODES[code], right, left[0], verdicts)
-    elif right.size == 1:
-        _compare_with(code, left, right[0], verdicts)
+        code, left, right = _MIRRORED_CODES[code], right, left
+    if right.size == 1 and (left.size > 1 or verdicts.size == 1) and math.isfinite(right[0]):
+        _compare_with(code, left, *near_to(float(right[0])), verdicts)
     else:
-        _compare_each(code, left, right, verdicts, 1, 1)
+        _compare_each(code, left, right, verdicts, int(left.size > 1), int(right.size > 1))
 
 
 _MIRRORED_CODES = (2, 3, 0, 1, 4, 5)
+
+
+@lru_cache(maxsize=4096)
+def near_to(bound: float) -> tuple[float, float]:
+    """The least and the greatest number that is equal to a finite one within `TOLERANCE`."""
+
+    def is_near(a: float) -> bool:
+        return abs(a - bound) <= TOLERANCE * max(abs(a), abs(bound)) or a == bound
+
+    ends = []
+    for away in (-math.inf, math.inf):
+        end = bound + math.copysign(TOLERANCE * abs(bound), away)
+        while not is_near(end):
+            end = math.nextafter(end, -away)
+        while is_near(further := math.nextafter(end, away)):
+            end = further
+        ends.append(end)
+    return ends[0], ends[1]
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -102,74 +117,66 @@ def _near(a: float, b: float) -> bool:
     return (abs(a - b) <= 1e-9 * max(abs(a), abs(b))) | (a == b)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _at_least(left: Floats, b: float, verdicts: Ints8) -> None:
-    for j in range(verdicts.size):
-        a = left[j]
-        verdicts[j] = _verdict(_near(a, b) | (a > b), a, b)
+@njit(cache=True, nogil=True)
+def _compare_with(code: int, left: Floats, low: float, high: float, verdicts: Ints8) -> None:
+    """Compare with the number around which `low` to `high` are equal to it.
+
+    Branches only around the loops, so that a processor takes several assessments at once.
+    """
+    if code == 0:
+        for j in range(verdicts.size):
+            verdicts[j] = _verdict(left[j] >= low, left[j], low)
+    elif code == 1:
+        for j in range(verdicts.size):
+            verdicts[j] = _verdict(left[j] > high, left[j], low)
+    elif code == 2:
+        for j in range(verdicts.size):
+            verdicts[j] = _verdict(left[j] <= high, left[j], low)
+    elif code == 3:
+        for j in range(verdicts.size):
+            verdicts[j] = _verdict(left[j] < low, left[j], low)
+    elif code == 4:
+        for j in range(verdicts.size):
+            verdicts[j] = _verdict((left[j] >= low) & (left[j] <= high), left[j], low)
+    else:
+        for j in range(verdicts.size):
+            verdicts[j] = _verdict((left[j] < low) | (left[j] > high), left[j], low)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _more(left: Floats, b: float, verdicts: Ints8) -> None:
-    for j in range(verdicts.size):
-        a = left[j]
-        verdicts[j] = _verdict((not _near(a, b)) & (a > b), a, b)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _at_most(left: Floats, b: float, verdicts: Ints8) -> None:
-    for j in range(verdicts.size):
-        a = left[j]
-        verdicts[j] = _verdict(_near(a, b) | (a < b), a, b)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _less(left: Floats, b: float, verdicts: Ints8) -> None:
-    for j in range(verdicts.size):
-        a = left[j]
-        verdicts[j] = _verdict((not _near(a, b)) & (a < b), a, b)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _same(left: Floats, b: float, verdicts: Ints8) -> None:
-    for j in range(verdicts.size):
-        a = left[j]
-        verdicts[j] = _verdict(_near(a, b), a, b)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _other(left: Floats, b: float, verdicts: Ints8) -> None:
-    for j in range(verdicts.size):
-        a = left[j]
-        verdicts[j] = _verdict(not _near(a, b), a, b)
+def compare_whole(operator: ComparisonOperator, left: Ints8, bound: float) -> Ints8:
+    """Compare small whole numbers, all of them known, with a finite one: (n,)."""
+    verdicts = np.empty(left.size, np.int8)
+    low, high = near_to(bound)
+    first, last = math.ceil(low), math.floor(high)  # of the whole numbers that are equal to the bound
+    least, most = {
+        ComparisonOperator.GE: (first, 127),
+        ComparisonOperator.GT: (last + 1, 127),
+        ComparisonOperator.LE: (-128, last),
+        ComparisonOperator.LT: (-128, first - 1),
+    }.get(operator, (first, last))
+    if least > most or least > 127 or most < -128:
+        verdicts[:] = FALSE
+    else:
+        _is_between(left, np.int8(max(least, -128)), np.int8(min(most, 127)), verdicts)
+    return negate(verdicts) if operator is ComparisonOperator.NE else verdicts
 
 
 @njit(cache=True, nogil=True)
-def _compare_with(code: int, left: Floats, b: float, verdicts: Ints8) -> None:
-    if code == 0:
-        _at_least(left, b, verdicts)
-    elif code == 1:
-        _more(left, b, verdicts)
-    elif code == 2:
-        _at_most(left, b, verdicts)
-    elif code == 3:
-        _less(left, b, verdicts)
-    elif code == 4:
-        _same(left, b, verdicts)
-    else:
-        _other(left, b, verdicts)
+def _is_between(left: Ints8, least: Any, most: Any, verdicts: Ints8) -> None:
+    for j in range(left.size):
+        verdicts[j] = np.int8((left[j] >= least) & (left[j] <= most))
 
 
 @njit(cache=True, nogil=True)
 def _compare_each(
     code: int, left: Floats, right: Floats, verdicts: Ints8, left_step: int, right_step: int
 ) -> None:
+    if left_step == right_step == 1:
+        _compare_along(code, left, right, verdicts)
+        return
     for j in range(verdicts.size):
-        a = left[j * left_step]
-        b = right[j * right_step]
-        near = _near(a, b)
-        more = a > b
-        less = a < b
+        a, b = left[j * left_step], right[j * right_step]
+        near, more, less = _near(a, b), a > b, a < b
         if code == 0:
             is_so = near | more
         elif code == 1:
@@ -185,6 +192,34 @@ def _compare_each(
         verdicts[j] = _verdict(is_so, a, b)
 
 
+@njit(cache=True, nogil=True)
+def _compare_along(code: int, left: Floats, right: Floats, verdicts: Ints8) -> None:
+    if code == 0:
+        for j in range(verdicts.size):
+            a, b = left[j], right[j]
+            verdicts[j] = _verdict(_near(a, b) | (a > b), a, b)
+    elif code == 1:
+        for j in range(verdicts.size):
+            a, b = left[j], right[j]
+            verdicts[j] = _verdict((not _near(a, b)) & (a > b), a, b)
+    elif code == 2:
+        for j in range(verdicts.size):
+            a, b = left[j], right[j]
+            verdicts[j] = _verdict(_near(a, b) | (a < b), a, b)
+    elif code == 3:
+        for j in range(verdicts.size):
+            a, b = left[j], right[j]
+            verdicts[j] = _verdict((not _near(a, b)) & (a < b), a, b)
+    elif code == 4:
+        for j in range(verdicts.size):
+            a, b = left[j], right[j]
+            verdicts[j] = _verdict(_near(a, b), a, b)
+    else:
+        for j in range(verdicts.size):
+            a, b = left[j], right[j]
+            verdicts[j] = _verdict(not _near(a, b), a, b)
+
+
 def compare_by_patient(operator: ComparisonOperator, left: Floats, right: Floats, offsets: Ints64) -> Ints8:
     """Compare a value at each assessment with one of each patient: (n,) with (n_subjects,)."""
     verdicts = np.empty(left.size, np.int8)
@@ -192,28 +227,27 @@ def compare_by_patient(operator: ComparisonOperator, left: Floats, right: Floats
     return verdicts
 
 
+_CHUNK = 1024
+
+
 @njit(cache=True, nogil=True)
 def _compare_by_patient(code: int, left: Floats, right: Floats, offsets: Ints64, verdicts: Ints8) -> None:
-    """Branches outside, and slices of their own: a compiler then sees that they run along together."""
-    n = right.size
-    if code == 0:
-        for i in range(n):
-            _at_least(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
-    elif code == 1:
-        for i in range(n):
-            _more(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
-    elif code == 2:
-        for i in range(n):
-            _at_most(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
-    elif code == 3:
-        for i in range(n):
-            _less(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
-    elif code == 4:
-        for i in range(n):
-            _same(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
-    else:
-        for i in range(n):
-            _other(left[offsets[i] : offsets[i + 1]], right[i], verdicts[offsets[i] : offsets[i + 1]])
+    """Some patients at a time: one patient's assessments are too few to be taken several at once."""
+    n, longest = right.size, 0
+    for i in range(n):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    spread = np.empty(max(_CHUNK, longest))
+    first = 0
+    while first < n:
+        start, i = offsets[first], first
+        while i < n and (offsets[i + 1] - start <= _CHUNK or i == first):
+            bound, own = right[i], spread[offsets[i] - start : offsets[i + 1] - start]
+            for j in range(own.size):
+                own[j] = bound
+            i += 1
+        stop = offsets[i]
+        _compare_along(code, left[start:stop], spread, verdicts[start:stop])
+        first = i
 
 
 def compare_count(operator: ComparisonOperator, verdicts: Sequence[Ints8], bound: Floats) -> Ints8:
@@ -228,7 +262,9 @@ def compare_count(operator: ComparisonOperator, verdicts: Sequence[Ints8], bound
     bound : (n_assessments,) or (1,)
     """
     m, n = len(verdicts), verdicts[0].size
-    tally = np.zeros(n, np.int32)  # (m + 1) for each that is true, and 1 for each that is unknown
+    tally = np.zeros(
+        n, np.uint8 if m < 15 else np.int32
+    )  # (m + 1) for each that is true, and 1 for each that is unknown
     for one in verdicts:
         _tally(one, m + 1, tally)
     answers = np.empty(n, np.int8)

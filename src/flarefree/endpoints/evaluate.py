@@ -9,7 +9,7 @@ through the same code as patients do.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from flarefree.endpoints.elementwise import (
     compare,
     compare_by_patient,
     compare_count,
+    compare_whole,
     join_all,
     join_any,
     negate,
@@ -137,6 +138,8 @@ class Evaluator:
     restings: dict[Node, Resting] = field(default_factory=dict)
     of_patients: dict[Reference, Floats] = field(default_factory=dict)
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
+    _asked: dict[int, tuple[Node, Ints8]] = field(default_factory=dict)
+    _columns: dict[str, PanelColumn] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
     _partners: dict[Node, Ints64] = field(default_factory=dict)
     _baselines: dict[str, Ints64] = field(default_factory=dict)
@@ -157,9 +160,13 @@ class Evaluator:
 
     def verdicts(self, node: Node) -> Ints8:
         """A condition at every assessment: (n_assessments,).  Computed once for equal nodes: read it only."""
+        known = self._asked.get(id(node))  # finding a long sentence by what it says takes its time
+        if known is not None:
+            return known[1]
         found = self._verdicts.get(node)
         if found is None:
             found = self._verdicts[node] = self._condition(node)
+        self._asked[id(node)] = (node, found)
         return found
 
     def values(self, node: Node) -> Floats:
@@ -172,9 +179,10 @@ class Evaluator:
 
     def resting(self, node: Node) -> Resting:
         """Where the day of a condition lies wherever it is true."""
-        if node not in self.restings:
-            self.restings[node] = resting_of(self, node, True)
-        return self.restings[node]
+        found = self.restings.get(node)
+        if found is None:
+            found = self.restings[node] = resting_of(self, node, True)
+        return found
 
     @property
     def has_one_day_each(self) -> bool:
@@ -204,7 +212,14 @@ class Evaluator:
 
     def column(self, name: str) -> PanelColumn:
         """A measure's column; one of which nothing is known where the panel has none."""
-        return self.panel.columns.get(name) or _empty_column(self.panel.n_assessments)
+        column = self.panel.columns.get(name)
+        if column is None:
+            return _empty_column(self.panel.n_assessments)
+        if column.values.dtype != np.float64:
+            if name not in self._columns:
+                self._columns[name] = replace(column, values=column.values.astype(np.float64))
+            return self._columns[name]
+        return column
 
     def is_value(self, node: Node) -> bool:
         """Whether a node has a value, rather than a verdict."""
@@ -221,6 +236,7 @@ class Evaluator:
             return
         states = self.context.states.values()
         self._verdicts = {node: self._verdicts[node] for node in states if node in self._verdicts}
+        self._asked.clear()
         self._sources.clear()
         self._partners.clear()
 
@@ -249,7 +265,7 @@ class Evaluator:
             case Holds(name=name) | Measure(name=name):
                 return self._holds(name)
             case Reference():
-                return self._as_verdicts(self._value(node))
+                return self._reference_holds(node)
             case IsKnown(operand=operand):
                 return self._is_known(operand)
             case Confirmed() | Sustained() | Earlier():
@@ -271,13 +287,27 @@ class Evaluator:
             return self._compare_count(node.operator, node.left, node.right)
         if isinstance(node.right, CountOf):
             return self._compare_count(MIRRORED[node.operator], node.right, node.left)
-        by_patient = self._compare_by_patient(node)
-        if by_patient is not None:
-            return by_patient
+        found = self._compare_whole(node) if n > 1 else None
+        if found is None:
+            found = self._compare_by_patient(node)
+        if found is not None:
+            return found
         a, b = self._value(node.left), self._value(node.right)
         if a.size == b.size == 1 < n:
             return self._constant(compare(node.operator, a, b, 1))
         return compare(node.operator, a, b, n)
+
+    def _compare_whole(self, node: Comparison) -> Ints8 | None:
+        """A grade or finding that is held as small whole numbers, with a number."""
+        for operator, measure, other in (
+            (node.operator, node.left, node.right),
+            (MIRRORED[node.operator], node.right, node.left),
+        ):
+            if isinstance(measure, Measure) and isinstance(other, Quantity):
+                column = self.panel.columns.get(measure.name)
+                if column is not None and column.values.dtype == np.int8 and np.isfinite(other.value):
+                    return compare_whole(operator, column.values, other.value)
+        return None
 
     def _compare_by_patient(self, node: Comparison) -> Ints8 | None:
         """A measure against what is the same at all of a patient's assessments, without spreading that."""
@@ -288,7 +318,7 @@ class Evaluator:
             if isinstance(measure, Measure) and measure.name in self.panel.columns:
                 values = value_by_patient(self, other)
                 if values is not None and values.size == self.panel.n_subjects > 1:
-                    column = self.panel.columns[measure.name]
+                    column = self.column(measure.name)
                     return compare_by_patient(operator, column.values, values, self.panel.offsets)
         return None
 
@@ -328,7 +358,18 @@ class Evaluator:
         if name in self.begun:
             return self._begun_by(self.begun[name])
         words = self._words(Measure(name))
-        return yes_no(words) if words is not None else self._as_verdicts(self._value(Measure(name)))
+        if words is not None:
+            return yes_no(words)
+        column = self.panel.columns.get(name)
+        return self._as_verdicts(self._value(Measure(name)) if column is None else column.values)
+
+    def _reference_holds(self, node: Reference) -> Ints8:
+        of_patients = value_by_patient(self, node)
+        if of_patients is None or of_patients.size != self.panel.n_subjects:
+            return self._as_verdicts(self._value(node))
+        verdicts = np.empty(self.panel.n_assessments, np.int8)
+        kernels.fill_spread(self.panel.offsets, as_verdicts(of_patients), verdicts)
+        return verdicts
 
     def _as_verdicts(self, values: Floats) -> Ints8:
         """A yes/no value as a condition."""
@@ -429,7 +470,7 @@ class Evaluator:
 
     def _measure(self, name: str) -> Floats:
         if name in self.panel.columns:
-            return self.panel.columns[name].values
+            return self.column(name).values
         if name in self.context.values:
             return self._value(self.context.values[name])
         covariate = self.panel.covariates.get(name)
@@ -451,9 +492,9 @@ class Evaluator:
 
     def _taken(self, node: Reference) -> Floats:
         """The values that a reference points to."""
-        column = self.panel.columns.get(node.measure.name)
-        if column is None:
+        if node.measure.name not in self.panel.columns:
             return _NOTHING
+        column = self.column(node.measure.name)
         of_subject = references.source_of_subject(self, node)
         if of_subject is not None:
             return kernels.spread_values(self.panel.offsets, of_subject, column.values)

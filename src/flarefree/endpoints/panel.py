@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,9 @@ class PanelColumn:
 
     Attributes
     ----------
-    values : float64
-        In the measure's unit; yes/no is 1 and 0; NaN where not known.
+    values : float64, or int8
+        In the measure's unit; yes/no is 1 and 0; NaN where not known.  Grades and findings that are all
+        known may be small whole numbers, as those of virtual patients are.
     days : int32
         The day of each value itself (an assessment gathers values of nearby days).
     rows : int64
@@ -46,7 +47,7 @@ class PanelColumn:
         For measures that are words: `values` are indices into these.
     """
 
-    values: npt.NDArray[np.float64]
+    values: npt.NDArray[Any]
     days: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int64]
     upper_limits: npt.NDArray[np.float64] | None = None

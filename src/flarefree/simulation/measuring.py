@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from flarefree.studytime import DAYS_PER_MONTH
 __all__ = ["MEASURES", "activity", "measure"]
 
 Floats = npt.NDArray[np.float64]
+Values = npt.NDArray[Any]
 
 _SYSTEMS = (
     "constitutional",
@@ -50,6 +52,7 @@ _SEDIMENT = (
     "urinary_infection",
 )
 _BILAG = tuple(f"bilag_{system}" for system in _SYSTEMS)
+_SMALL = frozenset(_BILAG + _SEDIMENT[3:])
 _HEMATOLOGY = ("white_blood_cells", "platelets", "alt", "ast")
 _LEVELS = ("tacrolimus_trough", "nag", "rbp", "weight")
 _MANIFESTATIONS = {
@@ -106,8 +109,9 @@ def measure(
     names: Iterable[str],
     *,
     until: npt.NDArray[np.integer[Any]] | None = None,
-    into: MutableMapping[str, Floats] | None = None,
-) -> dict[str, Floats]:
+    into: MutableMapping[str, Values] | None = None,
+    compact: bool = False,
+) -> dict[str, Values]:
     """Measure virtual patients.
 
     Parameters
@@ -119,9 +123,11 @@ def measure(
         Of `MEASURES`; `activity` too, which is latent.
     until : (n,) int, optional
         Last day on which each patient is seen; NaN after it.
-    into : mutable mapping of str to (n, v) float64, optional
+    into : mutable mapping of str to (n, v) arrays, optional
         Room to be used again: arrays kept here under their names are written over, so an earlier answer
         that used them is lost.  Asking the system for fresh memory costs as much as measuring does.
+    compact : bool
+        Grades and findings as int8, an eighth of the memory to go through; `until` then cannot be given.
 
     Returns
     -------
@@ -134,9 +140,10 @@ def measure(
         A name that no virtual patient has, or days of another shape.
     """
     asked = tuple(dict.fromkeys(names))
+    assert until is None or not compact
     _require_names(tuple(name for name in asked if name != ACTIVITY))
     at = _require_days(cohort, days)
-    seen = _seen(cohort, at, asked, into)
+    seen = _seen(cohort, at, asked, _Room(at.shape, into, compact))
     values = {name: seen[name] for name in asked}
     if until is not None:
         gone = at > np.asarray(until)[:, None]
@@ -147,22 +154,47 @@ def measure(
 
 def activity(cohort: Cohort, days: npt.NDArray[np.integer[Any]]) -> Floats:
     """Latent activity (log units of proteinuria) on study days, shape (n, v)."""
-    return _following(cohort, _require_days(cohort, days), ("activity",), None)["activity"]
+    at = _require_days(cohort, days)
+    return _following(cohort, at, ("activity",), _Room(at.shape, None, False))["activity"]
 
 
-Room = MutableMapping[str, Floats] | None
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Where measurements are put: arrays of an earlier answer where they fit."""
+
+    shape: tuple[int, ...]
+    kept: MutableMapping[str, Values] | None
+    compact: bool
+
+    def of(self, names: tuple[str, ...], asked: tuple[str, ...]) -> dict[str, Values]:
+        """Arrays for what is asked; empty ones for the rest."""
+        return {name: self._one(name) if name in asked else self._fresh(name, (0, 0)) for name in names}
+
+    def _one(self, name: str) -> Values:
+        if self.kept is None:
+            return self._fresh(name, self.shape)
+        kept = self.kept.get(name)
+        if kept is None or kept.shape != self.shape or kept.dtype != self._type(name):
+            kept = self.kept[name] = self._fresh(name, self.shape)
+        return kept
+
+    def _fresh(self, name: str, shape: tuple[int, ...]) -> Values:
+        return np.empty(shape, self._type(name))
+
+    def _type(self, name: str) -> Any:
+        return np.int8 if self.compact and name in _SMALL else np.float64
 
 
 def _seen(
-    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
-) -> dict[str, Floats]:
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], room: _Room
+) -> dict[str, Values]:
     wanted = set(asked)
     if "sledai" in wanted:
         wanted |= {"proteinuria", "c3", "c4", "anti_dsdna", "red_cells", "white_cells", "cellular_casts"}
         wanted |= set(_BILAG) | set(_MANIFESTATIONS)
     if wanted & set(_MANIFESTATIONS):
         wanted |= {f"bilag_{_SYSTEMS[s]}" for s, _ in _MANIFESTATIONS.values()}
-    seen: dict[str, Floats] = {}
+    seen: dict[str, Values] = {}
     for group, look in (
         ((*_FOLLOWING, ACTIVITY), _following),
         (_SEDIMENT, _sediment),
@@ -172,7 +204,7 @@ def _seen(
     ):
         here = tuple(name for name in group if name in wanted)
         if here:
-            seen |= look(cohort, days, here, into)
+            seen |= look(cohort, days, here, room)
     if wanted & set(_MANIFESTATIONS):
         seen |= _manifestations(cohort, seen)
     if "sledai" in wanted:
@@ -180,21 +212,7 @@ def _seen(
     return seen
 
 
-def _room(
-    names: tuple[str, ...], asked: tuple[str, ...], shape: tuple[int, int], into: Room
-) -> dict[str, Floats]:
-    """Arrays for what is asked, those of `into` where they fit; empty ones for the rest."""
-    out = {name: np.empty((0, 0)) for name in names}
-    for name in asked:
-        kept = None if into is None else into.get(name)
-        usable = kept is not None and kept.shape == shape and kept.flags.c_contiguous
-        out[name] = kept if kept is not None and usable else np.empty(shape)
-        if into is not None:
-            into[name] = out[name]
-    return out
-
-
-def _flat(out: Mapping[str, Floats]) -> list[Floats]:
+def _flat(out: Mapping[str, Values]) -> list[Values]:
     return [value.reshape(-1) for value in out.values()]
 
 
@@ -203,10 +221,10 @@ def _key(cohort: Cohort) -> npt.NDArray[np.uint64]:
 
 
 def _following(
-    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
-) -> dict[str, Floats]:
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], room: _Room
+) -> dict[str, Values]:
     names = (*_FOLLOWING, "activity")
-    out = _room(names, asked, days.shape, into)
+    out = room.of(names, asked)
     streams = np.array([Purpose.WANDER, Purpose.LABORATORY, Purpose.IMMUNOLOGY], dtype=np.int64)
     measure_following(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state, cohort.first_flare,
@@ -216,10 +234,10 @@ def _following(
 
 
 def _sediment(
-    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
-) -> dict[str, Floats]:
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], room: _Room
+) -> dict[str, Values]:
     order = (*_SEDIMENT[:3], "red_cell_casts", "white_cell_casts", "cellular_casts", "urinary_infection")
-    out = _room(order, asked, days.shape, into)
+    out = room.of(order, asked)
     p = cohort.parameters
     measure_sediment(
         days, cohort.trial, cohort.patient, cohort.state, cohort.first_flare, cohort.flares, p.casts_red,
@@ -229,10 +247,10 @@ def _sediment(
 
 
 def _bilag(
-    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
-) -> dict[str, Floats]:
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], room: _Room
+) -> dict[str, Values]:
     wanted = np.array([s for s, name in enumerate(_BILAG) if name in asked], dtype=np.int64)
-    out = _room(_BILAG, asked, days.shape, into)
+    out = room.of(_BILAG, asked)
     p = cohort.parameters
     measure_bilag(
         days, cohort.trial, cohort.patient, cohort.first_extrarenal, cohort.extrarenal_time,
@@ -243,9 +261,9 @@ def _bilag(
 
 
 def _hematology(
-    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
-) -> dict[str, Floats]:
-    out = _room(_HEMATOLOGY, asked, days.shape, into)
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], room: _Room
+) -> dict[str, Values]:
+    out = room.of(_HEMATOLOGY, asked)
     p = cohort.parameters
     measure_hematology(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state,
@@ -256,9 +274,9 @@ def _hematology(
 
 
 def _levels(
-    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], into: Room
-) -> dict[str, Floats]:
-    out = _room(_LEVELS, asked, days.shape, into)
+    cohort: Cohort, days: npt.NDArray[np.int32], asked: tuple[str, ...], room: _Room
+) -> dict[str, Values]:
+    out = room.of(_LEVELS, asked)
     weight = cohort.covariates["weight"] if "weight" in asked else np.empty(0)
     measure_levels(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), weight, int(Purpose.PATIENT),
@@ -267,7 +285,7 @@ def _levels(
     return {name: out[name] for name in asked}
 
 
-def _manifestations(cohort: Cohort, seen: dict[str, Floats]) -> dict[str, Floats]:
+def _manifestations(cohort: Cohort, seen: Mapping[str, Values]) -> dict[str, Values]:
     """Yes/no findings outside the kidney: those of a system with a grade A or B, by the patient's kind."""
     kind = cohort._uniforms(15)[:, 0] * 8.0
     out = {}
@@ -277,7 +295,7 @@ def _manifestations(cohort: Cohort, seen: dict[str, Floats]) -> dict[str, Floats
     return out
 
 
-def _sledai(seen: dict[str, Floats]) -> Floats:
+def _sledai(seen: Mapping[str, Values]) -> Floats:
     """SLEDAI-2K of the same day's findings [gladman2002]: kidney, serology, and what is seen elsewhere."""
     score = (
         4.0 * (seen["proteinuria"] > 0.5) + 4.0 * (seen["red_cells"] > 5) + 4.0 * (seen["white_cells"] > 5)
