@@ -138,7 +138,6 @@ class Evaluator:
     restings: dict[Node, Resting] = field(default_factory=dict)
     of_patients: dict[Reference, Floats] = field(default_factory=dict)
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
-    _asked: dict[int, tuple[Node, Ints8]] = field(default_factory=dict)
     _columns: dict[str, PanelColumn] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
     _partners: dict[Node, Ints64] = field(default_factory=dict)
@@ -160,13 +159,9 @@ class Evaluator:
 
     def verdicts(self, node: Node) -> Ints8:
         """A condition at every assessment: (n_assessments,).  Computed once for equal nodes: read it only."""
-        known = self._asked.get(id(node))  # finding a long sentence by what it says takes its time
-        if known is not None:
-            return known[1]
         found = self._verdicts.get(node)
         if found is None:
             found = self._verdicts[node] = self._condition(node)
-        self._asked[id(node)] = (node, found)
         return found
 
     def values(self, node: Node) -> Floats:
@@ -236,7 +231,6 @@ class Evaluator:
             return
         states = self.context.states.values()
         self._verdicts = {node: self._verdicts[node] for node in states if node in self._verdicts}
-        self._asked.clear()
         self._sources.clear()
         self._partners.clear()
 

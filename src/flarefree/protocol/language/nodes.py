@@ -68,8 +68,15 @@ def _require(is_so: bool, rule: str) -> None:
         raise ValueError(rule)
 
 
+class _Hashed:
+    """Room for a hash that is computed once: a long sentence is looked up very often."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True)
-class Node:
+class Node(_Hashed):
     """Anything in a sentence.  Equality ignores where it stands."""
 
     span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
@@ -387,3 +394,21 @@ class SubjectFact(Node):
 
     name: str
     arguments: tuple[str, ...] = ()
+
+
+def _hashed_once(kind: type[Node]) -> None:
+    """Let a node keep its hash; it goes with no copy to another process, whose strings hash differently."""
+    compute = kind.__hash__
+
+    def hash_once(node: Node) -> int:
+        try:
+            return node._hash
+        except AttributeError:
+            object.__setattr__(node, "_hash", compute(node))
+            return node._hash
+
+    kind.__hash__ = hash_once  # type: ignore[method-assign, assignment]
+
+
+for _kind in [value for value in globals().values() if isinstance(value, type) and issubclass(value, Node)]:
+    _hashed_once(_kind)
