@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from flarefree.protocol.analysis_checks import check_analysis
+from flarefree.protocol.dosing_checks import check_dosing
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.language.words import RESERVED
 from flarefree.protocol.naming import Names
@@ -35,6 +36,7 @@ def check_consistency(spec: Protocol, source: YamlSource) -> None:
     names = Names(spec, source)
     _check_names(spec, names)
     _check_arms(spec, names)
+    check_dosing(spec, names)
     _check_adjudication(spec, names)
     _check_schedule(spec, names)
     for name, measure in spec.measures.items():

@@ -38,8 +38,8 @@ def published_json_schema() -> str:
 _DURATION_KEYS = {
     "Design": ("follow_up",),
     "Regimen": ("until",),
-    "DoseRules": ("longest_interruption",),
-    "Contact": ("every", "until", "after_last_visit"),
+    "DoseRules": ("longest_interruption", "escalate_after", "trough_steady_after", "trough_until"),
+    "Contact": ("every", "until", "after_last_visit", "window"),
     "AdjudicationRules": ("dates_within", "duplicate_after"),
 }
 """Keys of type `Days`, which pydantic knows as integers; a test finds any that are missing here."""

@@ -40,6 +40,7 @@ from flarefree.protocol.schema_analyses import (
     TimeToEvent,
     WithdrawalsTable,
 )
+from flarefree.protocol.schema_dosing import Contact, DoseRules, Product
 from flarefree.protocol.schema_parts import (
     Color,
     Count,
@@ -98,6 +99,7 @@ __all__ = [
     "ParticipantFlow",
     "Population",
     "PopulationsTable",
+    "Product",
     "Protocol",
     "Randomization",
     "RandomizationScheme",
@@ -159,21 +161,6 @@ class Arm(Part):
     planned_from_induction: str = Field(
         "", description="Induction treatment that leads here, if not randomized."
     )
-
-
-class DoseRules(Part):
-    """Dose changes that the protocol allows; conduct acts on them, analysis reports departures."""
-
-    low_weight_kg: Positive | None = None
-    longest_interruption: Days | None = None
-    changes: str = ""
-    prednisone_ceiling: str = Field("", description="Highest allowed dose, such as `10 mg/day`.")
-    glucocorticoids: tuple[str, ...] = ()
-    prohibited: tuple[str, ...] = ()
-    interacting: tuple[str, ...] = ()
-    needs_approval: tuple[str, ...] = ()
-    trough_window: str = Field("", description="Such as `4 to 8 ng/mL`, of `trough_measure`.")
-    trough_measure: str = ""
 
 
 class Masking(Part):
@@ -248,16 +235,6 @@ class EventVisit(Part):
     name: Words
     codes: tuple[Words, ...] = Field((), description="How data name it, beside its name.")
     when: str = Field("", description="What brings it about, for readers.")
-
-
-class Contact(Part):
-    """A contact that is no visit: telephone, safety follow-up, vital status."""
-
-    name: Words
-    every: SomeDays | None = None
-    until: Days | None = None
-    after_last_visit: Days | None = None
-    purpose: str = ""
 
 
 class Schedule(Part):
