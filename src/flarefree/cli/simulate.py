@@ -84,6 +84,9 @@ def simulate(
     events, durations: what the protocol would do before a patient is enrolled.
     The same seed gives the same patients on any number of workers.
 
+    `flarefree simulate compare alms-maintenance` sets published numbers beside
+    virtual trials, and `flarefree simulate calibrate` fits the patients again.
+
     Example: flarefree simulate alms-maintenance --trials 2000 --set dropout=0.15 --null
     """
     if list_settings:

@@ -18,7 +18,7 @@ __all__ = ["calibrate_command"]
 def calibrate_command(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same posterior.")] = None,
     particles: Annotated[
-        int | None, typer.Option(help="Points of a round of sampling; 700 if not given.")
+        int | None, typer.Option(help="Points of a round of exploring; 800 if not given.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="A folder for posterior.csv and provenance.yaml.")
@@ -31,9 +31,9 @@ def calibrate_command(
 ) -> None:
     """Fit the virtual patients to ALMS and the multitarget trial: a posterior sample.
 
-    Simulated moments with common random numbers find the nearest point; adaptive
-    importance sampling by a synthetic likelihood gives the sample. It takes a
-    quarter of an hour on one core. What comes with flarefree was made by it.
+    Simulated moments with common random numbers find the nearest point; a
+    synthetic likelihood is explored about it, and its posterior sampled. It takes
+    a quarter of an hour on one core. What comes with flarefree was made by it.
 
     Example: flarefree simulate calibrate --quick --out posterior
     """

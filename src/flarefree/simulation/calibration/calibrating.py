@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.simulation.calibration.emulating import Emulator, Walk, fit_emulator, refine, walk
 from flarefree.simulation.calibration.likelihood import (
     Evaluated,
     Problem,
@@ -18,13 +19,13 @@ from flarefree.simulation.calibration.likelihood import (
 )
 from flarefree.simulation.calibration.posterior import Posterior
 from flarefree.simulation.calibration.priors import PRIORS
-from flarefree.simulation.calibration.sampling import Sampled, draw_from, sample_posterior
+from flarefree.simulation.calibration.sampling import Sampled, draw_from, explore
 from flarefree.simulation.calibration.smm import Nearest, find_nearest
 from flarefree.simulation.calibration.targets import targets_digest
 from flarefree.simulation.parameters import Parameters
 from flarefree.simulation.streams import require_whole
 
-__all__ = ["CALIBRATION_SEED", "FULL", "QUICK", "Calibration", "Effort", "calibrate"]
+__all__ = ["CALIBRATION_SEED", "FULL", "QUICK", "Calibration", "Effort", "calibrate", "provenance_digests"]
 
 Floats = npt.NDArray[np.float64]
 Report = Callable[[str, int, int], None]
@@ -45,7 +46,9 @@ class Effort:
     reference_trials : int
         Behind the spread of the numbers.
     particles, rounds : int
-        Points of a round of sampling, and rounds.
+        Points of a round of exploring, and rounds; as many are simulated of the chains at the end.
+    walk : int
+        Steps of the chains through the emulated posterior.
     draws : int
         Of the posterior that are kept.
     """
@@ -55,11 +58,12 @@ class Effort:
     reference_trials: int
     particles: int
     rounds: int
+    walk: int
     draws: int
 
 
-FULL = Effort(trials=96, steps=12, reference_trials=1000, particles=700, rounds=6, draws=400)
-QUICK = Effort(trials=8, steps=2, reference_trials=64, particles=60, rounds=2, draws=40)
+FULL = Effort(trials=96, steps=12, reference_trials=1000, particles=800, rounds=2, walk=6000, draws=400)
+QUICK = Effort(trials=8, steps=2, reference_trials=64, particles=60, rounds=1, walk=600, draws=40)
 """Goes the whole way in under a minute, and is worth nothing but to show that the way is open."""
 
 
@@ -73,7 +77,7 @@ class Calibration:
     nearest : Nearest
         Of simulated moments.
     sampled : Sampled
-        All weighted points.
+        The chains' points, weighted.
     """
 
     posterior: Posterior
@@ -121,14 +125,18 @@ def calibrate(
         problem, evaluate, steps=used.steps, reference_trials=used.reference_trials, report=progress
     )
     rng = np.random.default_rng([seed, 1])
-    sampled = sample_posterior(
-        nearest.problem, nearest.z, nearest.covariance, evaluate,
+    problem = nearest.problem
+    explored = explore(
+        problem, nearest.z, nearest.covariance, evaluate,
         rng=rng, particles=used.particles, rounds=used.rounds, report=progress,
     )  # fmt: skip
+    emulator = fit_emulator(problem, explored)
+    chains = walk(problem, emulator, used.particles, rng, steps=used.walk)
+    sampled = refine(problem, emulator, chains, evaluate, report=progress)
     kept = sampled.points[draw_from(sampled, used.draws, rng)]
     values = np.array([[p.value(z) for p, z in zip(PRIORS, row, strict=True)] for row in kept.tolist()])
     rounded = np.array([[float(f"{x:.6g}") for x in row] for row in values.tolist()])
-    provenance = _provenance(seed, used, nearest, sampled, kept)
+    provenance = _provenance(seed, used, nearest, explored, emulator, chains, sampled, kept)
     posterior = Posterior(tuple(p.name for p in PRIORS), rounded, provenance)
     return Calibration(posterior, nearest, sampled)
 
@@ -154,7 +162,14 @@ class _Evaluate:
 
 
 def _provenance(
-    seed: int, effort: Effort, nearest: Nearest, sampled: Sampled, kept: Floats
+    seed: int,
+    effort: Effort,
+    nearest: Nearest,
+    explored: Sampled,
+    emulator: Emulator,
+    chains: Walk,
+    sampled: Sampled,
+    kept: Floats,
 ) -> dict[str, Any]:
     from flarefree._version import __version__
 
@@ -166,9 +181,7 @@ def _provenance(
         "command": words + ("" if is_full else " --quick"),
         "seed": seed,
         "effort": asdict(effort),
-        "targets_sha256": targets_digest(),
-        "priors_sha256": _digest(repr(PRIORS)),
-        "fixed_parameters_sha256": _digest(repr(_fixed())),
+        **provenance_digests(),
         "fitted_numbers": len(nearest.problem.targets),
         "simulated_moments": {
             "objective": round(nearest.objective, 4),
@@ -177,15 +190,34 @@ def _provenance(
             "converged": nearest.has_converged,
             "points": nearest.evaluations,
         },
+        "exploring": {
+            "points": len(explored.points),
+            "effective_points_by_round": [round(x, 1) for x in explored.effective_by_round],
+            "refused": explored.refused,
+        },
+        "emulator": {
+            "median_error": round(float(np.median(emulator.errors)), 4),
+            "largest_error": round(float(emulator.errors.max()), 4),
+            "accepted": round(chains.accepted, 4),
+            "r_hat": round(chains.r_hat, 4),
+        },
         "posterior": {
             "points": len(sampled.points),
             "effective_points": round(sampled.effective, 1),
-            "effective_points_by_round": [round(x, 1) for x in sampled.effective_by_round],
             "largest_weight": round(float(sampled.weights.max()), 5),
             "refused": sampled.refused,
             "draws": len(kept),
             "distinct_draws": distinct,
         },
+    }
+
+
+def provenance_digests() -> dict[str, str]:
+    """What a posterior belongs to: published numbers, priors, and parameters that are not fitted."""
+    return {
+        "targets_sha256": targets_digest(),
+        "priors_sha256": _digest(repr(PRIORS)),
+        "fixed_parameters_sha256": _digest(repr(_fixed())),
     }
 
 

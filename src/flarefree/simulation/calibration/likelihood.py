@@ -126,29 +126,36 @@ class Problem:
 
     def log_likelihood(self, means: Floats) -> float:
         """Of the published numbers, where virtual trials have some means."""
+        return float(self.log_likelihoods(means[None])[0])
+
+    def log_likelihoods(self, means: Floats) -> Floats:
+        """The same of many points, (n, m) to (n,)."""
         assert self.spread is not None
         few, many = self.is_few, ~self.is_few
-        share = (means[few] * self.trials + 0.5) / (self.sizes[few] * self.trials + 1.0)
+        events = np.clip(means[:, few], 0.0, self.sizes[few])
+        share = (events * self.trials + 0.5) / (self.sizes[few] * self.trials + 1.0)
         seen = self.observed[few]
         binomial = seen * np.log(share) + (self.sizes[few] - seen) * np.log1p(-share)
-        sd = self.sds(means)[many]
-        z = (self.observed[many] - means[many]) / sd
+        sd = self.sds(means)[:, many]
+        z = (self.observed[many] - means[:, many]) / sd
         correlation = self.spread.correlation[np.ix_(many, many)]
         # Means of finitely many trials: their own error widens the likelihood [price2018].
         inflate = 1.0 + 1.0 / self.trials
-        quadratic = float(z @ np.linalg.solve(correlation, z)) / inflate
-        return float(binomial.sum()) - 0.5 * quadratic - float(np.log(sd).sum())
+        quadratic = (z * np.linalg.solve(correlation, z.T).T).sum(axis=1) / inflate
+        return np.asarray(binomial.sum(axis=1) - 0.5 * quadratic - np.log(sd).sum(axis=1))
+
+    def wholes(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """What each number is a share of (patients, or 100), and whether it is one at all."""
+        counts = np.array([t.is_count for t in self.targets])
+        percent = np.array([t.statistic.startswith("in_state_percent") for t in self.targets])
+        return np.where(counts, self.sizes.astype(np.float64), 100.0), counts | percent
 
     def sds(self, means: Floats) -> Floats:
-        """Standard deviations of one trial's numbers: those of counts follow the mean as a binomial's do."""
+        """Standard deviations of one trial's numbers, (m,) or (n, m): a share's follow its mean."""
         assert self.spread is not None
-        out = self.spread.sd.copy()
-        for i, target in enumerate(self.targets):
-            whole = float(self.sizes[i]) if target.is_count else 100.0
-            if target.is_count or target.statistic.startswith("in_state_percent"):
-                at = _binomial(means[i], whole)
-                out[i] *= np.sqrt(at / _binomial(self.spread.mean[i], whole))
-        return out
+        whole, is_share = self.wholes()
+        ratio = np.sqrt(_binomial(means, whole) / _binomial(self.spread.mean, whole))
+        return np.asarray(self.spread.sd * np.where(is_share, ratio, 1.0))
 
     def at_reference(self, z: Floats, trials: int) -> Problem:
         """The same with the spread found at a point."""
@@ -161,9 +168,9 @@ class Problem:
         return replace(self, spread=Spread(values.mean(axis=1), sd, correlation))
 
 
-def _binomial(mean: float, whole: float) -> float:
-    inside = min(max(mean, 0.5), whole - 0.5)
-    return inside * (1.0 - inside / whole)
+def _binomial(mean: Floats, whole: Floats) -> Floats:
+    inside = np.clip(mean, 0.5, np.maximum(whole - 0.5, 0.5))
+    return np.asarray(inside * (1.0 - inside / whole))
 
 
 def _name(recipe: Recipe, targets: Sequence[Target]) -> str:

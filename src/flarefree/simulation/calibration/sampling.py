@@ -1,4 +1,4 @@
-"""A posterior sample by adaptive importance sampling [cornuet2012].
+"""The posterior explored by adaptive importance sampling [cornuet2012].
 
 Points are drawn from Student's t about the nearest point, weighted by likelihood and prior against the
 mixture of all proposals so far, and the next proposal is fitted to the weighted points.
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from flarefree.simulation.calibration.likelihood import Evaluated, Problem
 
-__all__ = ["Sampled", "draw_from", "sample_posterior"]
+__all__ = ["Sampled", "draw_from", "explore", "weights_of"]
 
 Floats = npt.NDArray[np.float64]
 Evaluate = Callable[[Problem, Floats], list[Evaluated]]
@@ -33,6 +33,8 @@ class Sampled:
     Attributes
     ----------
     points : (n, k) float
+    means : (n, m) float
+        Of the fitted numbers; NaN where the model refuses a point.
     weights : (n,) float
         Add up to 1.
     effective : float
@@ -44,13 +46,14 @@ class Sampled:
     """
 
     points: Floats
+    means: Floats
     weights: Floats
     effective: float
     effective_by_round: tuple[float, ...]
     refused: int
 
 
-def sample_posterior(
+def explore(
     problem: Problem,
     middle: Floats,
     covariance: Floats,
@@ -75,7 +78,7 @@ def sample_posterior(
         Points of a round, and rounds.
     """
     proposals = [_Proposal.about(middle, covariance)]
-    points = np.empty((0, len(middle)))
+    points, means = np.empty((0, len(middle))), np.empty((0, len(problem.targets)))
     targets = np.empty(0)
     effective: list[float] = []
     weights = np.empty(0)
@@ -83,16 +86,17 @@ def sample_posterior(
         drawn = proposals[-1].draw(rng, particles)
         seen = evaluate(problem, drawn)
         points = np.concatenate([points, drawn])
+        means = np.concatenate([means, np.stack([one.means for one in seen])])
         own = np.array([one.log_likelihood for one in seen]) - 0.5 * (drawn**2).sum(axis=1)
         targets = np.concatenate([targets, own])
         mixture = np.logaddexp.reduce([p.log_density(points) for p in proposals]) - math.log(len(proposals))
-        weights = _normalized(targets - mixture)
+        weights = weights_of(targets - mixture)
         effective.append(float(1.0 / (weights**2).sum()))
         if report is not None:
-            report("Posterior", (number + 1) * particles, rounds * particles)
+            report("Exploring", (number + 1) * particles, rounds * particles)
         if number + 1 < rounds:
             proposals.append(_next(points, weights, proposals[-1], effective[-1]))
-    return Sampled(points, weights, effective[-1], tuple(effective), int((targets < -1e200).sum()))
+    return Sampled(points, means, weights, effective[-1], tuple(effective), int((targets < -1e200).sum()))
 
 
 def draw_from(sampled: Sampled, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -103,7 +107,8 @@ def draw_from(sampled: Sampled, count: int, rng: np.random.Generator) -> npt.NDA
     return rng.permutation(places)
 
 
-def _normalized(log_weights: Floats) -> Floats:
+def weights_of(log_weights: Floats) -> Floats:
+    """Weights that add up to 1."""
     weights = np.exp(log_weights - log_weights.max())
     return np.asarray(weights / weights.sum())
 
