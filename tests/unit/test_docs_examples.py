@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -53,6 +54,20 @@ def pages_with_python() -> list[Path]:
         for page in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
         if any(block.language == "python" for block in examples.blocks(text_of(page)))
     ]
+
+
+def test_pages_name_the_patients_whom_they_mean(study: Path) -> None:
+    """Else a page would say "the first with a flare" of somebody else."""
+    told = json.loads(examples.PEOPLE.read_text("utf-8"))
+    assert examples.people(study / examples.STUDY) == told, "run scripts/docs_examples.py"
+
+
+def test_other_people_take_the_places_of_those_before() -> None:
+    before = {"flare": "A-1", "flare_line": "7", "quiet": "A-2", "slip": "A-3", "slip_line": "9"}
+    now = {"flare": "A-2", "flare_line": "8", "quiet": "A-3", "slip": "A-1", "slip_line": "5"}
+    page = "A-1 fails, A-2 does not; sed -n -e 1p -e 7p x; sed '9s,a,b,' x; 7 of A-3"
+    told = "A-2 fails, A-3 does not; sed -n -e 1p -e 8p x; sed '5s,a,b,' x; 7 of A-1"
+    assert examples.with_people(page, before, now) == told
 
 
 @pytest.mark.parametrize("name", [name for name in examples.PAGES if "tutorial" not in name])
