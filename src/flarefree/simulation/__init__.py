@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flarefree.simulation.calibration import calibrate, compare, load_posterior, predict_hold_outs
     from flarefree.simulation.characteristics import OperatingCharacteristics
     from flarefree.simulation.cohort import Cohort, draw_cohort
     from flarefree.simulation.design import Design, design_of
@@ -35,9 +36,13 @@ __all__ = [
     "Treatment",
     "TwoArmDesign",
     "TwoArmTrials",
+    "calibrate",
+    "compare",
     "design_of",
     "draw_cohort",
+    "load_posterior",
     "measure",
+    "predict_hold_outs",
     "simulate",
     "simulate_two_arm",
     "treatments_of",
@@ -45,6 +50,10 @@ __all__ = [
 ]
 
 _HOME = {
+    "calibrate": "calibration",
+    "compare": "calibration",
+    "load_posterior": "calibration",
+    "predict_hold_outs": "calibration",
     "MEASURES": "measuring",
     "TREATMENTS": "parameters",
     "Cohort": "cohort",
