@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flarefree.errors import EvidenceError, OutputError
 from flarefree.evidence.cells import Cell
+from flarefree.evidence.delimited import read_delimited
 from flarefree.evidence.reported import Reported
 from flarefree.evidence.revman import revman_rows
 
@@ -318,36 +319,11 @@ def read_table(path: Path) -> Rows:
     EvidenceError
         It is not there, no text, empty, or has rows that do not fit its header.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"a byte that is no UTF-8, at offset {error.start}"
-        raise EvidenceError("the file is not text", where=str(path), found=found, expected="UTF-8") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise EvidenceError("the file cannot be read", where=str(path), found=reason) from None
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    if not header:
-        raise EvidenceError("the file is empty", where=path.name, expected="a header, then rows")
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise EvidenceError("a column stands twice", where=f"{path.name}:1", found=twice)
-    rows: Rows = []
-    for values in reader:
-        if not any(value.strip() for value in values):
-            continue
-        if len(values) != len(header):
-            raise EvidenceError(
-                "a row does not fit the header",
-                where=f"{path.name}:{reader.line_num}",
-                found=f"{len(values)} cells",
-                expected=f"{len(header)}",
-            )
-        rows.append(
-            (reader.line_num, {name: value.strip() for name, value in zip(header, values, strict=True)})
-        )
-    return rows
+    read = read_delimited(path)
+    return [
+        (line, dict(zip(read.header, values, strict=True)))
+        for line, values in zip(read.lines, read.rows, strict=True)
+    ]
 
 
 def revman_text(evidence: Evidence) -> str:

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.given_columns import columns_of, name_text, numbers_of, texts_of
 
-__all__ = ["ArmRows", "ContrastRows", "group_codes", "read_rows"]
+__all__ = ["ArmRows", "ContrastRows", "group_codes", "name_text", "read_rows"]
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
@@ -32,6 +33,7 @@ SHAPES = (
 )
 MOST_FAULTS_TOLD = 12
 FEW_DISTINCT = 1e-9  # a count read from a file may carry the dust of a decimal
+MOST_PATIENTS = 1e10  # more than there are people
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +123,7 @@ def read_rows(data: Any, *, where: str = "data") -> ArmRows | ContrastRows:
         return data
     if isinstance(data, str | Path):
         where = Path(data).name if where == "data" else where
-    columns = _columns_of(data, where)
+    columns = columns_of(data, where)
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise EvidenceError(
@@ -151,10 +153,10 @@ def _arm_rows(columns: Mapping[str, Any], where: str) -> ArmRows:
     complete = {"n", "events"} <= has or {"person_time", "events"} <= has or {"n", "mean", "sd"} <= has
     if not complete:
         _refuse_columns(columns, [], where)
-    study, treatment = (_texts(columns[name], name, where) for name in ("study", "treatment"))
+    study, treatment = (texts_of(columns[name], name, where) for name in ("study", "treatment"))
     _require_rows(study, where)
     numbers = {
-        name: _numbers(columns[name], name, study, where)
+        name: numbers_of(columns[name], name, study, where)
         if name in columns
         else np.full(len(study), math.nan)
         for name in ARM_NUMBERS
@@ -167,15 +169,16 @@ def _arm_rows(columns: Mapping[str, Any], where: str) -> ArmRows:
         extra=_extra(columns, ("study", "treatment", *ARM_NUMBERS)),
         where=where,
     )
+    _require_distinct(rows, treatment)
     _raise_faults([*_cell_faults(rows), *_arm_faults(rows)])
     return rows
 
 
 def _contrast_rows(columns: Mapping[str, Any], where: str) -> ContrastRows:
     _require_columns(columns, CONTRAST_COLUMNS, where)
-    study, first, second = (_texts(columns[name], name, where) for name in CONTRAST_COLUMNS[:3])
+    study, first, second = (texts_of(columns[name], name, where) for name in CONTRAST_COLUMNS[:3])
     _require_rows(study, where)
-    estimate, std_error = (_numbers(columns[name], name, study, where) for name in CONTRAST_COLUMNS[3:])
+    estimate, std_error = (numbers_of(columns[name], name, study, where) for name in CONTRAST_COLUMNS[3:])
     rows = ContrastRows(
         study,
         first,
@@ -186,6 +189,7 @@ def _contrast_rows(columns: Mapping[str, Any], where: str) -> ContrastRows:
         extra=_extra(columns, CONTRAST_COLUMNS),
         where=where,
     )
+    _require_distinct(rows, first, second)
     _raise_faults(_contrast_faults(rows))
     return rows
 
@@ -207,9 +211,36 @@ def _require_columns(columns: Mapping[str, Any], needed: Sequence[str], where: s
 
 def _refuse_columns(columns: Mapping[str, Any], missing: list[str], where: str) -> None:
     words = f"no column {', '.join(missing)}" if missing else "no outcome that can be pooled"
+    near = {"".join(name.casefold().split()): name for name in columns}
+    slips = [
+        f"{near[name]!r} as {name!r}"
+        for name in missing or ARM_NUMBERS
+        if name in near and name not in columns
+    ]
     raise EvidenceError(
-        words, where=where, found=", ".join(map(str, columns)) or "no columns", expected=SHAPES
+        words,
+        where=where,
+        found=", ".join(map(str, columns)) or "no columns",
+        expected=SHAPES,
+        try_="name " + ", ".join(slips) if slips else "",
     )
+
+
+def _require_distinct(rows: ArmRows | ContrastRows, *treatments: Texts) -> None:
+    """No two treatments that differ in capitals alone: one of them is a slip, and parts the network."""
+    folded: dict[str, str] = {}
+    for name in dict.fromkeys(name for column in treatments for name in column.tolist()):
+        other = folded.setdefault(name.casefold(), name)
+        if other != name:
+            at = min(
+                int(np.flatnonzero(column == name)[0]) for column in treatments if name in column.tolist()
+            )
+            raise EvidenceError(
+                "two treatments differ in capitals alone",
+                where=rows.place(at),
+                found=f"{name!r} and {other!r}",
+                expected="one way to write a treatment",
+            )
 
 
 # What is wrong with cells -----------------------------------------------------------------------------
@@ -223,6 +254,7 @@ def _cell_faults(rows: ArmRows) -> list[Fault]:
     n, events, sd, time = rows.n, rows.events, rows.sd, rows.person_time
     checks: list[tuple[str, NDArray[np.bool_], str]] = [
         ("n", n < 1, "at least one patient"),
+        ("n", (n > MOST_PATIENTS) & np.isfinite(n), "a number of patients"),
         ("n", _is_fractional(n), "a whole number"),
         ("events", events < 0, "0 or more"),
         ("events", _is_fractional(events), "a whole number"),
@@ -292,8 +324,14 @@ def _arm_faults(rows: ArmRows) -> list[Fault]:
     if min(counts.values()) < 2:
         for i, (study, treatment) in enumerate(pairs):
             if counts[study] == 1:
-                faults.append((rows.place(i), f"one arm ({treatment})", "two arms or more in a study"))
+                told = f"one arm ({treatment}){_written_otherwise(study, counts)}"
+                faults.append((rows.place(i), told, "two arms or more in a study"))
     return faults
+
+
+def _written_otherwise(study: str, counts: Mapping[str, int]) -> str:
+    others = [name for name in counts if name != study and name.casefold() == study.casefold()]
+    return f"; there is a study {others[0]!r} too" if others else ""
 
 
 def _contrast_faults(rows: ContrastRows) -> list[Fault]:
@@ -338,122 +376,3 @@ def _raise_faults(faults: list[Fault]) -> None:
 def _place(where: str, study: str, arm: str, row: int, column: str) -> str:
     place = f"{where}: study {study}, {arm} (row {row})"
     return f"{place}, column {column}" if column else place
-
-
-# Columns of whatever was given ------------------------------------------------------------------------
-
-
-def _columns_of(data: Any, where: str) -> dict[str, Any]:
-    """Columns by name: arrays or lists, in the input's order."""
-    if isinstance(data, str | Path):
-        data = _read_csv(Path(data))
-    if isinstance(data, Mapping):
-        return {str(name): _plain_column(values, name, where) for name, values in data.items()}
-    if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
-        names = dict.fromkeys(str(name) for row in data for name in row)
-        return {name: [row.get(name) for row in data] for name in names}
-    return _columns_of_frame(data, where)
-
-
-def _columns_of_frame(frame: Any, where: str) -> dict[str, Any]:
-    if type(frame).__module__.startswith("polars") and hasattr(frame, "get_columns"):
-        return {column.name: _polars_column(column) for column in frame.get_columns()}
-    import narwhals as nw
-
-    try:
-        known = nw.from_native(frame)
-    except TypeError:
-        raise EvidenceError(
-            "these data cannot be read",
-            where=where,
-            found=type(frame).__name__,
-            expected="a frame, a list of mappings, a mapping of columns, or the path of a CSV file",
-        ) from None
-    eager = known.collect() if isinstance(known, nw.LazyFrame) else known
-    return {str(column.name): _plain_column(column, column.name, where) for column in eager.iter_columns()}
-
-
-def _polars_column(column: Any) -> Any:
-    """Straight from Polars: a small frame is read in half the time that the detour takes."""
-    if column.dtype.is_numeric() and not column.dtype.is_decimal() and not column.null_count():
-        return column.to_numpy()
-    return column.to_list()
-
-
-def _plain_column(values: Any, name: object, where: str) -> Any:
-    """A column as a NumPy array of numbers, or a list."""
-    if isinstance(values, np.ndarray):
-        if values.ndim != 1:
-            raise EvidenceError(f"column {name} is not one-dimensional", where=where, found=str(values.shape))
-        return values if values.dtype.kind in "fiu" else values.tolist()
-    if isinstance(values, list | tuple):
-        return list(values)
-    if hasattr(values, "to_list"):
-        return values.to_list()
-    if hasattr(values, "tolist"):
-        return values.tolist()
-    raise EvidenceError(
-        f"column {name} is no column", where=where, found=type(values).__name__, expected="a list or an array"
-    )
-
-
-def _read_csv(path: Path) -> Any:
-    import polars as pl
-
-    try:
-        return pl.read_csv(path, null_values=["", "NA"], infer_schema_length=None)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise EvidenceError(
-            "the file cannot be read", where=str(path), found=str(error).partition("\n")[0], expected="CSV"
-        ) from None
-
-
-def _texts(values: Any, name: str, where: str) -> Texts:
-    texts = values if _all_clean(values) else [_text(value) for value in values]
-    out = np.empty(len(texts), dtype=object)
-    out[:] = texts
-    if "" in texts:
-        raise EvidenceError(
-            f"no {name} in row {texts.index('') + 1}", where=where, found="nothing", expected=f"a {name}"
-        )
-    return out
-
-
-def _all_clean(values: Any) -> bool:
-    return isinstance(values, list) and all(type(v) is str and v and v[0] > " " < v[-1] for v in values)
-
-
-def _text(value: Any) -> str:
-    """A name as text: `12` for 12.0, which is what a frame makes of whole numbers beside a gap."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def _numbers(values: Any, name: str, study: Texts, where: str) -> Floats:
-    """A column as floats, NaN where nothing is given."""
-    if isinstance(values, np.ndarray):
-        return values.astype(np.float64)
-    try:
-        return np.array(values, dtype=np.float64)  # None becomes NaN
-    except (TypeError, ValueError):
-        return _numbers_one_by_one(values, name, study, where)
-
-
-def _numbers_one_by_one(values: Sequence[Any], name: str, study: Texts, where: str) -> Floats:
-    out = np.full(len(values), math.nan)
-    for i, value in enumerate(values):
-        if value is None or str(value).strip() in ("", "NA", "<NA>", "nan"):  # pandas' NA prints itself so
-            continue
-        try:
-            out[i] = float(value)
-        except (TypeError, ValueError):
-            raise EvidenceError(
-                "this is no number",
-                where=f"{where}: study {study[i]} (row {i + 1}), column {name}",
-                found=repr(value),
-                expected="a number",
-            ) from None
-    return out

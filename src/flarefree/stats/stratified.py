@@ -248,12 +248,12 @@ def _says_nothing() -> StatsError:
 def _exact(
     counts: NDArray[np.int64], alternative: str, level: float, warnings: tuple[str, ...]
 ) -> StratifiedTables:
+    x = int(counts[:, 0, 0].sum())
     family = of_strata(
-        np.column_stack([counts[:, 0].sum(axis=1), counts[:, 1].sum(axis=1), counts[:, :, 0].sum(axis=1)])
+        np.column_stack([counts[:, 0].sum(axis=1), counts[:, 1].sum(axis=1), counts[:, :, 0].sum(axis=1)]), x
     )
     if family.low == family.high:
         raise _says_nothing()
-    x = int(counts[:, 0, 0].sum())
     low, high = family.limits(x, level, alternative)
     return StratifiedTables(
         method="Exact conditional test of 2 x 2 tables in strata",

@@ -14,6 +14,7 @@ from typing import Any
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.auditing.printed import is_blank
+from flarefree.evidence.delimited import read_delimited
 
 __all__ = ["long_rows"]
 
@@ -149,9 +150,8 @@ def _file_rows(path: Path) -> list[dict[str, Any]]:
             return _listed_rows(json.loads(path.read_text(encoding="utf-8")), str(path))
         if suffix == ".parquet":
             return pl.read_parquet(path).to_dicts()
-        # As text: a number read as a number has lost the decimals it was printed with.
-        separator = "\t" if suffix in (".tsv", ".tab") else ","
-        frame = pl.read_csv(path, infer_schema=False, separator=separator, encoding="utf8-lossy")
+    except EvidenceError:
+        raise
     except FileNotFoundError:
         raise EvidenceError(
             "there is no such file", where=str(path), expected="a table of printed cells"
@@ -160,7 +160,9 @@ def _file_rows(path: Path) -> list[dict[str, Any]]:
         raise EvidenceError(
             "this file cannot be read as a table", where=str(path), found=str(error)[:200]
         ) from None
-    return [{name.lstrip("\ufeff"): value for name, value in row.items()} for row in frame.to_dicts()]
+    # As text: a number read as a number has lost the decimals it was printed with.
+    read = read_delimited(path)
+    return [dict(zip(read.header, cells, strict=True)) for cells in read.rows]
 
 
 def _meanings(names: Sequence[Any], where: str) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:

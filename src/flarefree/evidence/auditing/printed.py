@@ -20,6 +20,7 @@ MOST_DECIMALS = 9  # a figure with more is a computed one; beyond this only its 
 DUST = 1e-9
 
 _NUMBER = re.compile(r"^([<>=≤≥]{0,2})\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*%?$")
+_DECIMAL_COMMA = re.compile(r"^\D*0+,")
 _BLANKS = frozenset({"", "-", "–", "—", ".", "na", "n/a", "nan", "null", "none", "nr", "…", "..."})
 _NS = frozenset({"ns", "n.s.", "n.s", "not significant", "nonsignificant", "non-significant"})
 _SAME = {"−": "-", "–": "-", "·": ".", "‐": "-", "\u00a0": " ", "\u2009": " ", "\u202f": " "}
@@ -124,7 +125,8 @@ def read_printed(value: Any) -> Printed | None:
     if text.lower() in _NS:
         return Printed(text, NOT_SIGNIFICANT, 2, ">")
     text = re.sub(r"^[pP]\s*(?:=\s*|(?=[<>≤≥]))", "", text)
-    bare = re.sub(r"(?<=\d),(?=\d{3}(?:\D|$))", "", text)
+    # 1,250 has a thousand; 0,056 has a decimal comma, and is no 56
+    bare = re.sub(r"(?<=\d),(?=\d{3}(?:\D|$))", "", text) if not _DECIMAL_COMMA.match(text) else text
     found = _NUMBER.match(bare)
     if found is None:
         return None

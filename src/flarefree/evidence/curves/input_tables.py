@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.delimited import read_typed
 
 __all__ = [
     "ONE_ARM",
@@ -51,7 +53,7 @@ def read_frame(data: Any, *, where: str) -> pl.DataFrame:
         return data
     try:
         if isinstance(data, str) or hasattr(data, "__fspath__"):
-            return pl.read_csv(data)
+            return read_typed(Path(data))
         if isinstance(data, Mapping):
             return pl.DataFrame({str(k): pl.Series(list(v), strict=False) for k, v in data.items()})
         if isinstance(data, list | tuple):
@@ -59,6 +61,8 @@ def read_frame(data: Any, *, where: str) -> pl.DataFrame:
         import narwhals as nw
 
         return nw.from_native(data, eager_only=True).to_polars()
+    except EvidenceError:
+        raise
     except (TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise EvidenceError(
             "not a table",

@@ -73,6 +73,10 @@ def component_matrix(
     treatments: Sequence[str], separator: str = "+", inactive: str | None = None
 ) -> tuple[tuple[str, ...], Floats]:
     """Components in the order of their names, and which treatment holds which."""
+    if not isinstance(separator, str) or not separator.strip():
+        raise EvidenceError(
+            "components need a separator", where="separator", found=repr(separator), expected='"+", say'
+        )
     held = [[part.strip() for part in name.split(separator)] for name in treatments]
     for name, parts in zip(treatments, held):
         if "" in parts:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError, NotFoundError
+from flarefree.evidence.inputs import name_text
 from flarefree.evidence.networks.studies import Studies, Study
 
 __all__ = ["find_parts", "is_connected", "most_studied", "place_of", "require_connected", "take_part"]
@@ -76,8 +77,9 @@ def take_part(found: Studies, part: str, where: str) -> Studies:
     return Studies(tuple(found.treatments[i] for i in kept), studies, found.notes + notes)
 
 
-def place_of(name: str, treatments: Sequence[str], argument: str, where: str = "network") -> int:
+def place_of(name: object, treatments: Sequence[str], argument: str, where: str = "network") -> int:
     """The place of a treatment by its name, or an error with the nearest name."""
+    name = name_text(name)
     if name in treatments:
         return list(treatments).index(name)
     folded = {t.casefold(): t for t in treatments}

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from flarefree.errors import EvidenceError
 from flarefree.evidence.networks.rows import Rows, helmert
 from flarefree.evidence.networks.studies import Study
 
@@ -82,6 +83,13 @@ def contributions(
     rows: Rows, treatments: tuple[str, ...], tau2: float, streams: Streams = "random_walk"
 ) -> Contributions:
     """Proportions that every direct comparison contributes to every network estimate."""
+    if streams not in ("random_walk", "shortest_path"):
+        raise EvidenceError(
+            "no such way to divide flows",
+            where="contributions: streams",
+            found=repr(streams),
+            expected="random_walk, shortest_path",
+        )
     upper, direct, flow = flow_matrix(rows, tau2)
     divide = _random_walk if streams == "random_walk" else _shortest_paths
     share = np.array(

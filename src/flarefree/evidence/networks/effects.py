@@ -51,7 +51,9 @@ class Effects:
 
     def __getitem__(self, pair: tuple[str, str]) -> float:
         """The estimate of one treatment relative to another: `effects["MMF", "AZA"]`."""
-        i, j = (self.treatments.index(name) for name in pair)
+        from flarefree.evidence.networks.connection import place_of
+
+        i, j = (place_of(name, self.treatments, "treatment") for name in pair)
         return float(self.estimate[i, j])
 
 

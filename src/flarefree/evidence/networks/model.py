@@ -13,6 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.arguments import (
+    require_flag,
+    require_level,
+    require_no_less_than_zero,
+    require_whole,
+)
 from flarefree.evidence.inputs import ArmRows, read_rows
 from flarefree.evidence.networks.connection import most_studied, place_of, require_connected, take_part
 from flarefree.evidence.networks.effects import Effects, effects_of
@@ -108,9 +114,24 @@ def network(
     ----------
     [ruecker2012], [ruecker2014], [jackson2012], [efthimiou2019], [stijnen2010]
     """
-    _require_known(measure, model, method, small_values, conf_level, tau2)
+    measure, method = cast(
+        "tuple[str, Method]",
+        _require_known(
+            measure,
+            model,
+            method,
+            small_values,
+            zero_cells,
+            conf_level=conf_level,
+            tau2=tau2,
+            correction=correction,
+            tolerance=tolerance,
+        ),
+    )
+    require_flag("network: hartung_knapp", hartung_knapp)
     rows = read_rows(data)
     if method in COUNT_METHODS:
+        _require_for_counts(method, hartung_knapp, tau2, quadrature_points)
         return _by_counts(
             rows, measure, model, reference, method, small_values, conf_level, part, quadrature_points
         )
@@ -179,7 +200,27 @@ def additive_network(
     """
     from flarefree.evidence.networks.components import fit_components
 
-    _require_known(measure, model, method, "good", conf_level, tau2)
+    if _upper(method) in COUNT_METHODS:
+        raise EvidenceError(
+            "components are fitted to contrasts",
+            where="network: method",
+            found=repr(method),
+            expected=", ".join(CONTRAST_METHODS),
+        )
+    measure, method = cast(
+        "tuple[str, TauMethod]",
+        _require_known(
+            measure,
+            model,
+            method,
+            "good",
+            zero_cells,
+            conf_level=conf_level,
+            tau2=tau2,
+            correction=correction,
+            tolerance=tolerance,
+        ),
+    )
     rows = read_rows(data)
     found = studies_of(rows, measure, zero_cells=zero_cells, correction=correction, tolerance=tolerance)
     return fit_components(
@@ -196,13 +237,25 @@ def additive_network(
 
 
 def _require_known(
-    measure: str, model: str, method: str, small_values: str, conf_level: float, tau2: float | None
-) -> None:
+    measure: str,
+    model: str,
+    method: str,
+    small_values: str,
+    zero_cells: str,
+    *,
+    conf_level: float,
+    tau2: float | None,
+    correction: float,
+    tolerance: float,
+) -> tuple[str, str]:
+    """The measure and the method in the letters that we write them in; an error names what there is."""
+    measure, method = _upper(measure), _upper(method)
     choices: dict[str, tuple[str, tuple[str, ...]]] = {
         "measure": (measure, tuple(MEASURES)),
         "model": (model, ("random", "common")),
         "method": (method, (*CONTRAST_METHODS, *COUNT_METHODS)),
         "small_values": (small_values, ("good", "bad")),
+        "zero_cells": (zero_cells, ("only0", "if0all", "all", "none")),
     }
     for argument, (value, allowed) in choices.items():
         if value not in allowed:
@@ -212,14 +265,29 @@ def _require_known(
                 found=repr(value),
                 expected=", ".join(allowed),
             )
-    if not 0 < conf_level < 1:
-        raise EvidenceError(
-            "no such confidence level", where="network: conf_level", found=repr(conf_level), expected="0 to 1"
-        )
-    if tau2 is not None and not (tau2 >= 0 and math.isfinite(tau2)):
-        raise EvidenceError(
-            "this is no variance", where="network: tau2", found=repr(tau2), expected="a number, 0 or more"
-        )
+    require_level(conf_level, "network: conf_level")
+    require_no_less_than_zero("network: correction", correction, "a continuity correction")
+    require_no_less_than_zero("network: tolerance", tolerance, "a tolerance")
+    if tau2 is not None:
+        require_no_less_than_zero("network: tau2", tau2, "a variance")
+    return measure, method
+
+
+def _upper(name: Any) -> Any:
+    return name.upper() if isinstance(name, str) else name
+
+
+def _require_for_counts(method: str, hartung_knapp: bool, tau2: float | None, quadrature_points: int) -> None:
+    """What belongs to contrasts is not passed over in silence."""
+    require_whole("network: quadrature_points", quadrature_points, 1, 200)
+    for argument, is_given in (("hartung_knapp", hartung_knapp), ("tau2", tau2 is not None)):
+        if is_given:
+            raise EvidenceError(
+                f"{argument} belongs to models of contrasts",
+                where=f"network: {argument}",
+                found=f"method={method!r}",
+                expected="method=" + ", ".join(map(repr, CONTRAST_METHODS)),
+            )
 
 
 def _reference_of(found: Studies, reference: str | None, where: str) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from flarefree.evidence.arguments import require_whole
 from flarefree.evidence.networks.effects import Effects
 
 __all__ = ["Ranking", "SmallValues", "p_scores", "rank_treatments"]
@@ -73,6 +74,8 @@ def rank_treatments(
     effects: Effects, small_values: SmallValues, *, n_draws: int, seed: int, conf_level: float
 ) -> Ranking:
     """Resample the effects from their multivariate normal distribution and rank every draw."""
+    require_whole("ranks: n_draws", n_draws, 2, 10_000_000)
+    require_whole("ranks: seed", seed, 0, 2**63)
     n = len(effects.treatments)
     rng = np.random.default_rng(seed)
     values, vectors = np.linalg.eigh(effects.covariance)

@@ -86,6 +86,8 @@ class Network:
 
     def effects_under(self, model: Model | None = None) -> Effects:
         """The matrices under `model`; under the network's own unless given."""
+        if model not in (None, "random", "common"):
+            raise EvidenceError("no such model", where="model", found=repr(model), expected="random, common")
         found = {"random": self.random, "common": self.common}[model or self.model]
         if found is None:
             raise EvidenceError(

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.arguments import require_whole
 from flarefree.evidence.networks.connection import place_of
 from flarefree.evidence.networks.ranking import Ranking, p_scores
 from flarefree.evidence.networks.result import Model, Network
@@ -129,6 +130,7 @@ def league_frame(
             found=repr(upper),
             expected="direct, common, random",
         )
+    require_whole("league: digits", digits, 0, 15)
     places = order_of(network, order, lower)
     below = league_numbers(network, lower)
     has_upper = not (upper == "direct" and network.rows is None)

@@ -116,8 +116,11 @@ def _range(network: Network, equivalence: float | tuple[float, float] | None) ->
     """The range of equivalence on the model's scale."""
     if equivalence is None:
         return None
-    if isinstance(equivalence, tuple):
-        low, high = (float(v) for v in equivalence)
+    limits = equivalence if isinstance(equivalence, tuple | list) else (equivalence,)
+    if not all(isinstance(v, int | float) for v in limits) or len(limits) > 2:
+        low = high = math.nan
+    elif isinstance(equivalence, tuple | list):
+        low, high = (float(v) for v in (*limits, math.nan)[:2])
     elif network.is_ratio:
         low, high = (1 / equivalence, float(equivalence)) if equivalence > 0 else (math.nan, math.nan)
         low, high = min(low, high), max(low, high)

@@ -140,7 +140,7 @@ def begg(result: Pairwise) -> AsymmetryTest:
     )
 
 
-EXACT_RANKS_BELOW = 50
+EXACT_RANKS_BELOW = 101
 
 
 def _exact_kendall(score: int, n: int) -> float:

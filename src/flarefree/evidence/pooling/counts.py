@@ -16,7 +16,7 @@ from scipy.special import gammaln
 from flarefree.errors import EvidenceError
 from flarefree.evidence.pooling.inverse_variance import Fit
 from flarefree.evidence.pooling.measures import Tables
-from flarefree.stats.conditional import ConditionalCount, of_strata
+from flarefree.stats.conditional import ConditionalCount, of_strata, of_sum
 
 __all__ = ["ExactLimits", "fit_exact", "fit_mantel_haenszel", "fit_peto"]
 
@@ -140,7 +140,7 @@ def fit_exact(tables: Tables, measure: str, y: Floats, v: Floats, level: float) 
     The standard error is that of the conditional information at the estimate; infinite estimates have none.
     """
     x = int(np.rint(tables.events[:, 0].sum()))
-    count = _strata(tables) if measure == "OR" else _rates(tables)
+    count = _strata(tables, x) if measure == "OR" else _rates(tables, x)
     if count.low == count.high:
         raise EvidenceError(
             f"no trial tells anything of the {'odds' if measure == 'OR' else 'rate'} ratio",
@@ -161,23 +161,21 @@ def fit_exact(tables: Tables, measure: str, y: Floats, v: Floats, level: float) 
     return fit, ExactLimits(low, high, count.p_value(x, "two-sided"))
 
 
-def _strata(tables: Tables) -> ConditionalCount:
+def _strata(tables: Tables, x: int) -> ConditionalCount:
     margins = np.column_stack([tables.n, tables.events.sum(axis=1)])
-    return of_strata(np.rint(margins).astype(np.int64))
+    return of_strata(np.rint(margins).astype(np.int64), x)
 
 
-def _rates(tables: Tables) -> ConditionalCount:
+def _rates(tables: Tables, x: int) -> ConditionalCount:
     """Events of the first arms given all events: sums of binomials with odds ratio x time 1 / time 2."""
-    log_weight = np.zeros(1)
+    parts = []
     for (one, two), (time_1, time_2) in zip(tables.events, tables.person_time):
         total = int(np.rint(one + two))
-        x = np.arange(total + 1)
-        log_choose = gammaln(total + 1) - gammaln(x + 1) - gammaln(total - x + 1)
-        own = log_choose + x * (math.log(time_1) - math.log(time_2))
-        top, high = own.max(), log_weight.max()
-        with np.errstate(divide="ignore"):
-            log_weight = np.log(np.convolve(np.exp(log_weight - high), np.exp(own - top)))
-    return ConditionalCount(0, np.asarray(log_weight, dtype=np.float64))
+        first = np.arange(total + 1)
+        log_choose = gammaln(total + 1) - gammaln(first + 1) - gammaln(total - first + 1)
+        log_weight = log_choose + first * (math.log(time_1) - math.log(time_2))
+        parts.append(ConditionalCount(0, np.asarray(log_weight - log_weight.max(), dtype=np.float64)))
+    return of_sum(parts, x)
 
 
 def _informative(tables: Tables, measure: str) -> Floats:

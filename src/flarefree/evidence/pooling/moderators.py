@@ -66,13 +66,16 @@ class ModeratorTerms:
             filling = [levels[i % len(levels)] for i in range(longest)] if levels else [value] * longest
             frame[name] = [*filling, str(value) if levels else value]
         try:
-            return design_matrix(f"~ {self.formula}", frame).matrix[-1]
+            row = design_matrix(f"~ {self.formula}", frame).matrix[-1]
+            if len(row) != len(self.names):  # a text where the fit had a number
+                raise FormulaError("the values are of another kind than the trials'")
+            return row
         except FormulaError as error:
             raise EvidenceError(
                 "a moderator's value is missing",
                 where="predict",
-                found=", ".join(values) or "nothing",
-                expected=f"values for {self.formula}",
+                found=", ".join(f"{name}={value!r}" for name, value in values.items()) or "nothing",
+                expected=f"values for {self.formula}, as the trials have them",
             ) from error
 
 
@@ -80,11 +83,23 @@ def _is_of(key: str, name: str) -> bool:
     return key == name or key in (f"factor({name})", f"C({name})")
 
 
+def _names(moderators: Any) -> list[str]:
+    names = list(moderators) if isinstance(moderators, Sequence) else [moderators]
+    if not all(isinstance(name, str) for name in names):
+        raise EvidenceError(
+            "moderators are named",
+            where="moderators",
+            found=repr(moderators)[:80],
+            expected="names of columns",
+        )
+    return names
+
+
 def read_moderators(moderators: str | Sequence[str], trials: Trials) -> ModeratorTerms:
     """The design that names or a formula ask for."""
     from flarefree.stats.formula import design_matrix
 
-    formula = moderators if isinstance(moderators, str) else " + ".join(moderators)
+    formula = moderators if isinstance(moderators, str) else " + ".join(_names(moderators))
     formula = formula.strip().removeprefix("~").strip()
     if not formula:
         raise EvidenceError("no moderator is named", where="moderators", found=repr(moderators))

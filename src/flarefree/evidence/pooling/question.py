@@ -9,6 +9,7 @@ import difflib
 from dataclasses import dataclass
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.arguments import require_flag, require_level, require_no_less_than_zero
 from flarefree.evidence.pooling.heterogeneity import ESTIMATORS
 from flarefree.evidence.pooling.measures import MEASURES, Measure
 
@@ -118,21 +119,22 @@ def ask(
     """A checked question."""
     chosen = _measure(measure)
     name = _method(method, chosen)
-    if not 0.0 < conf_level < 1.0:
-        raise EvidenceError(
-            "a confidence level lies between 0 and 1",
-            where="conf_level",
-            found=repr(conf_level),
-            expected="0.95, say",
-        )
-    if not correction >= 0.0:
-        raise EvidenceError(
-            "a continuity correction is no less than 0", where="correction", found=repr(correction)
-        )
+    require_level(conf_level)
+    require_no_less_than_zero("correction", correction, "a continuity correction")
+    require_flag("hartung_knapp", hartung_knapp)
+    require_flag("ad_hoc_floor", ad_hoc_floor)
     _require_one_of("prediction", prediction, PREDICTIONS)
     _require_one_of("zero_cells", zero_cells, ZERO_CELLS)
     both = both_zero if both_zero is not None else "exclude" if name in COUNT_METHODS else "keep"
     _require_one_of("both_zero", both, BOTH_ZERO)
+    if ad_hoc_floor and not hartung_knapp:
+        raise EvidenceError(
+            "the floor belongs to Hartung-Knapp limits",
+            where="ad_hoc_floor",
+            found="hartung_knapp=False",
+            expected="both, or neither",
+            try_="hartung_knapp=True",
+        )
     if hartung_knapp and name in COUNT_METHODS:
         raise EvidenceError(
             "Hartung-Knapp limits belong to pooling by inverse variance",
@@ -141,7 +143,15 @@ def ask(
             expected="one of " + ", ".join(ESTIMATORS),
         )
     return Question(
-        chosen, name, hartung_knapp, ad_hoc_floor, conf_level, prediction, zero_cells, correction, both
+        chosen,
+        name,
+        bool(hartung_knapp),
+        bool(ad_hoc_floor),
+        float(conf_level),
+        prediction,
+        zero_cells,
+        float(correction),
+        both,
     )
 
 

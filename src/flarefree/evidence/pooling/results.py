@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flarefree.errors import EvidenceError
 from flarefree.evidence.pooling.heterogeneity import (
     ESTIMATORS,
     compute_q_profile,
@@ -359,6 +360,14 @@ class Pairwise:
         """Cumulative z against O'Brien-Fleming-type boundaries; see `sequential.analyze_sequentially`."""
         from flarefree.evidence.pooling.sequential import analyze_sequentially
 
+        if "effect" not in options:
+            raise EvidenceError(
+                "a sequential analysis needs the effect to look for",
+                where="sequential",
+                found=", ".join(options) or "nothing",
+                expected="effect",
+                try_=f".sequential(effect={'0.8' if self.measure.is_ratio else '5'})",
+            )
         return analyze_sequentially(self, **options)
 
     # Shown --------------------------------------------------------------------------------------

@@ -214,6 +214,8 @@ def analyze_sequentially(
 
 
 def _delta(result: Pairwise, effect: float) -> float:
+    if not isinstance(effect, int | float) or isinstance(effect, bool):
+        raise EvidenceError("an effect is a number", where="effect", found=repr(effect), expected="0.8, say")
     if result.measure.is_ratio and not effect > 0:
         raise EvidenceError("a ratio is more than 0", where="effect", found=repr(effect), expected="0.8, say")
     delta = math.log(effect) if result.measure.is_ratio else effect

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
-from flarefree.evidence.inputs import ArmRows, ContrastRows, group_codes
+from flarefree.evidence.inputs import ArmRows, ContrastRows, group_codes, name_text
 from flarefree.evidence.pooling.measures import (
     Measure,
     Tables,
@@ -133,6 +133,7 @@ def _direction(names: list[str], reference: str | None, where: str) -> tuple[str
         second = next((name for name in names if _is_control(name)), names[1])
         first = names[0] if second == names[1] else names[1]
         return first, second, (f"{second} is the reference (no `reference` was given)",)
+    reference = name_text(reference)
     if reference not in names:
         near = difflib.get_close_matches(reference, names, 1, 0.5)
         raise EvidenceError(
