@@ -50,12 +50,10 @@ def test_alms_windows_leave_no_day_out(alms: LoadedProtocol) -> None:
 
 def test_alms_contacts(alms: LoadedProtocol) -> None:
     contacts = {contact.name: contact for contact in alms.spec.schedule.contacts}
-    assert contacts["Telephone"].every == 30  # monthly
+    assert contacts["Telephone"].every_months == 1
     assert contacts["Safety follow-up"].after_last_visit == 30
-    assert (contacts["Vital status"].every, contacts["Vital status"].until) == (
-        365,
-        1096,
-    )  # yearly for 3 years
+    assert (contacts["Vital status"].every_months, contacts["Vital status"].until) == (12, 1096)
+    assert contacts["Vital status"].of == "stopped"
 
 
 def test_alms_doses(alms: LoadedProtocol) -> None:
