@@ -22,11 +22,15 @@ __all__ = [
     "NO_DAY",
     "TRUE",
     "UNKNOWN",
+    "are_in_order",
+    "are_within",
+    "censor",
     "confirm",
     "elapsed",
     "extreme_so_far",
     "extreme_within",
     "fill_spread",
+    "first_days",
     "first_events",
     "first_known",
     "first_so_far",
@@ -34,6 +38,7 @@ __all__ = [
     "last_known",
     "last_within",
     "latest_true",
+    "merge_events",
     "onsets",
     "places",
     "previous_verdict",
@@ -379,23 +384,106 @@ def first_events(
     components: Ints32,
     start: Ints32,
     stop: Ints32,
+    stops: Ints32,
     times: Ints32,
+    is_event: Flags,
     first: Ints64,
     which: Ints32,
 ) -> None:
     """Each patient's first event from `start` to `stop`, both counted, of events by patient and day.
 
-    Puts its day into `stop`, its number into `first` and its component into `which`, which are left where
-    there is none; and days from `start`, which is 1, into `times` (0 where `start` is `NO_DAY`).
+    Fills the rest: its day, or `stop`, into `stops`; days from `start`, which is 1, into `times` (0 where
+    `start` is `NO_DAY`); its number into `first` and its component into `which`, -1 where there is none.
     """
+    stops[:] = stop  # one by one: a compiler makes long steps of few arrays only
+    is_event[:] = False
+    first[:] = -1
+    which[:] = -1
     for k in range(subjects.size):
         i = subjects[k]
-        if first[i] < 0 and start[i] != NO_DAY and start[i] <= days[k] <= stop[i]:
+        if not is_event[i] and start[i] != NO_DAY and start[i] <= days[k] <= stop[i]:
+            is_event[i] = True
             first[i] = ids[k]
             which[i] = components[k]
-            stop[i] = days[k]
+            stops[i] = days[k]
     for i in range(start.size):
-        times[i] = 0 if start[i] == NO_DAY else elapsed(start[i], stop[i]) + 1
+        took = elapsed(start[i], stops[i]) + 1
+        times[i] = 0 if start[i] == NO_DAY else took
+
+
+@njit(cache=True, nogil=True)
+def are_in_order(subjects: Ints32, days: Ints32, components: Ints32, ids: Ints64) -> bool:
+    """Whether events stand by patient and day; of one patient and day, by component, then number."""
+    for k in range(1, subjects.size):
+        if subjects[k] != subjects[k - 1]:
+            if subjects[k] < subjects[k - 1]:
+                return False
+        elif days[k] != days[k - 1]:
+            if days[k] < days[k - 1]:
+                return False
+        elif components[k] != components[k - 1]:
+            if components[k] < components[k - 1]:
+                return False
+        elif ids[k] <= ids[k - 1]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def merge_events(
+    subjects: Ints32, days: Ints32, starts: Ints64, out_subjects: Ints32, out_days: Ints32, order: Ints64
+) -> None:
+    """Lists of events, each by patient and day, as one; of one patient and day the earlier list's first.
+
+    List p is `starts[p]` to `starts[p + 1]`; `order` says where each of the merged ones was.
+    """
+    lists = starts.size - 1
+    place = starts[:-1].copy()
+    for n in range(subjects.size):
+        best = -1
+        for p in range(lists):
+            k = place[p]
+            if k == starts[p + 1]:
+                continue
+            if best < 0:
+                best = p
+                continue
+            b = place[best]
+            if subjects[k] < subjects[b] or (subjects[k] == subjects[b] and days[k] < days[b]):
+                best = p
+        k = place[best]
+        out_subjects[n], out_days[n], order[n] = subjects[k], days[k], k
+        place[best] += 1
+
+
+@njit(cache=True, nogil=True)
+def first_days(subjects: Ints32, days: Ints32, first: Ints32) -> None:
+    """Each patient's first day of events by patient and day, `NO_DAY` if none."""
+    first[:] = NO_DAY
+    for k in range(subjects.size - 1, -1, -1):
+        first[subjects[k]] = days[k]
+
+
+NOT_CENSORED = -1
+
+
+@njit(cache=True, nogil=True)
+def censor(start: Ints32, days: Ints32, place: int, stop: Ints32, by: Ints32) -> None:
+    """Ends follow-up on `days` where that is before `stop`, or on it and nothing censored; in place."""
+    for i in range(start.size):
+        day = max(days[i], start[i])
+        is_first = (day < stop[i]) | ((day == stop[i]) & (by[i] == NOT_CENSORED))
+        if is_first & (days[i] != NO_DAY):
+            stop[i] = day
+            by[i] = place
+
+
+@njit(cache=True, nogil=True)
+def are_within(subjects: Ints32, days: Ints32, start: Ints32, stop: Ints32, is_within: Flags) -> None:
+    """Which events are of days `start` to `stop` of their patients; `NO_DAY` has none."""
+    for k in range(subjects.size):
+        i = subjects[k]
+        is_within[k] = (start[i] != NO_DAY) & (days[k] >= start[i]) & (days[k] <= stop[i])
 
 
 def first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int) -> Ints64:

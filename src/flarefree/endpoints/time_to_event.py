@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from flarefree.endpoints import kernels
 from flarefree.endpoints.context import LAST_DAY
-from flarefree.endpoints.kernels import NO_DAY, first_events
+from flarefree.endpoints.kernels import NO_DAY
 
 __all__ = ["END_OF_FOLLOW_UP", "FollowUp", "Standing", "Times", "compute_times", "first_of"]
 
@@ -24,6 +25,7 @@ Ints64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 END_OF_FOLLOW_UP = -1
+assert kernels.NOT_CENSORED == END_OF_FOLLOW_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +50,35 @@ class Standing:
     def of(subjects: Ints32, days: Ints32, ids: Ints64, components: Ints32 | None = None) -> Standing:
         """Events in any order; of one patient and day, the earlier component first, then the lower id."""
         which = np.zeros(ids.size, dtype=np.int32) if components is None else components
-        key = subjects.astype(np.int64) * 2**32 + days
-        if (key[1:] > key[:-1]).all():  # most come so: a rule finds one event a patient and day
+        if kernels.are_in_order(subjects, days, which, ids):  # most come so
             return Standing(subjects, days, ids, which)
-        order = np.argsort(key, kind="stable")
-        if not _in_order(key[order], which[order], ids[order]):
-            order = np.lexsort((ids, which, days, subjects))
+        order = np.lexsort((ids, which, days, subjects))
         return Standing(subjects[order], days[order], ids[order], which[order])
 
     def where(self, keep: Flags) -> Standing:
         """Some of them."""
+        if keep.all():
+            return self
         return Standing(self.subjects[keep], self.days[keep], self.ids[keep], self.components[keep])
 
     def first_days(self, n_subjects: int) -> Ints32:
         """Each patient's first day, `NO_DAY` if none: (n_subjects,)."""
-        first = np.full(n_subjects, NO_DAY, dtype=np.int32)
-        first[self.subjects[::-1]] = self.days[::-1]
+        first = np.empty(n_subjects, dtype=np.int32)
+        kernels.first_days(self.subjects, self.days, first)
         return first
-
-
-def _in_order(key: Ints64, which: Ints32, ids: Ints64) -> bool:
-    """Whether events of one patient and day stand by component, then number."""
-    same = np.flatnonzero(key[1:] == key[:-1])
-    later = which[same + 1] - which[same]
-    return bool(((later > 0) | ((later == 0) & (ids[same + 1] > ids[same]))).all())
 
 
 def first_of(components: Sequence[Standing]) -> Standing:
     """The events of a composite: all of its components', each named by its place."""
-    return Standing.of(
-        np.concatenate([part.subjects for part in components]),
-        np.concatenate([part.days for part in components]),
-        np.concatenate([part.ids for part in components]),
-        np.concatenate([np.full(part.ids.size, i, dtype=np.int32) for i, part in enumerate(components)]),
+    starts = np.array([0, *(part.ids.size for part in components)]).cumsum()
+    subjects, days, ids = (
+        np.concatenate([getattr(part, name) for part in components]) for name in ("subjects", "days", "ids")
     )
+    merged, when = np.empty_like(subjects), np.empty_like(days)
+    order = np.empty(ids.size, dtype=np.int64)
+    kernels.merge_events(subjects, days, starts, merged, when, order)
+    which = np.repeat(np.arange(len(components), dtype=np.int32), starts[1:] - starts[:-1])
+    return Standing.of(merged, when, ids[order], which[order])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +108,18 @@ class FollowUp:
         censor_days : sequence of (n_subjects,) int32
             First days of the `censor_at` events; at one day with the end of follow-up they are named.
         """
-        in_analysis = start_days != NO_DAY
-        stop = np.where(end_days == NO_DAY, start_days, np.maximum(end_days, start_days))
+        stop = np.where(end_days == NO_DAY, start_days, np.maximum(end_days, start_days)).astype(np.int32)
         by = np.full(start_days.size, END_OF_FOLLOW_UP, dtype=np.int32)
         for place, days in enumerate(censor_days):
-            day = np.maximum(days, start_days)
-            ends = (days != NO_DAY) & ((day < stop) | ((day == stop) & (by == END_OF_FOLLOW_UP)))
-            stop = np.where(ends, day, stop)
-            by = np.where(ends, np.int32(place), by)
-        stop = np.where(in_analysis, stop, NO_DAY).astype(np.int32)
-        return FollowUp(start_days, stop, by.astype(np.int32))
+            kernels.censor(start_days, days, place, stop, by)
+        stop[start_days == NO_DAY] = NO_DAY
+        return FollowUp(start_days, stop, by)
 
     def counts(self, events: Standing) -> Flags:
         """Which events fall within follow-up, both ends counted: (k,)."""
-        start, stop = self.start_days[events.subjects], self.stop_days[events.subjects]
-        return (start != NO_DAY) & (events.days >= start) & (events.days <= stop)
+        is_within = np.empty(events.ids.size, dtype=np.bool_)
+        kernels.are_within(events.subjects, events.days, self.start_days, self.stop_days, is_within)
+        return is_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +150,13 @@ def compute_times(events: Standing, follow_up: FollowUp) -> Times:
     Times
     """
     n = follow_up.start_days.size
-    stop, times = follow_up.stop_days.copy(), np.empty(n, dtype=np.int32)
-    ids, components = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int32)
-    first_events(
-        events.subjects, events.days, events.ids, events.components, follow_up.start_days, stop, times, ids,
-        components,
+    stops, times, components = (np.empty(n, dtype=np.int32) for _ in range(3))
+    ids, is_event = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.bool_)
+    kernels.first_events(
+        events.subjects, events.days, events.ids, events.components, follow_up.start_days,
+        follow_up.stop_days, stops, times, is_event, ids, components,
     )  # fmt: skip
-    return Times(stop, times, ids >= 0, ids, components)
+    return Times(stops, times, is_event, ids, components)
 
 
 def within(events: Standing, first_day: int | None, last_day: int | None) -> Standing:

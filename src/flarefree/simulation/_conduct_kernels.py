@@ -9,7 +9,7 @@ import numpy as np
 
 from flarefree.simulation._random_kernels import philox, uniform32
 
-__all__ = ["draw_conduct", "earliest"]
+__all__ = ["are_known_by", "draw_conduct", "earliest", "end_first", "study_days"]
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -22,6 +22,31 @@ def draw_conduct(trial: Any, patient: Any, day: Any, stream: Any, k0: Any, k1: A
         out[i, 1] = uniform32(b)
         out[i, 2] = uniform32(c)
         out[i, 3] = uniform32(d)
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def study_days(elapsed: Any, never: Any, no_day: Any, out: Any) -> Any:
+    """Study days of times since day 1 began: what happens during day 1 is on day 1; none from `never` on."""
+    for i in range(elapsed.size):
+        is_never = elapsed[i] >= never
+        day = np.floor(0.0 if is_never else elapsed[i]) + 1.0
+        out[i] = no_day if is_never else np.int32(day)
+
+
+@nb.njit(cache=True, nogil=True)
+def are_known_by(subjects: Any, days: Any, last: Any, out: Any) -> Any:
+    """Which events are of a day up to each patient's last."""
+    for k in range(subjects.size):
+        out[k] = days[k] <= last[subjects[k]]
+
+
+@nb.njit(cache=True, nogil=True)
+def end_first(days: Any, kind: Any, end: Any, ended_by: Any) -> Any:
+    """Lets what happens on `days` end participation that has not ended before, in place."""
+    for i in range(days.size):
+        is_first = days[i] <= end[i]
+        end[i] = days[i] if is_first else end[i]
+        ended_by[i] = kind if is_first else ended_by[i]
 
 
 @nb.njit(cache=True, nogil=True)

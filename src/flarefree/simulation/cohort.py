@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flarefree.errors import DesignError
+from flarefree.simulation._conduct_kernels import draw_conduct, study_days
 from flarefree.simulation._course_kernels import (
     ARM,
     ARM_COLUMNS,
@@ -109,17 +110,17 @@ class Cohort:
     @property
     def death_day(self) -> Days:
         """Study day of death of any cause; `NO_DAY` where none."""
-        return _days(self.state[STATE.death])
+        return self._keep("death", lambda: _days(self.state[STATE.death]))
 
     @property
     def dropout_day(self) -> Days:
         """Study day of a withdrawal that is no treatment failure, if nothing else comes first."""
-        return _days(self.state[STATE.withdrawal])
+        return self._keep("dropout", lambda: _days(self.state[STATE.withdrawal]))
 
     @property
     def esrd_day(self) -> Days:
         """Study day on which dialysis begins; `NO_DAY` where none by the horizon."""
-        return _days(self.state[STATE.esrd])
+        return self._keep("esrd", lambda: _days(self.state[STATE.esrd]))
 
     @property
     def leukopenia_day(self) -> Days:
@@ -195,8 +196,10 @@ class Cohort:
         self, rows: npt.NDArray[np.integer[Any]]
     ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
         """`dropout_reason` and `failure_is_adverse_event` of some rows only."""
-        words = self.streams.words(self.trial[rows], self.patient[rows], 5, int(Purpose.PATIENT))
-        u = (words[:, :2].astype(np.float64) + 0.5) / 2.0**32
+        u, block = np.empty((rows.size, 4)), np.full(rows.size, 5, dtype=np.int32)
+        draw_conduct(
+            self.trial[rows], self.patient[rows], block, np.uint64(Purpose.PATIENT), *self.streams.key, u
+        )
         return self._reason(u[:, 0]), u[:, 1] < self._number("ae_label_failure")
 
     def _reasons(self) -> npt.NDArray[np.int8]:
@@ -424,8 +427,9 @@ def _arms(p: Parameters, treatments: tuple[Treatment, ...], people: Population) 
 
 def _days(elapsed: Floats) -> Days:
     """Study days of times: what happens during day 1 is on day 1; `NO_DAY` where never."""
-    never = elapsed >= NEVER
-    return np.where(never, NO_DAY, np.floor(np.where(never, 0.0, elapsed)) + 1.0).astype(np.int32)
+    days = np.empty(elapsed.size, dtype=np.int32)
+    study_days(elapsed, NEVER, np.int32(NO_DAY), days)
+    return days
 
 
 assert len(EVENTS) == 5

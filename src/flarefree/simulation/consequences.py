@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flarefree.simulation._conduct_kernels import draw_conduct, earliest
+from flarefree.endpoints.kernels import places
+from flarefree.simulation._conduct_kernels import are_known_by, draw_conduct, earliest, end_first
 from flarefree.simulation.asking import Nature, Question
 from flarefree.simulation.cohort import NO_DAY, Cohort
 from flarefree.simulation.parameters import Parameters
@@ -158,12 +159,11 @@ def draw_consequences(
     end, ended_by = np.full(n, horizon_day, dtype=np.int32), np.zeros(n, dtype=np.int8)
     # On one day, a withdrawal comes before the last visit, a failure before both, and death before all.
     for days, kind in ((cohort.dropout_day, _DROPS_OUT), (fails, _FAILS), (cohort.death_day, _DIES)):
-        is_first = days <= end
-        end[is_first], ended_by[is_first] = days[is_first], kind
+        end_first(days, kind, end, ended_by)
 
     reasons = _reasons(cohort, ended_by)
     has_failed = ended_by == _FAILS
-    is_seen = {name: onsets.known_days <= end[onsets.subjects] for name, onsets in found.items()}
+    is_seen = {name: _known_by(onsets, end) for name, onsets in found.items()}
     assessed = _confirm_later(question, found, is_seen, end, has_failed, parameters.confirmed_days)
     happenings = _happenings(question, cohort, found, treated, is_seen, end, reasons)
     return Consequences(found, stands, is_seen, happenings, end, reasons, has_failed, assessed)
@@ -187,7 +187,7 @@ def _confirm_later(
             np.maximum.at(assessed, who[late], onsets.known_days[late])
     for name, onsets in found.items():
         if question.plans[name].nature is Nature.FUNCTION:
-            is_seen[name] = onsets.known_days <= assessed[onsets.subjects]
+            is_seen[name] = _known_by(onsets, assessed)
     return assessed
 
 
@@ -207,10 +207,19 @@ def _luck(cohort: Cohort, onsets: Onsets, streams: Streams) -> npt.NDArray[np.fl
 
 def _until(onsets: Onsets, last_days: Ints32) -> Onsets:
     """Those that are known by some day of each patient."""
-    keep = onsets.known_days <= last_days[onsets.subjects]
+    keep = _known_by(onsets, last_days)
     if keep.all():
         return onsets
-    return Onsets(onsets.subjects[keep], onsets.days[keep], onsets.known_days[keep], onsets.assessments[keep])
+    at = places(keep)
+    days = onsets.days[at]
+    known = days if onsets.known_days is onsets.days else onsets.known_days[at]
+    return Onsets(onsets.subjects[at], days, known, onsets.assessments[at])
+
+
+def _known_by(onsets: Onsets, last_days: Ints32) -> Flags:
+    is_known = np.empty(onsets.days.size, dtype=np.bool_)
+    are_known_by(onsets.subjects, onsets.known_days, last_days, is_known)
+    return is_known
 
 
 def _once(keys: Ints64) -> Ints64:
@@ -275,7 +284,8 @@ def _happenings(
 
 
 def _seen(onsets: Onsets, keep: Flags) -> Happening:
-    return Happening(onsets.subjects[keep], onsets.known_days[keep])
+    at = places(keep)
+    return Happening(onsets.subjects[at], onsets.known_days[at])
 
 
 def _together(parts: list[Happening]) -> Happening:

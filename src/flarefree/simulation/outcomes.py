@@ -15,6 +15,7 @@ import numpy.typing as npt
 from flarefree.endpoints.context import FIRST_DAY, LAST_DAY
 from flarefree.endpoints.evaluate import Evaluator
 from flarefree.endpoints.events import find_onsets
+from flarefree.endpoints.kernels import places
 from flarefree.endpoints.panel import Panel
 from flarefree.endpoints.support import confirmed_days
 from flarefree.endpoints.time_to_event import (
@@ -122,11 +123,10 @@ class _Deriver:
     def _on_visits(self, plan: Plan) -> tuple[Ints32, Ints32, npt.NDArray[np.bool_]]:
         if plan.is_second:
             onsets = find_plan_onsets(plan, self.evaluator, plan.name in self.question.waits_for_later)
-            keep = onsets.known_days <= self.done.end_days[onsets.subjects]
-            stands = np.ones(int(keep.sum()), dtype=np.bool_)
-            return onsets.subjects[keep], onsets.days[keep], stands
-        onsets, keep = self.done.onsets[plan.name], self.done.is_seen[plan.name]
-        return onsets.subjects[keep], onsets.days[keep], self.done.stands[plan.name][keep]
+            at = places(onsets.known_days <= self.done.end_days[onsets.subjects])
+            return onsets.subjects[at], onsets.days[at], np.ones(at.size, dtype=np.bool_)
+        onsets, at = self.done.onsets[plan.name], places(self.done.is_seen[plan.name])
+        return onsets.subjects[at], onsets.days[at], self.done.stands[plan.name][at]
 
     def _composite(self, plan: Plan) -> Standing:
         parts = []
