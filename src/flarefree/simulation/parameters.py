@@ -22,24 +22,25 @@ __all__ = ["TREATMENTS", "Parameters", "Treatment", "treatments_of"]
 class Parameters:
     """Numbers of the model; rates are per person-year and logarithms natural, unless said otherwise.
 
-    `fit`: from the prototype that fits ALMS [dooley2011]; `assumed`: no trial tells it; else the source.
+    `calibrated`: the median of a posterior sample (`calibration/`); `fit`: from a prototype that fits ALMS
+    [dooley2011]; `assumed`: no trial tells it; else the source.
     """
 
     # Flares
-    lam_mmf: float = 0.192
-    """Latent flares a year under mycophenolate, frailty 1 (fit; only times detection is identified)."""
-    lam_aza: float = 0.479
-    """The same under azathioprine (fit)."""
-    hr_mt: float = 0.685
-    """Flare hazard of multitarget therapy against azathioprine in its own trial ([zhang2017]: 3.66/5.34)."""
-    omega: float = 0.8
-    """SD of the log frailty (assumed; 0.3 to 1.2 are all possible)."""
-    h_multitarget: float = 0.45
-    """Between-trial factor of the flare hazard in the multitarget trial; 1 in ALMS (start value)."""
+    lam_mmf: float = 0.173
+    """Latent flares a year under mycophenolate, frailty 1 (calibrated; known only times detection)."""
+    lam_aza: float = 0.548
+    """The same under azathioprine (calibrated)."""
+    hr_mt: float = 0.941
+    """Flare hazard of multitarget therapy against azathioprine (calibrated; 12 relapses tell little)."""
+    omega: float = 1.22
+    """SD of the log frailty (calibrated; the prior's 0.35 to 1.4, moved but hardly narrowed)."""
+    h_multitarget: float = 0.605
+    """Between-trial factor of the flare hazard in the multitarget trial; 1 in ALMS (calibrated)."""
     trial_factor: float = 1.0
     """A factor of every flare hazard, for trials elsewhere."""
-    beta_cr: float = -0.36
-    """Log hazard ratio of flares, complete against partial remission at entry ([zhang2017]: ln 0.70)."""
+    beta_cr: float = -0.471
+    """Log hazard ratio of flares, complete against partial remission at entry (calibrated; its prior's)."""
     beta_dose: float = 0.5
     """Log hazard ratio of flares for taking nothing of the target dose against all of it (assumed)."""
     beta_black: float = 0.0
@@ -50,34 +51,34 @@ class Parameters:
     """Log hazard ratio of flares, pure class V (0: no trial tells it)."""
 
     # Proteinuria, g/day, natural logarithms
-    xi_mean: float = -1.18
-    """Where log proteinuria drifts to (fit; 0.31 g/day)."""
-    xi_mean_multitarget: float = -1.6
-    """The same in the multitarget trial, where 78 % were in remission at month 18 ([zhang2017])."""
+    xi_mean: float = -1.15
+    """Where log proteinuria drifts to (calibrated; 0.32 g/day)."""
+    xi_mean_multitarget: float = -2.09
+    """The same in the multitarget trial, where 78 % were in remission at month 18 (calibrated)."""
     xi_sd: float = 0.5
     """SD of it between patients (assumed)."""
     xi_on_entry: float = 0.2
     """How much of a patient's distance from the mean at entry stays (assumed)."""
-    k_per_month: float = 0.094
-    """Rate of the drift, a month (fit)."""
+    k_per_month: float = 0.0973
+    """Rate of the drift, a month (calibrated)."""
     sigma_o: float = 0.35
     """SD of the wandering of log proteinuria (semivariogram of ACCESS)."""
     tau_months: float = 2.5
     """Its correlation time, months (semivariogram of ACCESS)."""
-    sigma_e: float = 0.30
-    """SD of the error of a 24-hour collection, log (semivariogram of ACCESS)."""
+    sigma_e: float = 0.325
+    """SD of the error of a 24-hour collection, log (calibrated; its prior's, from ACCESS)."""
     sigma_upcr: float = 0.37
     """SD of the error of a spot ratio, log (semivariogram of ACCESS)."""
-    jump_mean: float = 1.25
-    """Rise of log proteinuria at a flare, its mean (assumed)."""
+    jump_mean: float = 1.35
+    """Rise of log proteinuria at a flare, its mean (calibrated; nearly its prior's)."""
     jump_sd: float = 0.45
     """SD of that rise between flares (assumed)."""
     jump_least: float = 0.3
     """The least rise that makes a flare (assumed)."""
     decay_per_month: float = 1 / 9
     """Rate a month at which a flare's proteinuria fades (assumed)."""
-    cni_proteinuria: float = 0.25
-    """Fall of log proteinuria on a calcineurin inhibitor that is no fall of activity (assumed)."""
+    cni_proteinuria: float = 0.247
+    """Fall of log proteinuria on a calcineurin inhibitor that is no fall of activity (its prior's)."""
     cni_fade_days: float = 10.0
     """Time constant of its coming and going, days (assumed: gone within a month)."""
 
@@ -88,8 +89,8 @@ class Parameters:
     """Chronic slope of log creatinine, mean (assumed)."""
     slope_sd_per_year: float = 0.02
     """SD of that slope between patients (assumed)."""
-    q_nephritic: float = 0.18
-    """Share of flares that raise creatinine (fit)."""
+    q_nephritic: float = 0.187
+    """Share of flares that raise creatinine (calibrated)."""
     step_median: float = 0.28
     """Rise of log creatinine at a nephritic flare, its median (fit: mean 0.30, SD 0.15)."""
     step_spread: float = 0.5
@@ -98,10 +99,10 @@ class Parameters:
     """Part of the rise that never goes; the rest fades with `step_fade_months` (assumed)."""
     step_fade_months: float = 6.0
     """Time constant of the part that fades, months (assumed)."""
-    q_severe: float = 0.5
-    """Share of nephritic flares with irreversible loss (weakly identified)."""
-    severe_slope_median: float = 0.45
-    """Slope of log creatinine, a year, after a severe flare: its median (assumed)."""
+    q_severe: float = 0.526
+    """Share of nephritic flares with irreversible loss (calibrated; weakly identified)."""
+    severe_slope_median: float = 1.79
+    """Slope of log creatinine, a year, after a severe flare: its median (calibrated)."""
     severe_slope_spread: float = 1.0
     """SD of the logarithm of that slope: a heavy tail, for kidney failures (assumed)."""
     severe_months: float = 24.0
@@ -114,8 +115,8 @@ class Parameters:
     """Dialysis begins, too, where creatinine is this many times that of entry (assumed)."""
 
     # Urinary sediment
-    h_sediment_per_month: float = 0.041
-    """Rate a month at which an active sediment clears (fit)."""
+    h_sediment_per_month: float = 0.0212
+    """Rate a month at which an active sediment clears (calibrated)."""
     q_sediment: float = 0.35
     """Share of flares with an active sediment (assumed)."""
     casts_red: float = 0.20
@@ -154,8 +155,8 @@ class Parameters:
     """SD of albumin between visits, g/dL (assumed)."""
 
     # Outside the kidney
-    extrarenal: float = 0.030
-    """Major extrarenal flares ([dooley2011]: 8 in 262.7 and 7 in 221.0 patient-years)."""
+    extrarenal: float = 0.0304
+    """Major extrarenal flares (calibrated; 8 in 262.7 and 7 in 221.0 patient-years in [dooley2011])."""
     extrarenal_multitarget: float = 0.005
     """The same in the multitarget trial ([zhang2017]: 0 and 1 in 164 and 112 patient-years)."""
     extrarenal_days: float = 120.0
@@ -194,30 +195,30 @@ class Parameters:
     """Share of patients who take more than the target, up to 1.7 of it ([dooley2011]: SD of doses)."""
 
     # Leaving
-    d_mmf: float = 0.099
-    """Withdrawal under mycophenolate that is no treatment failure (fit; an identity gives 0.091)."""
-    d_aza: float = 0.104
-    """The same under azathioprine in ALMS (fit; an identity gives 0.095)."""
-    d_mt: float = 0.055
-    """The same under multitarget therapy ([zhang2017]: 5.49 per 100 patient-years)."""
-    d_aza_multitarget: float = 0.178
-    """The same under azathioprine in the multitarget trial ([zhang2017]: 17.78 per 100 patient-years)."""
+    d_mmf: float = 0.0881
+    """Withdrawal under mycophenolate that is no treatment failure (calibrated; an identity gives 0.091)."""
+    d_aza: float = 0.0891
+    """The same under azathioprine in ALMS (calibrated; an identity gives 0.095)."""
+    d_mt: float = 0.0502
+    """The same under multitarget therapy (calibrated; 5.49 per 100 patient-years in [zhang2017])."""
+    d_aza_multitarget: float = 0.156
+    """The same under azathioprine in the multitarget trial (calibrated; 17.78 in [zhang2017])."""
     gamma_ae: float = 0.15
     """Withdrawals a year more for 60 days after leukopenia or liver dysfunction (assumed)."""
-    ae_label_other: float = 0.45
-    """Share of those withdrawals that are labeled adverse event (identity in [dooley2011])."""
-    ae_label_failure: float = 0.96
-    """The same of withdrawals at treatment failure (identity in [dooley2011])."""
-    ae_label_other_multitarget: float = 0.345
-    """The first of these shares in the multitarget trial ([zhang2017] Supplemental Table 1: 10 of 29)."""
+    ae_label_other: float = 0.483
+    """Share of those withdrawals that are labeled adverse event (calibrated; an identity gives 0.45)."""
+    ae_label_failure: float = 0.92
+    """The same of withdrawals at treatment failure (calibrated; an identity gives 0.96)."""
+    ae_label_other_multitarget: float = 0.349
+    """The first of these shares in the multitarget trial (calibrated; 10 of 29 in [zhang2017])."""
     ae_label_failure_multitarget: float = 0.02
     """The second one there, where a relapse is its own reason ([zhang2017] Supplemental Table 1)."""
-    death: float = 0.002
-    """Deaths, of any cause ([dooley2011]: 1 in 483.7 patient-years)."""
+    death: float = 0.0016
+    """Deaths, of any cause (calibrated; 1 in 483.7 patient-years in [dooley2011])."""
 
     # Committee and clinic
-    q_c: float = 0.60
-    """Probability that the committee confirms a flare whose latent activity is `committee_at` (fit)."""
+    q_c: float = 0.502
+    """Probability that the committee confirms a flare of latent activity `committee_at` (calibrated)."""
     committee_at: float = 0.8
     """Latent activity (log proteinuria of flares) at which that is so (assumed)."""
     committee_slope: float = 1.0
@@ -226,8 +227,8 @@ class Parameters:
     """Probability that it confirms loss of function, or major activity outside the kidney (assumed)."""
     confirmed_days: float = 100.0
     """Days after a failure within which a loss of function that had begun is still confirmed (assumed)."""
-    rho: float = 0.34
-    """Probability that the clinic treats a suspected flare beyond the protocol (fit)."""
+    rho: float = 0.376
+    """Probability that the clinic treats a suspected flare beyond the protocol (calibrated)."""
 
     def changed(self, **changes: float) -> Parameters:
         """The same with some numbers replaced; an unknown name is an error.
