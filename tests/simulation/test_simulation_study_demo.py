@@ -150,3 +150,12 @@ def test_simulate_leaves_a_folder_with_other_files_alone(
     code, _, err = told(capsys, "alms-maintenance", "--study", str(tmp_path))
     assert code == 2 and "holds other files" in err and "Traceback" not in err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_another_sentence_beside_a_study_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("alms-maintenance", "--study", str(tmp_path / "s"), "--define", "doubling=creatinine >= 2 mg/dL")
+    code, _, err = told(capsys, *words)
+    assert code == 2 and "flarefree protocols copy" in err
+    assert not (tmp_path / "s").exists()

@@ -97,7 +97,8 @@ def simulate(
     if protocol is None:
         raise DesignError("no protocol is named", try_="flarefree simulate alms-maintenance")
     if study is not None:
-        _write_study(study, protocol, settings or [], endpoint or [], seed, trial)
+        _require_no_sentences(define or [])
+        _write_study(study, protocol, settings or [], endpoint or [], seed, trial, posterior)
         return
     if out is not None:
         _require_free(out)
@@ -188,24 +189,46 @@ def _print_settings(as_json: bool) -> None:
         typer.echo(f"{cells}  {row['meaning']}".rstrip())
 
 
+def _require_no_sentences(define: list[str]) -> None:
+    """A study is read by its own protocol, so another sentence belongs into a copy of that."""
+    from flarefree.errors import DesignError
+
+    if define:
+        raise DesignError(
+            "a study is written for one protocol",
+            where="--define",
+            found=define[0],
+            expected="no --define beside --study",
+            try_="flarefree protocols copy NAME, change the sentence there, and simulate that file",
+        )
+
+
 def _write_study(
-    folder: Path, protocol: str, settings: list[str], endpoints: list[str], seed: int | None, trial: int
+    folder: Path,
+    protocol: str,
+    settings: list[str],
+    endpoints: list[str],
+    seed: int | None,
+    trial: int,
+    posterior: bool,
 ) -> None:
     from flarefree.cli.demo_folder import require_free_study
     from flarefree.protocol.loading import load_protocol
     from flarefree.simulation.design import design_of
     from flarefree.simulation.settings import parse_settings
-    from flarefree.simulation.simulating import DEFAULT_SEED
+    from flarefree.simulation.simulating import DEFAULT_SEED, draws_of
     from flarefree.simulation.virtual_trial import write_virtual_study
 
     require_free_study(folder)
     loaded = load_protocol(protocol)
+    draws = draws_of("posterior" if posterior else None)
     write_virtual_study(
         folder,
         loaded,
-        design=design_of(loaded, parse_settings(settings)),
+        design=design_of(loaded, parse_settings(settings), parameters=draws[0]),
         seed=DEFAULT_SEED if seed is None else seed,
         trial=trial,
+        parameters=draws,
         endpoint=endpoints[0] if endpoints else None,
     )
     typer.echo(f"One virtual trial: {folder}  (try: flarefree analyze {folder})")

@@ -110,7 +110,7 @@ def write_virtual_study(
     design: Design | None = None,
     seed: int = DEFAULT_SEED,
     trial: int = 0,
-    parameters: Parameters | Sequence[Parameters] | None = None,
+    parameters: Parameters | Sequence[Parameters] | str | None = None,
     endpoint: str | None = None,
     recording: Recording | None = None,
 ) -> Path:
@@ -128,7 +128,7 @@ def write_virtual_study(
         From 0 to 2^64 - 1; the same seed gives the same bytes.
     trial : int
         Which of the seed's trials: the same patients as trial `trial` of `simulate`.
-    parameters : Parameters, or sequence of Parameters, optional
+    parameters : Parameters, sequence of Parameters, or "posterior", optional
         As for `simulate`.
     endpoint : str, optional
         As for `simulate`; patients leave at it where the protocol has no primary endpoint.
@@ -166,7 +166,7 @@ def draw_virtual_trial(
     design: Design | None = None,
     seed: int = DEFAULT_SEED,
     trial: int = 0,
-    parameters: Parameters | Sequence[Parameters] | None = None,
+    parameters: Parameters | Sequence[Parameters] | str | None = None,
     endpoint: str | None = None,
     recording: Recording | None = None,
 ) -> VirtualTrial:
