@@ -2,7 +2,7 @@
 
 Takes published numbers (`targets.yaml`) and priors (`priors.py`); gives a posterior sample, and published
 numbers beside what virtual trials of their size would print.  Begin reading at `targets.py`, then
-`calibrating.py` (moments, then the posterior) and `comparing.py`; the method is in `docs/methods/calibration.md`.
+`calibrating.py` (moments, then the posterior) and `comparing.py`; docs/methods/calibration.md is the method.
 """
 
 from __future__ import annotations
