@@ -63,7 +63,8 @@ def reconstruct(
     method : {"guyot", "closest"}
         `guyot`: events point by point, censorings adjusted until the risk table fits [guyot2012].
         `closest`: the whole-numbered events of each interval nearest to the points (least squares), with
-        the risk table and the events in all kept exactly.
+        the risk table kept exactly, and the events in all where the curve leaves room for them (a finding
+        tells where it does not: a curve that falls steeply among its last few patients).
     digitization_sd : float
         Standard deviation of the error of a digitized survival, as a proportion; drawn anew in each draw.
     unit : {"proportion", "percent"}

@@ -92,9 +92,13 @@ def contributions(
         )
     upper, direct, flow = flow_matrix(rows, tau2)
     divide = _random_walk if streams == "random_walk" else _shortest_paths
-    share = np.array(
-        [divide(line, direct, pair, len(treatments)) for line, pair in zip(flow, upper)]
-    ).reshape(len(upper), len(direct))
+    n = len(treatments)
+    downhill = [_downhill(line, direct, n) for line in flow]
+    if _has_negative_weight(rows, tau2):
+        downhill = [_without_loops(one) for one in downhill]
+    share = np.array([divide(one, direct, pair) for one, pair in zip(downhill, upper)]).reshape(
+        len(upper), len(direct)
+    )
 
     def names(pairs: Sequence[Pair]) -> tuple[tuple[str, str], ...]:
         return tuple((treatments[i], treatments[j]) for i, j in pairs)
@@ -113,13 +117,49 @@ def _downhill(line: Floats, direct: list[Pair], n: int) -> Floats:
     return flow
 
 
-def _random_walk(line: Floats, direct: list[Pair], pair: Pair, n: int) -> Floats:
+def _has_negative_weight(rows: Rows, tau2: float) -> bool:
+    """Whether a reduced weight is negative: so where arms of a study are strongly correlated.
+
+    Current then runs uphill through that comparison, and the flow may run in loops.
+    """
+    laplacian = _laplacian(rows, tau2)
+    return bool((laplacian - np.diag(np.diag(laplacian)) > NOTHING * laplacian.max()).any())
+
+
+def _without_loops(flow: Floats) -> Floats:
+    """The flow without what runs in loops, which carries nothing from the one treatment to the other."""
+    flow = flow.copy()
+    while loop := _loop_of(flow):
+        edges = list(pairwise([*loop, loop[0]]))
+        least = min(flow[edge] for edge in edges)
+        for edge in edges:
+            flow[edge] = flow[edge] - least if flow[edge] - least > NOTHING else 0.0
+    return flow
+
+
+def _loop_of(flow: Floats) -> list[int]:
+    """Treatments of a loop, in its direction; empty if there is none."""
+    done: set[int] = set()
+
+    def walk(i: int, way: list[int]) -> list[int]:
+        if i in way:
+            return way[way.index(i) :]
+        for j in np.flatnonzero(flow[i] > 0).tolist() if i not in done else ():
+            if loop := walk(j, [*way, i]):
+                return loop
+        done.add(i)
+        return []
+
+    return next((loop for i in range(len(flow)) if (loop := walk(i, []))), [])
+
+
+def _random_walk(flow: Floats, direct: list[Pair], pair: Pair) -> Floats:
     """Expected share of each comparison among the steps of a walker that follows the flow.
 
     A walk of k steps gives 1/k of its probability to each of its comparisons.  Flows run downhill, so no
     walk turns back: lengths of the way to a comparison and from it onward are added up exactly.
     """
-    flow = _downhill(line, direct, n)
+    n = len(flow)
     out = flow.sum(axis=1, keepdims=True)
     step = np.divide(flow, out, out=np.zeros_like(flow), where=out > 0)
     start, end = pair
@@ -135,10 +175,9 @@ def _random_walk(line: Floats, direct: list[Pair], pair: Pair, n: int) -> Floats
     return np.array([share[i, j] + share[j, i] for i, j in direct])
 
 
-def _shortest_paths(line: Floats, direct: list[Pair], pair: Pair, n: int) -> Floats:
+def _shortest_paths(flow: Floats, direct: list[Pair], pair: Pair) -> Floats:
     """Shortest paths, each with the least flow along it, until nothing flows; ties by order of treatments."""
-    flow = _downhill(line, direct, n)
-    share = np.zeros((n, n))
+    flow, share = flow.copy(), np.zeros_like(flow)
     while (path := _shortest(flow, pair)) is not None:
         edges = list(pairwise(path))
         least = min(flow[edge] for edge in edges)
@@ -173,14 +212,15 @@ def study_shares(
 ) -> Floats:
     """Contribution of each study to each estimate, shape (n_rows, n_studies).
 
-    A direct comparison's share is divided among its studies in proportion to their weights in it.
+    A direct comparison's share is divided among its studies in proportion to their weights in it, taken
+    without sign.
     """
     place = {name: i for i, name in enumerate(studies)}
     out = np.zeros((len(found.rows), len(studies)))
     for c, pair in enumerate(found.columns):
-        total = sum(weights[pair].values())
+        total = sum(map(abs, weights[pair].values()))
         for name, weight in weights[pair].items():
-            out[:, place[name]] += found.share[:, c] * weight / total
+            out[:, place[name]] += found.share[:, c] * abs(weight) / total
     return out
 
 
