@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 
 from flarefree.evidence.networks import Network, network
 from flarefree.evidence.networks.counts.mantel_haenszel import _pool
+from flarefree.reports.figures.drawing import DOUBLE_COLUMN
+from flarefree.reports.figures.palette import INK, MUTED
+from flarefree.reports.figures.type_widths import text_width
 
 ROWS = [
     ("Aker", "placebo", 10, 100),
@@ -165,3 +169,15 @@ def test_covariances_of_mantel_haenszel_odds_hold_in_sparse_strata() -> None:
     seen, told = np.cov(np.array(estimates).T), np.mean(spreads, axis=0)
     # 400 draws know a variance to some 7%; a wrong sign or a missing term is off by far more
     np.testing.assert_allclose(told, seen, rtol=0.22)
+
+
+def test_direct_and_indirect_parts_are_gray_and_leave_room_at_the_right(found: Network) -> None:
+    figure = found.plot("forest", split=True)
+    main = figure.data["main"]
+    assert main["is_part"].to_list() == [not head for head in main["is_header"].to_list()]
+    svg = figure._repr_svg_()
+    squares = re.findall(r'<rect [^>]*fill="(#[0-9a-f]+)"', svg)
+    assert set(squares) == {INK, MUTED}
+    # Digits of Times, to which viewers fall back, are 7% wider than those of the type that was measured.
+    for x, text in re.findall(r'<text x="([\d.]+)"[^>]*text-anchor="middle">(\d[^<]*\))<', svg):
+        assert float(x) + 1.07 * text_width(text, 8.0) / 2 < DOUBLE_COLUMN

@@ -157,3 +157,9 @@ def test_tidy_has_a_row_a_trial_the_pooled_and_the_prediction() -> None:
         "(Intercept)",
         "dose",
     ]
+
+
+def test_a_sequential_figure_without_the_effect_to_find_says_what_to_give() -> None:
+    with pytest.raises(EvidenceError) as error:
+        pairwise(made("events", "n")).plot("sequential")
+    assert error.value.try_ == 'plot("sequential", effect=0.8)'

@@ -396,3 +396,18 @@ def test_means_are_pooled_as_differences(tmp_path: Path) -> None:
     assert number.estimate == pytest.approx(-0.1, abs=1e-12)
     assert number.conf_low == pytest.approx(-0.1 - 1.959964 * error, abs=1e-6)
     assert absolute_effects(found.primary) == {}
+
+
+def test_a_table_without_phases_is_told_so_study_by_study(tmp_path: Path) -> None:
+    table = tmp_path / "trials.csv"
+    table.write_text(
+        "study,treatment,outcome,n,events\nA 2011,MMF,renal flare,60,7\nA 2011,AZA,renal flare,62,14\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(EvidenceError) as raised:
+        ff.evidence.answer(own_question(tmp_path), base=table)
+    assert raised.value.found == "A 2011: of a phase that is not stated, not of maintenance"
+
+
+def test_an_answer_prints_as_many_digits_of_each_number(maintenance: ff.evidence.Answer) -> None:
+    assert "CsA v AZA          OR     0.754  0.240 to 2.37" in str(maintenance)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_command"]
 
+FILES = ("audit.txt", "findings.csv", "p_values.csv", "audit.json")
+
 
 def audit_command(
     file: Annotated[
@@ -44,6 +46,8 @@ def audit_command(
     if out is not None:
         _write(done, out)
     sys.stdout.write(_as_json(done) if as_json else f"{done!r}\n")
+    if out is not None and not as_json:
+        sys.stdout.write(f"\nWritten to {out}: {', '.join(FILES)}\n")
     if done.findings:
         raise typer.Exit(1)
 
@@ -55,15 +59,10 @@ def _as_json(done: Audit) -> str:
 def _write(done: Audit, folder: Path) -> None:
     from flarefree.errors import OutputError
 
-    files = {
-        "audit.txt": f"{done!r}\n",
-        "findings.csv": done.tidy().write_csv(),
-        "p_values.csv": done.p_value_table().write_csv(),
-        "audit.json": _as_json(done),
-    }
+    texts = (f"{done!r}\n", done.tidy().write_csv(), done.p_value_table().write_csv(), _as_json(done))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
+        for name, text in zip(FILES, texts, strict=True):
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError("this folder cannot be written", where=str(folder), found=str(error)) from None

@@ -152,7 +152,7 @@ def _print_study(console: Console, evidence: Evidence, name: str) -> None:
         ("follow-up", study.follow_up),
         ("population", study.population),
         ("same patients", overlaps),
-        *(("", text) for text in study.facts.values()),
+        *((key.replace("_", " "), text) for key, text in study.facts.items()),
         ("note", study.note),
     ]
     _fields(console, study.label, fields)
@@ -267,7 +267,7 @@ def _print_meta_analysis(console: Console, evidence: Evidence, name: str) -> Non
         ("studies", _words(analysis.studies)),
         ("participants", _words(analysis.participants)),
         ("source", f"{analysis.document}, {analysis.place}"),
-        *(("", text) for text in analysis.facts.values()),
+        *((key.replace("_", " "), text) for key, text in analysis.facts.items()),
         ("note", analysis.note),
     ]
     _fields(console, analysis.label, fields)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TIDY_COLUMNS", "TestResult", "number", "p_text", "tidy_frame"]
+__all__ = ["TIDY_COLUMNS", "TestResult", "number", "p_text", "significant", "tidy_frame"]
 
 TIDY_COLUMNS = ("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high")
 
@@ -132,6 +132,16 @@ def number(value: float | None, digits: int = 5) -> str:
     if math.isinf(value):
         return "infinity" if value > 0 else "-infinity"
     return f"{value:.{digits}g}"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """A number with exactly so many significant digits, zeros at the end too: `1.10` beside `1.37`.
+
+    For estimates and limits that are read beside one another; `number` drops such zeros.
+    """
+    if value is None or not math.isfinite(value):
+        return number(value)
+    return f"{value:#.{digits}g}".removesuffix(".")
 
 
 def p_text(p: float) -> str:

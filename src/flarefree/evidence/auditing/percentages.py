@@ -154,7 +154,8 @@ def _disagrees(row: PrintedRow, table: tuple[PrintedRow, ...]) -> Finding:
         ways.append(f"digits cut off and not rounded ({_percent(events, n, percent)}%)")
     estimated = is_estimated(row.outcome)
     if not estimated:
-        ways.append("or the percentage is an estimate (Kaplan-Meier, model), not a share")
+        either = "or " if ways else ""
+        ways.append(f"{either}the percentage is an estimate (Kaplan-Meier, model), not a share")
     near = abs(100 * events / n - float(percent)) <= 2.5 * float(percent.half_unit)
     return finding_at(
         row,

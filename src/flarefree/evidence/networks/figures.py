@@ -73,7 +73,7 @@ def forest(network: Network, *, model: Any = None, split: bool = False) -> Figur
         rows.append(_forest_row(name, values, change, 0, is_header=split))
         if split:
             rows += _split_rows(splits[name], network.conf_level, change)
-    tau = f"tau² {effects.tau2:.4g}" if (model or network.model) == "random" else "common effects"
+    tau = f"τ² = {effects.tau2:.3g}" if (model or network.model) == "random" else "common effects"
     return Figure(
         id="network_forest",
         title=f"Effects against {network.reference}",
@@ -100,6 +100,7 @@ def _forest_row(
         "conf_high": high,
         "indent": indent,
         "is_header": is_header,
+        "is_part": indent > 0,  # direct and indirect evidence, of which the network's estimate is made
     }
 
 
@@ -179,7 +180,7 @@ def net_heat(network: Network, *, model: Any = "common") -> Figure:
         for j in order
     ]
     schema = {"row": pl.String, "column": pl.String, "heat": pl.Float64, "share": pl.Float64}
-    effects = "common effects" if found.tau2 == 0 else f"tau² {found.tau2:.4g} within designs"
+    effects = "common effects" if found.tau2 == 0 else f"τ² = {found.tau2:.3g} within designs"
     return Figure(
         id="net_heat",
         title="Net heat",

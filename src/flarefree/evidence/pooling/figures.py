@@ -43,6 +43,14 @@ def figure_of(result: Pairwise, kind: str, **options: Any) -> Figure:
         case "leave_one_out":
             return repeated_figure(result.leave_one_out(**options))
         case "sequential":
+            if "effect" not in options:
+                raise EvidenceError(
+                    "a sequential analysis asks for the effect that the trials should find",
+                    where="kind: sequential",
+                    found="no effect",
+                    expected=f"effect=, as {result.measure.label}",
+                    try_='plot("sequential", effect=0.8)',
+                )
             return sequential_figure(result.sequential(**options))
         case "subgroups":
             return subgroup_figure(result.subgroups(**options))

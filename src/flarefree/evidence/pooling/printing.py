@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flarefree.stats.distributions import chi_square_tail
 from flarefree.stats.estimates import text_table
-from flarefree.stats.frames import number, p_text
+from flarefree.stats.frames import number, p_text, significant
 
 if TYPE_CHECKING:
     from flarefree.evidence.pooling.results import Pairwise
@@ -33,8 +33,8 @@ def _estimate_lines(r: Pairwise) -> list[str]:
     percent = f"{100 * r.conf_level:g}%"
     test = "exact" if r.exact else f"z = {number(r.statistic, 4)}" if math.isinf(r.df) else _t_text(r)
     lines = [
-        f"  {r.measure.key} {number(r.estimate, 4)} ({percent} CI {number(r.conf_low, 4)} to "
-        f"{number(r.conf_high, 4)}), {test}, p = {p_text(r.p_value)}"
+        f"  {r.measure.key} {significant(r.estimate, 4)} ({percent} CI {significant(r.conf_low, 4)} to "
+        f"{significant(r.conf_high, 4)}), {test}, p = {p_text(r.p_value)}"
     ]
     if r.question.is_random:
         kind = "normal" if math.isinf(r.prediction_df) else f"t, {r.prediction_df:g} df"
@@ -42,8 +42,8 @@ def _estimate_lines(r: Pairwise) -> list[str]:
             lines.append("  no prediction interval: too few trials")
         else:
             lines.append(
-                f"  {percent} prediction interval {number(r.prediction_low, 4)} to "
-                f"{number(r.prediction_high, 4)} ({kind})"
+                f"  {percent} prediction interval {significant(r.prediction_low, 4)} to "
+                f"{significant(r.prediction_high, 4)} ({kind})"
             )
     return lines
 

@@ -28,7 +28,7 @@ from flarefree.evidence.questions.gathering import Gathered, LeftOut, gather
 from flarefree.evidence.questions.loading import Question, load_question, require_names
 from flarefree.evidence.questions.published import Beside, set_beside
 from flarefree.evidence.questions.schema import OutcomeAsked, QuestionSpec, Sensitivity
-from flarefree.evidence.questions.studies import StudyUsed, studies_used
+from flarefree.evidence.questions.studies import StudyUsed, reasons_by_study, studies_used
 
 if TYPE_CHECKING:
     import polars as pl
@@ -283,7 +283,7 @@ def answer(question: str | PathLike[str] | Question, base: Any = None, *, bayes:
     evidence = base if isinstance(base, Evidence) else load_evidence(base)
     require_names(asked, evidence)
     outcomes = {name: _answer_outcome(evidence, asked, name, bayes) for name in asked.spec.outcomes}
-    _require_an_answer(asked, outcomes)
+    _require_an_answer(evidence, asked, outcomes)
     from flarefree.evidence.auditing import audit
 
     return Answer(
@@ -334,24 +334,27 @@ def _once_more(evidence: Evidence, question: Question, name: str, how: Sensitivi
     return SensitivityResult(how, gathered, pooled)
 
 
-def _require_an_answer(question: Question, outcomes: Mapping[str, OutcomeAnswer]) -> None:
+def _require_an_answer(evidence: Evidence, question: Question, outcomes: Mapping[str, OutcomeAnswer]) -> None:
     primary = outcomes[question.spec.primary]
     if primary.gathered.rows:
         return
     raise EvidenceError(
         f"no study of the base answers: {primary.label.lower()}",
         where=primary.asked_at,
-        found="\n".join(_reasons(primary)) or "no study reports this outcome in this phase",
-        expected="counts, or means with SDs, of two arms at least",
+        found="\n".join(_reasons(evidence, question, primary)) or "no studies",
+        expected="counts, or means with SDs, of two arms at least"
+        + (f", in a study of {question.spec.phase}" if question.spec.phase else ""),
         try_="flarefree evidence rows " + primary.outcome,
     )
 
 
-def _reasons(outcome: OutcomeAnswer) -> Iterator[str]:
-    """A line a study."""
+def _reasons(evidence: Evidence, question: Question, outcome: OutcomeAnswer) -> Iterator[str]:
+    """A line a study; first those of which a number was looked at."""
     told: dict[str, dict[str, None]] = {}
     for each in outcome.gathered.left_out:
         told.setdefault(each.label, {})[f"{each.arm} {each.reason}".strip()] = None
+    for _, label, reason in reasons_by_study(evidence, question.spec, {}, ()):
+        told.setdefault(label, {reason: None})
     for label, reasons in list(told.items())[:MOST_TOLD]:
         yield f"{label}: {'; '.join(reasons)}"
     if len(told) > MOST_TOLD:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flarefree.stats.estimates import text_table
-from flarefree.stats.frames import number
+from flarefree.stats.frames import significant
 
 if TYPE_CHECKING:
     from flarefree.evidence.questions.answering import Answer, OutcomeAnswer
@@ -32,8 +32,8 @@ def _outcome_lines(outcome: OutcomeAnswer) -> list[str]:
     for net in outcome.pooled.networks:
         for one in outcome.numbers:
             if one.kind == "network" and one.against == net.reference and one.treatment in net.treatments:
-                limits = f"{number(one.conf_low, 3)} to {number(one.conf_high, 3)}"
-                row = (f"{one.treatment} v {one.against}", one.measure, number(one.estimate, 3), limits)
+                limits = f"{significant(one.conf_low)} to {significant(one.conf_high)}"
+                row = (f"{one.treatment} v {one.against}", one.measure, significant(one.estimate), limits)
                 body.append(row)
     table = text_table(("network", "", "estimate", "95% limits"), body) if body else ["  no network"]
     return [head, *table, *(f"  note: {note}" for note in outcome.pooled.notes)]

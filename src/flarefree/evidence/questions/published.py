@@ -289,7 +289,7 @@ def _computed(
         who = f" ({', '.join(direct.studies)}; {direct.patients_direct} patients)" if k else ""
         yield f"Theirs: {theirs}. Ours, of its time: {ours}{who}."
     if cut is not None and cut.tau2 > 0:
-        yield f"Differences between our studies (tau² {cut.tau2:.2g}) widen our limits."
+        yield f"Differences between our studies (τ² {cut.tau2:.2g}) widen our limits."
     if later:
         yield f"Published after it, and so only in ours: {', '.join(later)}."
     if missing:

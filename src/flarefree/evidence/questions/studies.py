@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bias", "StudyUsed", "reasons_by_study", "studies_used"]
 
+PHASE_WORDS = {"refractory": "refractory disease", "not stated": "a phase that is not stated"}
+
 
 @dataclass(frozen=True, slots=True)
 class Bias:
@@ -172,7 +174,9 @@ def reasons_by_study(
 
 
 def _without_numbers(evidence: Evidence, key: str, study: Study, spec: QuestionSpec) -> str:
+    """Why a study of which no number was even looked at takes no part."""
     phases = {reported.phase for reported in evidence.reported if reported.study == key} or {study.phase}
     if spec.phase is not None and spec.phase not in phases:
-        return f"of {', '.join(sorted(phases))}, not of {spec.phase}"
+        theirs = ", ".join(PHASE_WORDS.get(phase, phase) for phase in sorted(phases))
+        return f"of {theirs}, not of {spec.phase}"
     return "none of the question's outcomes is reported with numbers"

@@ -180,7 +180,7 @@ def _methods(answer: Answer) -> Iterator[str]:
     yield (
         "Networks: generalized least squares on contrasts, studies of several arms with their "
         "covariance; the same "
-        "estimator of tau², one for all comparisons. Parts that share no study are analyzed apart."
+        "estimator of τ², one for all comparisons. Parts that share no study are analyzed apart."
     )
     if any(o.asked.rare for o in answer.outcomes.values()):
         yield "Rare outcomes: Peto's odds ratio directly, Mantel-Haenszel in networks, without added events."

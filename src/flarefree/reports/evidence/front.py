@@ -142,14 +142,13 @@ def question_section(answer: Answer, numbers: Numbering) -> Section:
     )  # fmt: skip
     used = dict.fromkeys(row.treatment for o in answer.outcomes.values() for row in o.gathered.rows)
     known = answer.evidence.content.treatments
+    in_order = [name for name in answer.spec.order if name in used]
+    in_order += [name for name in used if name not in in_order]
     treatments = numbers.words(
         "treatments",
         "Treatments and their short names",
         (WordColumn("Short name", 1), WordColumn("Treatment", 3)),
-        [WordRow((words(name), words(known[name].label))) for name in answer.spec.order if name in used]
-        + [
-            WordRow((words(name), words(known[name].label))) for name in used if name not in answer.spec.order
-        ],
+        [WordRow((words(name), words(_capital(known[name].label)))) for name in in_order],
     )
     parts = (
         Part(
@@ -162,6 +161,10 @@ def question_section(answer: Answer, numbers: Numbering) -> Section:
         Part("question-treatments", "Treatments", (treatments,)),
     )
     return Section("question", "The Question", parts)
+
+
+def _capital(label: str) -> str:
+    return label[:1].upper() + label[1:]
 
 
 def _treatments(names: tuple[str, ...]) -> str:

@@ -97,7 +97,7 @@ def league_table(
     notes = [f"Below the diagonal: {HALVES[net.model] if net.rows is not None else counts}."]
     if upper == "direct":
         notes.append(
-            f"Above: {HALVES['direct']}; tau² is 0, so that common effects are the same as random ones."
+            f"Above: {HALVES['direct']}; τ² is 0, so that common effects are the same as random ones."
         )
     elif upper:
         notes.append(f"Above: {HALVES[upper]}.")
@@ -186,7 +186,7 @@ def heterogeneity_table(outcome: OutcomeAnswer, net: Network) -> Table:
             "Between designs (inconsistency)", parts.q_between, parts.df_between, parts.p_between, "between"
         ),
     ]
-    tau = f"tau² {found.tau2:.3f}" if found.df else "tau² cannot be estimated"
+    tau = f"τ² {found.tau2:.3f}" if found.df else "τ² cannot be estimated"
     limits = f" (95% limits {found.tau2_low:.3f} to {found.tau2_high:.3f})" if found.df else ""
     i2 = f"; I² {100 * found.i2:.0f}%" if found.df else ""
     return Table(
@@ -205,7 +205,7 @@ def _random_test(net: Network) -> tuple[str, ...]:
         return ()
     return (
         f"Design-by-treatment interaction with random effects: Q {parts.q_between_random:.2f} on "
-        f"{parts.df_between} df, P {parts.p_between_random:.2f} (tau² within designs "
+        f"{parts.df_between} df, P {parts.p_between_random:.2f} (τ² within designs "
         f"{parts.tau2_within:.3f}).",
     )
 

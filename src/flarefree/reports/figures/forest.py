@@ -30,6 +30,7 @@ __all__ = ["draw_forest"]
 
 ROW = 13.0
 GAP = 9.0
+EDGE = 3.0  # right of the last column: digits of Times are wider than those that were measured
 INDENT = 8.0
 LABEL_WIDTH = 124.0
 ARM_WIDTH = 70.0
@@ -59,7 +60,7 @@ def draw_forest(figure: Figure, palette: Palette) -> Drawing:
     Options: `arms` (keys and labels), `comparisons` (keys and labels), `favors` (words left and right
     of no difference, or such a pair a comparison), `null` (the value of no difference: 1 on the log
     axis, which it implies, or 0 on a plain one), `limits` of the axis, `stub` (heading of the labels),
-    `p_label`, `count_label`.
+    `p_label`, `count_label`.  A row with `is_part` is part of the row above it, and is drawn gray.
     """
     require_columns(figure, "main", "label", "estimate")
     rows = rows_of(figure, "main")
@@ -90,7 +91,7 @@ def _draw_block(figure: Figure, rows: list[dict[str, Any]], comparison: str) -> 
 
     drawing = Drawing(DOUBLE_COLUMN)
     label_width = min(max([_label_width(row) for row in rows], default=60.0), LABEL_WIDTH)
-    used = label_width + sum(c.width + GAP for c in [*arms, estimate, *p_columns]) + 2 * GAP
+    used = label_width + sum(c.width + GAP for c in [*arms, estimate, *p_columns]) + 2 * GAP + EDGE
     plot_width = max(DOUBLE_COLUMN - used, NARROWEST_PLOT)
 
     head_lines = max(len(column.head) for column in [*arms, estimate, *p_columns])
@@ -323,6 +324,7 @@ def _draw_interval(drawing: Drawing, plot: Plot, row: dict[str, Any], y: float, 
         return
     low, high = number_of(row, "conf_low"), number_of(row, "conf_high")
     x = plot.x(center)
+    color = MUTED if row.get("is_part") else INK
     for limit, edge, clipped in (
         (low, plot.left, low is None or low < plot.x.low),
         (high, plot.right, high is None or high > plot.x.high),
@@ -330,13 +332,13 @@ def _draw_interval(drawing: Drawing, plot: Plot, row: dict[str, Any], y: float, 
         if limit is None and (low is None) == (high is None):
             continue  # no limits at all
         if clipped or limit is None:
-            drawing.arrow(x, edge, y)
+            drawing.arrow(x, edge, y, color=color)
         else:
-            drawing.line(x, y, plot.x(limit), y, width=RULE)
+            drawing.line(x, y, plot.x(limit), y, width=RULE, color=color)
     if _is_overall(row):
         _draw_diamond(drawing, plot, x, y, low, high)
     else:
-        drawing.rectangle(x - side / 2, y - side / 2, side, side, fill=INK)
+        drawing.rectangle(x - side / 2, y - side / 2, side, side, fill=color)
 
 
 def _draw_diamond(
