@@ -33,8 +33,10 @@ PAGES = (
     "README.md",
     "docs/tutorial/first-report.md",
     "docs/how-to/analyze-a-study.md",
+    "docs/how-to/answer-a-question.md",
     "docs/how-to/audit-a-table.md",
     "docs/how-to/carry-a-result.md",
+    "docs/how-to/read-the-evidence.md",
     "docs/how-to/use-from-python.md",
 )
 STUDY, STUDY_OF_MAKE = "trial", "flarefree-demo-study"
