@@ -284,6 +284,8 @@ def test_add_by_command_with_a_dry_run_first(capsys, tmp_path) -> None:
 def test_what_is_wrong_ends_with_2_and_no_trace(capsys, tmp_path) -> None:
     for words, told in (
         (("show", "dooley2012"), "did you mean dooley2011?"),
+        (("show", "ALMS"), "appel2009 (Appel 2009 (ALMS induction)) or dooley2011 (Dooley 2011 (ALMS"),
+        (("show", "euro-lupus"), "houssiau2002 (Houssiau 2002 (Euro-Lupus))"),
         (("table", "3"), "no table 3"),
         (("rows", "leukopenia"), "same patients"),
         (("studies", "--phase", "later"), "no phase later"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,8 +41,25 @@ def found_part(evidence: Evidence, name: str) -> str:
         f"there is nothing called {name} in this base",
         found=name,
         expected="a study, as flarefree evidence studies lists them",
-        try_=suggest(name, known),
+        try_=_labeled(evidence, name) or suggest(name, known),
     )
+
+
+def _labeled(evidence: Evidence, name: str) -> str:
+    """Studies and meta-analyses whose label has these words: `show ALMS` means one of two."""
+    words = _words_of(name)
+    if not words:
+        return ""
+    content = evidence.content
+    labels = {key: part.label for key, part in (*content.studies.items(), *content.meta_analyses.items())}
+    found = [
+        f"{key} ({label})" for key, label in labels.items() if words <= _words_of(label) | _words_of(key)
+    ]
+    return " or ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+
+
+def _words_of(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text.casefold()))
 
 
 def print_studies(evidence: Evidence, rows: Sequence[Mapping[str, Any]]) -> None:
