@@ -50,8 +50,8 @@ def _labeled(evidence: Evidence, name: str) -> str:
     words = _words_of(name)
     if not words:
         return ""
-    content = evidence.content
-    labels = {key: part.label for key, part in (*content.studies.items(), *content.meta_analyses.items())}
+    labels = {key: study.label for key, study in evidence.content.studies.items()}
+    labels |= {key: analysis.label for key, analysis in evidence.content.meta_analyses.items()}
     found = [
         f"{key} ({label})" for key, label in labels.items() if words <= _words_of(label) | _words_of(key)
     ]
