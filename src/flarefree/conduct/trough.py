@@ -3,9 +3,11 @@
 A sample doses if it is a number in the window's own unit, plausible, undamaged, and drawn when a trough is
 drawn; the window counts both ends.  In a blinded trial every patient has the samples drawn.  Whoever takes
 the drug gets the live result; everybody else gets one drawn from matched live results, with its digits and
-its turnaround.  Both are a `ShownTrough`, which does not say which it is, and all that follows, verdict and
-dose, is computed from it alone.  Only the machine that holds the allocations calls `live_trough` and
-`sham_trough`.
+its turnaround, moved a little within its band: a value that stands in two patients' records would say that
+the later one is a sham.  All results are released once a day, so that no minute repeats either.
+
+Both are a `ShownTrough`, which does not say which it is, and all that follows, verdict and dose, is computed
+from it alone.  Only the machine that holds the allocations calls `live_trough` and `sham_trough`.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import exp
 
 from flarefree.errors import ConductError, DesignError
 from flarefree.protocol.amounts import Window, parse_window
@@ -33,6 +36,7 @@ __all__ = [
     "TroughVerdict",
     "judge_trough",
     "live_trough",
+    "released_at",
     "sham_trough",
     "trough_rules",
 ]
@@ -323,7 +327,7 @@ def live_trough(
             found=reported_at.isoformat(),
             expected=f"after {sample.collected_at.isoformat()}",
         )
-    shown = ShownTrough(sample, text, unit, reported_at)
+    shown = ShownTrough(sample, text, unit, released_at(reported_at))
     if tuple(_flaws_of_sample(rules, sample)):
         return shown, pool
     match = TroughMatch(sample.slot, sample.units, before)
@@ -331,13 +335,21 @@ def live_trough(
     return shown, replace(pool, donors=(*pool.donors, donor))
 
 
+def released_at(reported: datetime) -> datetime:
+    """The next daily release, at 06:00 UTC, of a result that the laboratory reported."""
+    utc = reported.astimezone(UTC)
+    release = utc.replace(hour=6, minute=0, second=0, microsecond=0)
+    return release if release >= utc else release + timedelta(days=1)
+
+
 def sham_trough(
-    sample: TroughSample, before: Band | None, pool: DonorPool, chance: random.Random
+    rules: TroughRules, sample: TroughSample, before: Band | None, pool: DonorPool, chance: random.Random
 ) -> tuple[ShownTrough, DonorPool]:
-    """A result for somebody who does not take the drug: value, digits, unit and turnaround of one donor.
+    """A result for somebody who does not take the drug: band, digits, unit and turnaround of one donor.
 
     Parameters
     ----------
+    rules : TroughRules
     sample : TroughSample
         The patient's own: slot, dose and flaws are real.
     before : Band or None
@@ -353,8 +365,28 @@ def sham_trough(
     """
     pool.require_ready()
     donor = chance.choice(_least_used(_matched(sample, before, pool), pool))
-    shown = ShownTrough(sample, donor.text, donor.unit, sample.collected_at + donor.turnaround)
+    text = _moved(rules, donor.text, chance)
+    shown = ShownTrough(sample, text, donor.unit, released_at(sample.collected_at + donor.turnaround))
     return shown, replace(pool, used=(*pool.used, donor.id))
+
+
+SPREAD = 0.08
+"""Relative standard deviation by which a donor's value is moved: about what an assay repeats to; ours."""
+
+
+def _moved(rules: TroughRules, text: str, chance: random.Random) -> str:
+    """Another value near this one, with as many digits, on the same side of every limit."""
+    value = _number(text)
+    if value is None:
+        return text
+    digits = len(text.strip().partition(".")[2])
+    for _ in range(50):
+        moved = f"{value * exp(chance.gauss(0, SPREAD)):.{digits}f}"
+        number = float(moved)
+        same_flaws = [*_flaws_of_result(rules, number, "")] == [*_flaws_of_result(rules, value, "")]
+        if same_flaws and _band(rules.window, number) is _band(rules.window, value):
+            return moved
+    return text
 
 
 ENOUGH = 5

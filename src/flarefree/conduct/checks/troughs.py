@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import exp, sqrt
+from typing import Any
 
 from flarefree.conduct.checks.blinded_trial import blinded_multitarget
 from flarefree.conduct.checks.result import Check, Evidence
@@ -25,6 +26,7 @@ from flarefree.conduct.trough import (
     TroughVerdict,
     judge_trough,
     live_trough,
+    released_at,
     sham_trough,
     trough_rules,
 )
@@ -36,11 +38,11 @@ SLOTS = (31, 62, 92, 122, 153, 183)
 SEED = 20_261_120
 
 
-def sample_on(day: int, **changed: object) -> TroughSample:
+def sample_on(on: int, /, **changed: Any) -> TroughSample:
     """A sound sample of a study day, twelve hours after the dose."""
-    at = BEGIN + timedelta(days=day - 1)
-    sample = TroughSample("S", "P", "01", day, at, f"day {day}", at - timedelta(hours=12), None, 6)
-    return replace(sample, **changed)  # type: ignore[arg-type]
+    at = BEGIN + timedelta(days=on - 1)
+    sample = TroughSample("S", "P", "01", on, at, f"day {on}", at - timedelta(hours=12), None, 6)
+    return replace(sample, **changed)
 
 
 # V5 -----------------------------------------------------------------------------------------------
@@ -50,7 +52,7 @@ def v5(quick: bool) -> Iterator[Evidence]:
     """Every boundary of the window, the unit, the sample."""
     rules = trough_rules(blinded_multitarget())
 
-    def judged(text: str, unit: str = "ng/mL", **changed: object) -> TroughVerdict:
+    def judged(text: str, unit: str = "ng/mL", **changed: Any) -> TroughVerdict:
         sample = sample_on(92, **changed)
         return judge_trough(rules, ShownTrough(sample, text, unit, sample.collected_at + timedelta(days=1)))
 
@@ -68,7 +70,7 @@ def v5(quick: bool) -> Iterator[Evidence]:
     for text in ("<2.0", ">30", "nan", "inf", "1e1", "-6", "", "6,1", "hemolyzed", "٦"):
         yield that_is(f"a result {text!r} doses", False, judged(text).may_dose)
     at = sample_on(92).collected_at
-    flawed: dict[str, tuple[Flaw, dict[str, object]]] = {
+    flawed: dict[str, tuple[Flaw, dict[str, Any]]] = {
         "9 h 59 min after the dose": (Flaw.WRONG_TIME, {"last_dose_at": at - timedelta(hours=9, minutes=59)}),
         "14 h 1 min after it": (Flaw.WRONG_TIME, {"last_dose_at": at - timedelta(hours=14, minutes=1)}),
         "before the dose": (Flaw.WRONG_TIME, {"last_dose_at": at + timedelta(minutes=5)}),
@@ -84,7 +86,7 @@ def v5(quick: bool) -> Iterator[Evidence]:
         yield that_is(f"12.0, drawn {what}", f"{(flaw,)}, 0", dosed)
     for what, found in (("0", judged("0").flaws), ("60.1", judged("60.1").flaws)):
         yield that_is(f"{what} ng/mL", f"{(Flaw.IMPLAUSIBLE,)}", f"{found}")
-    sound: dict[str, dict[str, object]] = {
+    sound: dict[str, dict[str, Any]] = {
         "10 h after the dose": {"last_dose_at": at - timedelta(hours=10)},
         "14 h after it": {"last_dose_at": at - timedelta(hours=14)},
         "three days after a change": {"dose_changed_on": 89},
@@ -105,6 +107,7 @@ class _Seen:
 
     shown: list[ShownTrough] = field(default_factory=list)
     bands: list[Band | None] = field(default_factory=list)
+    repeated: list[bool] = field(default_factory=list)
     steps: Counter[int] = field(default_factory=Counter)
     last_units: list[int] = field(default_factory=list)
 
@@ -112,11 +115,13 @@ class _Seen:
         return sum(map(what, self.bands)), len(self.bands)
 
 
-Sham = Callable[[TroughSample, Band | None, DonorPool, random.Random], tuple[ShownTrough, DonorPool]]
+Sham = Callable[
+    [TroughRules, TroughSample, Band | None, DonorPool, random.Random], tuple[ShownTrough, DonorPool]
+]
 
 
 def _live_text(chance: random.Random, own: float, units: int) -> str:
-    return f"{0.95 * units * exp(own + chance.gauss(0, 0.25)):.1f}"
+    return f"{0.95 * units * exp(own + chance.gauss(0, 0.25)):.2f}"
 
 
 def _turnaround(chance: random.Random, text: str) -> timedelta:
@@ -143,6 +148,7 @@ def _trial(rules: TroughRules, patients: int, sham: Sham) -> tuple[_Seen, _Seen]
     units = [6] * patients
     before: list[Band | None] = [None] * patients
     seen = (_Seen(), _Seen())
+    stood: set[str] = set()
     for day in SLOTS:
         for i in chance.sample(range(patients), patients):
             late = chance.random() < 0.05
@@ -160,10 +166,12 @@ def _trial(rules: TroughRules, patients: int, sham: Sham) -> tuple[_Seen, _Seen]
                 reported = at + _turnaround(chance, text)
                 shown, pool = live_trough(rules, sample, text, "ng/mL", reported, before[i], pool)
             else:
-                shown, pool = sham(sample, before[i], pool, chance)
+                shown, pool = sham(rules, sample, before[i], pool, chance)
             verdict = judge_trough(rules, shown)
             arm = seen[i % 2]
             arm.shown.append(shown)
+            arm.repeated.append(shown.text in stood)
+            stood.add(shown.text)
             arm.bands.append(verdict.band)
             arm.steps[verdict.tablets] += 1
             units[i] = min(12, max(1, units[i] + verdict.tablets))
@@ -188,10 +196,17 @@ def _differences(sham: _Seen, live: _Seen) -> dict[str, tuple[float, float]]:
     slow_sham, slow_live = _slow(sham), _slow(live)
     found["turnaround of high values"] = (_ks(slow_sham, slow_live), 1.95)
     found["doses reached"] = (_ks([*map(float, sham.last_units)], [*map(float, live.last_units)]), 1.95)
+    found["values that stood there before"] = (abs(_z(_repeats(sham), _repeats(live))), 3.29)
+    clocks = [{s.reported_at.time() for s in arm.shown} for arm in (sham, live)]
+    found["time of the day of reports"] = (float(clocks[0] != clocks[1]), 0.5)
     digits = [{len(s.text.partition(".")[2]) for s in arm.shown} for arm in (sham, live)]
     found["digits"] = (float(digits[0] != digits[1]), 0.5)
     found["units"] = (float({s.unit for s in sham.shown} != {s.unit for s in live.shown}), 0.5)
     return found
+
+
+def _repeats(arm: _Seen) -> tuple[int, int]:
+    return sum(arm.repeated), len(arm.repeated)
 
 
 def _hours(arm: _Seen) -> list[float]:
@@ -224,24 +239,31 @@ def _careless(how: str) -> Sham:
     """Shams with a fault that the check must see."""
 
     def sham(
-        sample: TroughSample, before: Band | None, pool: DonorPool, chance: random.Random
+        rules: TroughRules, sample: TroughSample, before: Band | None, pool: DonorPool, chance: random.Random
     ) -> tuple[ShownTrough, DonorPool]:
-        shown, after = sham_trough(sample, before, pool, chance)
+        shown, after = sham_trough(rules, sample, before, pool, chance)
         match how:
             case "always within the window":
                 shown = replace(shown, text=f"{chance.uniform(4, 8):.1f}")
             case "digits of its own":
-                shown = replace(shown, text=f"{float(shown.text):.2f}")
+                shown = replace(shown, text=f"{float(shown.text):.1f}")
             case "answered at once":
-                shown = replace(shown, reported_at=sample.collected_at + timedelta(hours=24))
+                shown = replace(shown, reported_at=released_at(sample.collected_at + timedelta(hours=24)))
             case "turnaround of another":
                 hours = chance.choice(pool.donors).turnaround
-                shown = replace(shown, reported_at=sample.collected_at + hours)
+                shown = replace(shown, reported_at=released_at(sample.collected_at + hours))
+            case "the donor's very value":
+                by_id = {donor.id: donor for donor in pool.donors}
+                shown = replace(shown, text=by_id[after.used[-1]].text)
+            case "at the donor's very minute":
+                by_id = {donor.id: donor for donor in pool.donors}
+                minute = sample.collected_at + by_id[after.used[-1]].turnaround
+                shown = replace(shown, reported_at=minute)
             case "in another unit":
                 shown = replace(shown, unit="ug/L")
             case "blind to the dose":
                 text = chance.choice(pool.donors[:40]).text
-                shown = replace(shown, text=f"{float(text) * 1.3:.1f}")
+                shown = replace(shown, text=f"{float(text) * 1.3:.2f}")
         return shown, after
 
     return sham
@@ -249,7 +271,7 @@ def _careless(how: str) -> Sham:
 
 FAULTS = (
     "always within the window", "digits of its own", "answered at once", "turnaround of another",
-    "in another unit", "blind to the dose",
+    "in another unit", "blind to the dose", "the donor's very value", "at the donor's very minute",
 )  # fmt: skip
 
 
@@ -293,11 +315,11 @@ def _pool_rules(rules: TroughRules) -> Iterator[Evidence]:
     spoilt = replace(sample, is_hemolyzed=True)
     _, after = live_trough(rules, spoilt, "15.0", "ng/mL", late, None, stock)
     yield that_is("a hemolyzed live sample is no donor", len(stock.donors), len(after.donors))
-    shown, _ = sham_trough(spoilt, None, stock, chance)
+    shown, _ = sham_trough(rules, spoilt, None, stock, chance)
     flaws = judge_trough(rules, shown).flaws
     yield that_is("a hemolyzed sample of somebody without the drug", f"{(Flaw.HEMOLYZED,)}", f"{flaws}")
     here = DonorPool(tuple(replace(donor, site="01") for donor in stock.donors[:20]) + stock.donors[20:])
-    drawn = {sham_trough(sample, None, here, chance)[1].used[-1] for _ in range(300)}
+    drawn = {sham_trough(rules, sample, None, here, chance)[1].used[-1] for _ in range(300)}
     own = {donor.id for donor in here.donors if donor.site == "01"}
     yield that_is("shams drawn from the same site, of 300", 0, len(drawn & own))
 
