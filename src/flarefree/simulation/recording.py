@@ -6,8 +6,10 @@ shows what that does; people act on what is recorded, and so the committee's dec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from flarefree.simulation.measuring import MEASURES
 from flarefree.simulation.streams import Purpose
 from flarefree.units import conversion_factor, convert
 
-__all__ = ["SI_UNIT", "Recording"]
+__all__ = ["SI_UNIT", "Recording", "highest_possible"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,6 +82,23 @@ class Recording:
         )
         luck: Any = (words[..., number % 4].astype(np.float64) + 0.5) / 2.0**32
         return np.asarray((luck < self.missing) & (days > 1))
+
+
+@lru_cache(maxsize=1024)
+def _highest(top: float, digits: int | None) -> float:
+    """The highest possible value that can be written in so many digits."""
+    return top if digits is None else math.floor(top * 10.0**digits) / 10.0**digits
+
+
+def highest_possible(spec: MeasureSpec) -> float:
+    """The highest value that a laboratory reports, in the protocol's unit; infinite where nothing limits it.
+
+    The model's logarithms have no end, and a kidney that has failed would show creatinine that nobody has:
+    no laboratory reports a value that the protocol calls impossible without measuring again.
+    """
+    if spec.type != "number" or spec.equation or spec.plausible[1] is None:
+        return math.inf
+    return _highest(float(spec.plausible[1]), spec.digits)
 
 
 def in_whole_si_units(values: Floats, unit: str) -> Floats:

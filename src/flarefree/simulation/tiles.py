@@ -33,7 +33,7 @@ from flarefree.simulation.design import Design
 from flarefree.simulation.measuring import ACTIVITY, MEASURES, measure
 from flarefree.simulation.outcomes import Outcomes, derive_outcomes, find_all_onsets
 from flarefree.simulation.parameters import Parameters
-from flarefree.simulation.recording import Recording
+from flarefree.simulation.recording import Recording, keep_possible
 from flarefree.simulation.streams import Streams
 from flarefree.units import convert
 
@@ -230,6 +230,7 @@ def measured(
         wanted.append("creatinine")
     own = measure(cohort, days, tuple(wanted), into=room)
     values = {name: _reported(own[name], name, spec) for name in wanted}
+    keep_possible(values, spec)
     if recording is not None:
         recording.apply(cohort, days, values, spec)
     for name in computed:
