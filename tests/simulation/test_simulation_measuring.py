@@ -251,7 +251,7 @@ def test_creatinine_without_noise_follows_its_equation() -> None:
                 since, p.severe_months * MONTH
             )
             expected[row] += np.where(since >= 0, rise, 0.0)
-    assert np.abs(seen - np.minimum(expected, 3.4)).max() < 1e-7
+    assert np.abs(seen - np.minimum(expected, math.log(12.0))).max() < 1e-7
 
 
 def test_complement_follows_activity_with_a_lag() -> None:

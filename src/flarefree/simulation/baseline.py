@@ -247,6 +247,7 @@ _MULTITARGET = Population(
             "ae_label_other",
             "ae_label_failure",
             "xi_mean",
+            "high_dose",
         )
     },
     other_reasons=(0.0, 17 / 19, 2 / 19, 0.0),

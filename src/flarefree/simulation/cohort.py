@@ -402,7 +402,7 @@ def _course(p: Parameters, people: Population) -> Course:
         beta_age=p.beta_age, beta_class_v=p.beta_class_v, up_mean=mean, up_sd=math.sqrt(own),
         xi_mean=xi_mean, xi_sd=p.xi_sd, xi_on_entry=p.xi_on_entry, slope_mean=p.slope_mean_per_year,
         slope_sd=p.slope_sd_per_year, h_sediment=p.h_sediment_per_month, low_dose=max(p.low_dose, 1e-12),
-        high_dose=max(p.high_dose, 1e-12),
+        high_dose=max(float(getattr(p, people.field_of("high_dose"))), 1e-12),
         ae_frailty=p.ae_frailty, cut_days=p.cut_days, cut_to=p.cut_to, gamma_ae=p.gamma_ae, death=p.death,
         jump_mean=p.jump_mean, jump_sd=p.jump_sd, jump_least=p.jump_least, q_nephritic=p.q_nephritic,
         q_sediment=max(p.q_sediment, 1e-12), step_median=p.step_median, step_spread=p.step_spread,

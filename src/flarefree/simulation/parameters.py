@@ -193,6 +193,8 @@ class Parameters:
     """Share of patients who never reach the target dose ([dooley2011]: 18.9 % under 80 % of it)."""
     high_dose: float = 0.06
     """Share of patients who take more than the target, up to 1.7 of it ([dooley2011]: SD of doses)."""
+    high_dose_multitarget: float = 0.0
+    """The same in the multitarget trial (assumed: doses were prescribed by visit)."""
 
     # Leaving
     d_mmf: float = 0.0881
@@ -284,7 +286,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
         (
             "q_nephritic", "q_severe", "q_sediment", "casts_red", "casts_white", "uti", "bilag_b",
             "bilag_b_multitarget",
-            "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "high_dose", "ae_label_other",
+            "bilag_c", "q_c", "q_lasting", "rho", "cut_to", "low_dose", "high_dose",
+            "high_dose_multitarget", "ae_label_other",
             "ae_label_failure", "ae_label_other_multitarget", "ae_label_failure_multitarget", "step_stays",
         ),
         _SHARE,

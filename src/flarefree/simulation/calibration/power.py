@@ -98,7 +98,8 @@ def _plain(seed: int) -> tuple[PowerOf, ...]:
             n_per_arm=114, control_failure=_PLAN["AZA"] / 100, treatment_failure=_PLAN["MMF"] / 100,
             horizon_months=36.0, trials=_SIMPLE_TRIALS, seed=seed, dropout=dropout,
         )  # fmt: skip
-        label = f"Power of the plan as a formula takes it, {dropout:.0%} drop out"
+        who = f"{dropout:.0%} drop out" if dropout else "nobody drops out"
+        label = f"Power of the plan as a formula takes it, {who}"
         note = "exponential times, 114 a group; 80 % is there where a fifth drop out" if dropout else ""
         out.append(PowerOf(label, found.power, found.power_std_error, note))
     return tuple(out)
