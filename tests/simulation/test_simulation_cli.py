@@ -69,8 +69,15 @@ def test_definitions_stand_beside_the_protocol_s_own(capsys) -> None:
         "treatment_failure", "--endpoint", "broad_treatment_failure",
     )  # fmt: skip
     assert code == 0
-    assert "Definition, on the same patients" in out
-    assert "broad_treatment_failure" in out and "proteinuric_flare" in out
+    assert "Definition (endpoint), same patients" in out
+    assert "protocol (treatment_failure)" in out and "proteinuric_flare (treatment_failure)" in out
+    assert "broad_treatment_failure" in out
+
+
+def test_an_error_in_a_new_sentence_names_it_and_no_line_of_the_protocol_s_file(capsys) -> None:
+    code, _, err = called(capsys, *SMALL, "--define", "big_flare=upcr >= 3 g/day")
+    assert code == 2
+    assert err.startswith("LanguageError: --define big_flare endpoints.big_flare.when: mg/mg and g/day")
 
 
 def test_a_new_name_is_a_new_endpoint_that_is_tested(capsys) -> None:

@@ -114,3 +114,6 @@ def test_every_setting_has_its_line() -> None:
     assert all(name in told for name in SETTINGS)
     assert all(row["meaning"] for row in rows)
     assert "lam_mmf" in told
+    (said,) = (row["meaning"] for row in rows if row["setting"] == "beta_age")
+    assert said.startswith("Log hazard ratio of flares a decade of age above 31") and "; 0 by default" in said
+    assert not [row["setting"] for row in rows if row["meaning"].startswith("Parameter of")]

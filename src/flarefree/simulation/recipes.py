@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flarefree.errors import DesignError, NotFoundError
+from flarefree.errors import DesignError, NotFoundError, ProtocolError
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.loading import parse_protocol
@@ -164,4 +164,16 @@ def definition_of(
     text = text_of(protocol)
     for changed, sentence in changes.items():
         text = with_definition(text, changed, sentence)
-    return Definition(name, text, protocol.path, protocol.folder, endpoint, None, asked)
+    definition = Definition(name, text, protocol.path, protocol.folder, endpoint, None, asked)
+    if changes:
+        _require_sentences(definition, changes)
+    return definition
+
+
+def _require_sentences(definition: Definition, changes: Mapping[str, str]) -> None:
+    """Compile now, so that an error names what was asked and not a line of a file that nobody wrote."""
+    try:
+        _question(definition)
+    except ProtocolError as error:
+        error.where = " ".join(filter(None, ("--define", ", ".join(changes), error.where.partition(" ")[2])))
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,10 +83,31 @@ def settings_table() -> list[dict[str, str]]:
         name = "hazard.ARM" if setting.name == "hazard" else name
         allowed = f"{setting.low:g} to {setting.high:g}"
         rows.append({"setting": name, "unit": setting.unit, "range": allowed, "meaning": setting.says})
+    meanings = _words_under_fields(Parameters)
     for field in dataclasses.fields(Parameters):
-        meaning = f"Parameter of virtual patients; {field.default:g} by default"
+        says = meanings.get(field.name, "Parameter of virtual patients.").rstrip(".")
+        meaning = f"{says}; {field.default:g} by default"
         rows.append({"setting": field.name, "unit": "", "range": "", "meaning": meaning})
     return rows
+
+
+def _words_under_fields(kind: type) -> dict[str, str]:
+    """What stands under each field of a class in its source; nothing where there is no source."""
+    import ast
+    import inspect
+
+    try:
+        (body,) = (
+            node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef)
+        )
+    except OSError:
+        return {}
+    found = {}
+    for field, words in itertools.pairwise(body):
+        match field, words:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(says))):
+                found[name] = " ".join(says.split())
+    return found
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:

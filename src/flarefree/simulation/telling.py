@@ -109,12 +109,13 @@ def _looks(found: OperatingCharacteristics) -> list[str]:
 def _definitions(found: OperatingCharacteristics) -> list[str]:
     """Definitions beside one another, on the same virtual patients."""
     lines = [
-        f"  {'Definition, on the same patients':<{_WIDTH}}{'power':>8}"
+        f"  {'Definition (endpoint), same patients':<{_WIDTH}}{'power':>8}"
         + "".join(f"{'events ' + arm:>16}" for arm in found.arms)
         + f"{'both reject':>14}"
     ]
     for k, definition in enumerate(found.definitions):
-        label = definition.name or f"protocol ({definition.endpoint})"
+        name = definition.name or "protocol"
+        label = name if name == definition.endpoint else f"{name} ({definition.endpoint})"
         lines.append(
             f"  {label:<{_WIDTH}}{definition.power[found.compared].rate:>8.3f}"
             + "".join(f"{_events(definition, arm):>16}" for arm in found.arms)
