@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from math import exp
+from math import exp, inf, log
 
 from flarefree.errors import ConductError, DesignError
 from flarefree.protocol.amounts import Window, parse_window
@@ -249,11 +249,11 @@ def _flaws_of_sample(rules: TroughRules, sample: TroughSample) -> Iterable[Flaw]
 
 @dataclass(frozen=True, slots=True)
 class TroughMatch:
-    """What a sham is matched on; `before` is the band that was shown to the patient last, if any."""
+    """What a sham is matched on; `before` is the number that was shown to the patient last, if any."""
 
     slot: str
     units: int
-    before: Band | None
+    before: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +308,7 @@ def live_trough(
     text: str,
     unit: str,
     reported_at: datetime,
-    before: Band | None,
+    before: float | None,
     pool: DonorPool,
 ) -> tuple[ShownTrough, DonorPool]:
     """The laboratory's result as it is shown, and the pool with it.
@@ -343,7 +343,11 @@ def released_at(reported: datetime) -> datetime:
 
 
 def sham_trough(
-    rules: TroughRules, sample: TroughSample, before: Band | None, pool: DonorPool, chance: random.Random
+    rules: TroughRules,
+    sample: TroughSample,
+    before: float | None,
+    pool: DonorPool,
+    chance: random.Random,
 ) -> tuple[ShownTrough, DonorPool]:
     """A result for somebody who does not take the drug: band, digits, unit and turnaround of one donor.
 
@@ -352,8 +356,8 @@ def sham_trough(
     rules : TroughRules
     sample : TroughSample
         The patient's own: slot, dose and flaws are real.
-    before : Band or None
-        Shown to this patient last.
+    before : float or None
+        The number that was shown to this patient last, live or sham.
     pool : DonorPool
     chance : random.Random
         The allocation service's own generator (`random.SystemRandom()`).
@@ -364,7 +368,7 @@ def sham_trough(
         The pool has the donor noted as used.
     """
     pool.require_ready()
-    donor = chance.choice(_least_used(_matched(sample, before, pool), pool))
+    donor = chance.choice(_least_used(_matched(rules, sample, before, pool), pool))
     text = _moved(rules, donor.text, chance)
     shown = ShownTrough(sample, text, donor.unit, released_at(sample.collected_at + donor.turnaround))
     return shown, replace(pool, used=(*pool.used, donor.id))
@@ -393,20 +397,38 @@ ENOUGH = 5
 """Donors from which one is drawn; with fewer, the match is widened.  A choice of ours."""
 
 
-def _matched(sample: TroughSample, before: Band | None, pool: DonorPool) -> list[Donor]:
-    """The closest donors, of whom there are enough: first slot, dose and band alike, in the end anybody."""
+def _matched(rules: TroughRules, sample: TroughSample, before: float | None, pool: DonorPool) -> list[Donor]:
+    """The closest donors, of whom there are enough: first visit, dose and band alike, in the end anybody."""
     wish = TroughMatch(sample.slot, sample.units, before)
     # A patient of the same site may sit in the same waiting room: two alike results on one day would tell.
     elsewhere = [donor for donor in pool.donors if donor.site != sample.site]
     for donors in (elsewhere, list(pool.donors)):
         for alike in _WIDENING:
-            found = [d for d in donors if all(getattr(d.match, k) == getattr(wish, k) for k in alike)]
+            wanted = _traits(rules, wish, alike)
+            found = [donor for donor in donors if _traits(rules, donor.match, alike) == wanted]
             if len(found) >= ENOUGH:
-                return found
+                return _nearest(found, before)
     return list(pool.donors)
 
 
-_WIDENING = (("slot", "units", "before"), ("units", "before"), ("units",), ("before",), ())
+_WIDENING = (("slot", "units", "band"), ("units", "band"), ("units",), ("band",), ())
+
+
+def _traits(rules: TroughRules, match: TroughMatch, alike: tuple[str, ...]) -> list[object]:
+    band = None if match.before is None else _band(rules.window, match.before)
+    return [band if name == "band" else getattr(match, name) for name in alike]
+
+
+def _nearest(donors: list[Donor], before: float | None) -> list[Donor]:
+    """Those whose own result before was nearest: so series of one patient hang together as live ones do."""
+    if before is None:
+        return donors
+    far = inf
+
+    def distance(donor: Donor) -> float:
+        return far if donor.match.before is None else abs(log(donor.match.before / before))
+
+    return sorted(donors, key=distance)[:ENOUGH]
 
 
 def _least_used(donors: list[Donor], pool: DonorPool) -> list[Donor]:

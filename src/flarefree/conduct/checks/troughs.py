@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from math import exp, sqrt
+from math import exp, log, sqrt
 from typing import Any
 
 from flarefree.conduct.checks.blinded_trial import blinded_multitarget
@@ -116,7 +116,7 @@ class _Seen:
 
 
 Sham = Callable[
-    [TroughRules, TroughSample, Band | None, DonorPool, random.Random], tuple[ShownTrough, DonorPool]
+    [TroughRules, TroughSample, float | None, DonorPool, random.Random], tuple[ShownTrough, DonorPool]
 ]
 
 
@@ -146,7 +146,7 @@ def _trial(rules: TroughRules, patients: int, sham: Sham) -> tuple[_Seen, _Seen]
     pool = _stock(chance)
     own = [chance.gauss(0, 0.25) for _ in range(patients)]
     units = [6] * patients
-    before: list[Band | None] = [None] * patients
+    before: list[float | None] = [None] * patients
     seen = (_Seen(), _Seen())
     stood: set[str] = set()
     for day in SLOTS:
@@ -175,7 +175,7 @@ def _trial(rules: TroughRules, patients: int, sham: Sham) -> tuple[_Seen, _Seen]
             arm.bands.append(verdict.band)
             arm.steps[verdict.tablets] += 1
             units[i] = min(12, max(1, units[i] + verdict.tablets))
-            before[i] = verdict.band if verdict.may_dose else before[i]
+            before[i] = float(shown.text) if verdict.may_dose else before[i]
     for i in range(patients):
         seen[i % 2].last_units.append(units[i])
     return seen
@@ -196,12 +196,25 @@ def _differences(sham: _Seen, live: _Seen) -> dict[str, tuple[float, float]]:
     slow_sham, slow_live = _slow(sham), _slow(live)
     found["turnaround of high values"] = (_ks(slow_sham, slow_live), 1.95)
     found["doses reached"] = (_ks([*map(float, sham.last_units)], [*map(float, live.last_units)]), 1.95)
+    found["how a patient's values hang together"] = (_ks(_jumps(sham), _jumps(live)), 1.95)
     found["values that stood there before"] = (abs(_z(_repeats(sham), _repeats(live))), 3.29)
     clocks = [{s.reported_at.time() for s in arm.shown} for arm in (sham, live)]
     found["time of the day of reports"] = (float(clocks[0] != clocks[1]), 0.5)
     digits = [{len(s.text.partition(".")[2]) for s in arm.shown} for arm in (sham, live)]
     found["digits"] = (float(digits[0] != digits[1]), 0.5)
     found["units"] = (float({s.unit for s in sham.shown} != {s.unit for s in live.shown}), 0.5)
+    return found
+
+
+def _jumps(arm: _Seen) -> list[float]:
+    """How far each result is from the patient's one before, as a ratio of logarithms."""
+    last: dict[str, float] = {}
+    found = []
+    for s in arm.shown:
+        value = log(float(s.text) / s.sample.units)
+        if s.sample.subject in last:
+            found.append(abs(value - last[s.sample.subject]))
+        last[s.sample.subject] = value
     return found
 
 
@@ -239,7 +252,7 @@ def _careless(how: str) -> Sham:
     """Shams with a fault that the check must see."""
 
     def sham(
-        rules: TroughRules, sample: TroughSample, before: Band | None, pool: DonorPool, chance: random.Random
+        rules: TroughRules, sample: TroughSample, before: float | None, pool: DonorPool, chance: random.Random
     ) -> tuple[ShownTrough, DonorPool]:
         shown, after = sham_trough(rules, sample, before, pool, chance)
         match how:
