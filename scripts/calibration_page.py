@@ -126,6 +126,7 @@ def comparison(found: Comparison) -> str:
         f"### {found.trial}",
         f"{found.trials:,} virtual trials over {found.draws} draws.",
         f"![Published numbers over predicted intervals](../images/calibration-{found.trial}-predicted.svg)",
+        f"![Numbers that the model was given](../images/calibration-{found.trial}-put-in.svg)",
         f"Outside their intervals: {missed or 'none'}.",
         table(
             ("of", "inside", "by chance (95 %)", "were they independent"),
