@@ -6,6 +6,7 @@ compared by eye, with the model's mean as a tick and the published number as a d
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from flarefree.reports.figures.axes import Plot, Scale, round_ticks, tick_label
@@ -28,7 +29,7 @@ def draw_predictive(figure: Figure, palette: Palette) -> Drawing:
     """Draw `main`: a row a number.
 
     Columns `label`, `group` (arm), `value`, `mean`, `low`, `high`, `value_text`, `interval_text`; optional
-    `is_open` (drawn as a ring: not fitted).  Options: `open_label`, `filled_label`.
+    `is_open` (drawn as a ring: not fitted), `pit` (where to place a value whose interval has no end).  Options: `open_label`, `filled_label`.
     """
     require_columns(figure, "main", "label", "value", "mean", "low", "high", "value_text", "interval_text")
     drawing = Drawing(DOUBLE_COLUMN)
@@ -79,10 +80,11 @@ def _draw_row(drawing: Drawing, plot: Plot, row: dict[str, Any], y: float, palet
     drawing.rectangle(
         plot.x(-1.0), middle - BAR / 2, plot.x(1.0) - plot.x(-1.0), BAR, fill=color, opacity=0.22
     )
-    if mean is not None and high > low:
+    is_bounded = math.isfinite(low) and math.isfinite(high)
+    if mean is not None and high > low and is_bounded:
         x = plot.x(_within(_placed(mean, low, high)))
         drawing.line(x, middle - BAR / 2, x, middle + BAR / 2, color=color, width=RULE)
-    at = _placed(value, low, high)
+    at = _placed(value, low, high) if is_bounded else 2.0 * (number_of(row, "pit") or 0.5) - 1.0
     x = plot.x(_within(at))
     is_open = bool(row.get("is_open"))
     if abs(at) <= FARTHEST:
