@@ -11,9 +11,9 @@ import numba as nb
 import numpy as np
 
 from flarefree.simulation._course_kernels import EVENTS, STATE
-from flarefree.simulation._measure_kernels import ROW, address, patients_at_once, spread
 from flarefree.simulation._quantiles import exp9, fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp, log, philox, uniform32
+from flarefree.simulation._row_kernels import ROW, address, patients_at_once, spread
 
 __all__ = ["draw_extrarenal", "measure_bilag", "measure_hematology", "measure_levels", "measure_sediment"]
 

@@ -18,14 +18,22 @@ import numpy as np
 from flarefree.simulation._course_kernels import EVENTS, MONTH, STATE
 from flarefree.simulation._quantiles import exp9, fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp
+from flarefree.simulation._row_kernels import (
+    address,
+    as_reported,
+    elapsed,
+    log_normal,
+    patients_at_once,
+    spread,
+)
 
 __all__ = ["Following", "measure_following", "wander"]
 
 BACK_BLOCKS = 2  # of four months before entry; earlier days wander no more
 BACKWARD = 1 << 31  # blocks of words from here on are for months before entry
-ROW = 1024
-MOST_PATIENTS = 64
 LN_MOST_PROTEIN = 2.8903717578961645  # ln 18 g/day: a kidney cannot lose more for long
+LN_MOST_RATIO = 2.995732273553991  # ln 20 mg/mg: what the ratio then is, at most, before its error
+LN_MOST_CREATININE = 2.4849066497880004  # ln 12 mg/dL: dialysis keeps it there
 INDUCTION_DAYS = 168.0
 EARLY_ACTIVITY = 1.5  # log units above entry when induction began
 MOST = 600.0  # exp(-600) is as good as nothing
@@ -71,52 +79,11 @@ class Following(NamedTuple):
     dsdna_sd: float
 
 
-@nb.njit(inline="always")
-def elapsed(day: Any) -> Any:
-    """Days since day 1; there is no day 0."""
-    return float(day) - (1.0 if day > 0 else 0.0)
-
-
-@nb.njit(inline="always")
-def patients_at_once(v: Any) -> Any:
-    """How many patients' days fill a row of scratch memory."""
-    patients = min(max(ROW // max(v, 1), 1), MOST_PATIENTS)
-    return patients - patients % 8 if patients > 8 else patients
-
-
 @nb.njit(error_model="numpy")
-def address(
-    i0: Any, m: Any, days: Any, trial: Any, patient: Any, t: Any, day: Any, who: Any, where: Any
-) -> Any:
-    """The days of `m` patients from `i0`, one after another: elapsed time, and words of their addresses.
-
-    Tells whether these are the days of the patients before, so that what was made of those stands; `t`
-    begins with NaN before the first.
-    """
-    v = days.shape[1]
-    count = m * v
-    flat = days.reshape(-1)[i0 * v : i0 * v + count]
-    spread(i0, m, v, patient, who)
-    spread(i0, m, v, trial, where)
-    if t[0] == t[0]:
-        others = 0
-        for e in range(count):
-            others += 1 if np.uint32(flat[e]) != day[e] else 0
-        if others == 0:
-            return True
+def limit(count: Any, most: Any, x: Any) -> Any:
+    """Nothing above `most`."""
     for e in range(count):
-        t[e] = elapsed(flat[e])
-        day[e] = np.uint32(flat[e])
-    return False
-
-
-@nb.njit(error_model="numpy")
-def spread(i0: Any, m: Any, v: Any, row: Any, out: Any) -> Any:
-    """A number of each patient, on each of its days."""
-    for lane in range(m):
-        e = lane * v
-        for j in range(v):
-            out[e + j] = row[i0 + lane]
+        x[e] = min(x[e], most)
 
 
 @nb.njit(error_model="numpy")
@@ -261,15 +228,6 @@ def true_proteinuria(
 
 
 @nb.njit(error_model="numpy")
-def log_normal(count: Any, level: Any, sd: Any, word: Any, out: Any) -> Any:
-    """A measurement whose logarithm errs with this SD."""
-    for e in range(count):  # a loop of its own: fetching from the table and computing get on better apart
-        out[e] = normal32(word[e])
-    for e in range(count):
-        out[e] = exp9(level[e] + sd * out[e])
-
-
-@nb.njit(error_model="numpy")
 def add_scaled(count: Any, level: Any, scale: Any, other: Any, shift: Any) -> Any:
     """Add scale * other + shift, in place."""
     for e in range(count):
@@ -294,7 +252,7 @@ def creatinine_levels(
     for e in range(count):
         before = fell[e] * (early[e] * (1.0 / INDUCTION_DAYS))
         level = out[e] + slope[e] * max(t[e], 0.0) + before + kidney[e] + rise * drug[e]
-        out[e] = min(level, 3.4)
+        out[e] = min(level, LN_MOST_CREATININE)
 
 
 @nb.njit(error_model="numpy")
@@ -311,11 +269,12 @@ def late_drug(i0: Any, m: Any, v: Any, t: Any, arm: Any, drugs: Any, out: Any) -
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def measure_following(
     days: Any, trial: Any, patient: Any, arm: Any, drugs: Any, state: Any, first: Any, events: Any, p: Any,
-    streams: Any, key: Any, proteinuria: Any, upcr: Any, creatinine: Any, albumin: Any, c3: Any, c4: Any,
-    dsdna: Any, activity: Any,
+    streams: Any, key: Any, report: Any, proteinuria: Any, upcr: Any, creatinine: Any, albumin: Any, c3: Any,
+    c4: Any, dsdna: Any, activity: Any,
 ) -> Any:  # fmt: skip
     """What follows the kidney disease; outputs are flat, (n * v,), or (0,) where not asked.
 
+    `report` (7, 3): how each but the last is reported (`measuring.Report`).
     `drugs` (arms, 4): calcineurin inhibitor (0, 1), taken before (0, 1), stop (days), lowers complement.
     """
     n, v = days.shape
@@ -395,19 +354,24 @@ def measure_following(
             true_proteinuria(count, early, kept, a, b, c, o, risen, drug, p, x)
             if proteinuria.size > 0:
                 log_normal(count, x, p.sigma_e, words[0], proteinuria[at:])
+                as_reported(count, report[0], proteinuria[at:])
             if albumin.size > 0:
                 spread(i0, m, v, state[STATE.albumin], a)
                 albumin_values(count, x, a, p, words[3], albumin[at:])
+                as_reported(count, report[3], albumin[at:])
             if upcr.size > 0:
                 spread(i0, m, v, state[STATE.upcr], a)
                 add_scaled(count, x, p.ratio_sd, a, p.up_to_ratio)
+                limit(count, LN_MOST_RATIO, x)
                 log_normal(count, x, p.sigma_upcr, words[1], upcr[at:])
+                as_reported(count, report[1], upcr[at:])
         if creatinine.size > 0:
             spread(i0, m, v, state[STATE.slope], a)
             spread(i0, m, v, state[STATE.creatinine_fell], b)
             spread(i0, m, v, state[STATE.creatinine], c)
             creatinine_levels(count, t, early, a, b, kidney, drug, p.cni_creatinine, c)
             log_normal(count, c, p.sigma_creatinine, words[2], creatinine[at:])
+            as_reported(count, report[2], creatinine[at:])
         if of_blood:
             between(count, each, late_month, late_part, flat, o)
             add_scaled(count, lagged, 1.0, o, 0.0)
@@ -417,22 +381,23 @@ def measure_following(
                 late_drug(i0, m, v, t, arm, drugs, b)
             if c3.size > 0:
                 _marker(i0, m, v, state[STATE.c3], p.c3_mean, p.c3_person, p.c3_activity, p.c3_aza, p.c3_sd,
-                        lagged, b, words[0], a, c3[at:])  # fmt: skip
+                        lagged, b, words[0], a, report[4], c3[at:])  # fmt: skip
             if c4.size > 0:
                 _marker(i0, m, v, state[STATE.c4], p.c4_mean, p.c4_person, p.c4_activity, p.c4_aza, p.c4_sd,
-                        lagged, b, words[1], a, c4[at:])  # fmt: skip
+                        lagged, b, words[1], a, report[5], c4[at:])  # fmt: skip
             if dsdna.size > 0:
                 _marker(i0, m, v, state[STATE.dsdna], p.dsdna_mean, p.dsdna_person, p.dsdna_activity, 0.0,
-                        p.dsdna_sd, lagged, b, words[2], a, dsdna[at:])  # fmt: skip
+                        p.dsdna_sd, lagged, b, words[2], a, report[6], dsdna[at:])  # fmt: skip
 
 
 @nb.njit(error_model="numpy")
 def _marker(
     i0: Any, m: Any, v: Any, own: Any, mean: Any, person: Any, slope: Any, late: Any, sd: Any, lagged: Any,
-    drug: Any, word: Any, level: Any, out: Any,
+    drug: Any, word: Any, level: Any, report: Any, out: Any,
 ) -> Any:  # fmt: skip
     """Complement or antibodies: a patient's own level, activity a while ago, the drug, and an error."""
     spread(i0, m, v, own, level)
     for e in range(m * v):
         level[e] = mean + person * level[e] + slope * lagged[e] + late * drug[e]
     log_normal(m * v, level, sd, word, out)
+    as_reported(m * v, report, out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,12 @@ from flarefree.simulation._finding_kernels import (
     measure_sediment,
 )
 from flarefree.simulation._measure_kernels import Following, measure_following
+from flarefree.simulation._rounding_kernels import round_in_place
 from flarefree.simulation.cohort import Cohort
 from flarefree.simulation.streams import Purpose
 from flarefree.studytime import DAYS_PER_MONTH
 
-__all__ = ["MEASURES", "activity", "measure"]
+__all__ = ["MEASURES", "Report", "activity", "measure"]
 
 Floats = npt.NDArray[np.float64]
 Values = npt.NDArray[Any]
@@ -103,6 +104,24 @@ ACTIVITY = "activity"
 """What nobody measures: see `activity`."""
 
 
+class Report(NamedTuple):
+    """How a laboratory reports a measure.
+
+    Attributes
+    ----------
+    factor : float
+        From the unit of `MEASURES` to the laboratory's.
+    scale : float
+        The inverse of what values are rounded to; 0 where they are not.
+    most : float
+        The highest value reported.
+    """
+
+    factor: float = 1.0
+    scale: float = 0.0
+    most: float = np.inf
+
+
 def measure(
     cohort: Cohort,
     days: npt.NDArray[np.integer[Any]],
@@ -111,6 +130,7 @@ def measure(
     until: npt.NDArray[np.integer[Any]] | None = None,
     into: MutableMapping[str, Values] | None = None,
     compact: bool = False,
+    reported: Mapping[str, Report] | None = None,
 ) -> dict[str, Values]:
     """Measure virtual patients.
 
@@ -128,6 +148,8 @@ def measure(
         that used them is lost.  Asking the system for fresh memory costs as much as measuring does.
     compact : bool
         Grades and findings as int8, an eighth of the memory to go through; `until` then cannot be given.
+    reported : mapping of str to Report, optional
+        How a laboratory reports each measure; `MEASURES` has the unit of what is not here.
 
     Returns
     -------
@@ -143,7 +165,10 @@ def measure(
     assert until is None or not compact
     _require_names(tuple(name for name in asked if name != ACTIVITY))
     at = _require_days(cohort, days)
-    seen = _seen(cohort, at, asked, _Room(at.shape, into, compact))
+    seen = _seen(cohort, at, asked, _Room(at.shape, into, compact, dict(reported or {})))
+    for name, report in (reported or {}).items():
+        if name in seen and name not in _FOLLOWING:  # those are reported as they are made
+            seen[name] = _as_reported(seen[name], report)
     values = {name: seen[name] for name in asked}
     if until is not None:
         gone = at > np.asarray(until)[:, None]
@@ -152,10 +177,18 @@ def measure(
     return values
 
 
+def _as_reported(values: Values, report: Report) -> Values:
+    if report.scale > 0.0:
+        round_in_place(values.reshape(-1), report.factor, report.scale)
+    elif report.factor != 1.0:
+        values = values * report.factor
+    return values if report.most == np.inf else np.minimum(values, report.most, out=values)
+
+
 def activity(cohort: Cohort, days: npt.NDArray[np.integer[Any]]) -> Floats:
     """Latent activity (log units of proteinuria) on study days, shape (n, v)."""
     at = _require_days(cohort, days)
-    return _following(cohort, at, ("activity",), _Room(at.shape, None, False))["activity"]
+    return _following(cohort, at, ("activity",), _Room(at.shape, None, False, {}))["activity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +198,7 @@ class _Room:
     shape: tuple[int, ...]
     kept: MutableMapping[str, Values] | None
     compact: bool
+    reported: Mapping[str, Report]
 
     def of(self, names: tuple[str, ...], asked: tuple[str, ...]) -> dict[str, Values]:
         """Arrays for what is asked; empty ones for the rest."""
@@ -225,10 +259,11 @@ def _following(
 ) -> dict[str, Values]:
     names = (*_FOLLOWING, "activity")
     out = room.of(names, asked)
+    report = np.array([room.reported.get(name, Report()) for name in _FOLLOWING])
     streams = np.array([Purpose.WANDER, Purpose.LABORATORY, Purpose.IMMUNOLOGY], dtype=np.int64)
     measure_following(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state, cohort.first_flare,
-        cohort.flares, following_numbers(cohort), streams, _key(cohort), *_flat(out),
+        cohort.flares, following_numbers(cohort), streams, _key(cohort), report, *_flat(out),
     )  # fmt: skip
     return {name: out[name] for name in asked}
 

@@ -25,15 +25,14 @@ from flarefree.protocol.language.nodes import Node
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.protocol.schema import MeasureSpec
 from flarefree.simulation._egfr_kernels import egfr_of
-from flarefree.simulation._rounding_kernels import round_in_place
 from flarefree.simulation.asking import Question
 from flarefree.simulation.cohort import Cohort, draw_cohort
 from flarefree.simulation.consequences import draw_consequences
 from flarefree.simulation.design import Design
-from flarefree.simulation.measuring import ACTIVITY, MEASURES, measure
+from flarefree.simulation.measuring import ACTIVITY, MEASURES, Report, measure
 from flarefree.simulation.outcomes import Outcomes, derive_outcomes, find_all_onsets
 from flarefree.simulation.parameters import Parameters
-from flarefree.simulation.recording import Recording, keep_possible
+from flarefree.simulation.recording import Recording, highest_possible
 from flarefree.simulation.streams import Streams
 from flarefree.units import convert
 
@@ -228,20 +227,21 @@ def measured(
     wanted = [name for name in names if name not in computed]
     if computed and "creatinine" not in wanted:
         wanted.append("creatinine")
-    own = measure(cohort, days, tuple(wanted), into=room)
-    values = {name: _reported(own[name], name, spec) for name in wanted}
-    keep_possible(values, spec)
+    reported = {name: _reported(name, spec[name]) for name in wanted if name in spec}
+    values = measure(cohort, days, tuple(wanted), into=room, compact=True, reported=reported)
     if recording is not None:
         recording.apply(cohort, days, values, spec)
     for name in computed:
         unit = spec["creatinine"].unit if "creatinine" in spec else MEASURES["creatinine"]
-        creatinine = values["creatinine"] * float(convert(1.0, unit, "mg/dL", "creatinine"))
+        factor = float(convert(1.0, unit, "mg/dL", "creatinine"))
+        creatinine = values["creatinine"] if factor == 1.0 else values["creatinine"] * factor
         egfr = egfr_of(
             creatinine, cohort.covariates["age"], ~cohort.is_male, _is_black(cohort), spec[name].equation
         )
         if recording is not None:
             egfr[np.isnan(creatinine)] = np.nan  # the kernel's logarithm knows no missing values
-        values[name] = egfr * convert(1.0, "mL/min/1.73 m2", spec[name].unit) if spec[name].unit else egfr
+        factor = convert(1.0, "mL/min/1.73 m2", spec[name].unit) if spec[name].unit else 1.0
+        values[name] = egfr if factor == 1.0 else egfr * factor
     return {name: values[name] for name in names}
 
 
@@ -249,15 +249,10 @@ _WHOLE = frozenset({"red_cells", "white_cells", "sledai"})
 """Counts, which are whole numbers already."""
 
 
-def _reported(values: Floats, name: str, spec: Mapping[str, MeasureSpec]) -> Floats:
-    if name not in spec:
-        return values
-    one = spec[name]
-    factor = _to(name, one.unit) if one.unit else 1.0
-    if one.type == "number" and one.digits is not None and name not in _WHOLE:
-        round_in_place(values.reshape(-1), factor, 10.0**one.digits)
-        return values
-    return values if factor == 1.0 else values * factor
+def _reported(name: str, spec: MeasureSpec) -> Report:
+    is_rounded = spec.type == "number" and spec.digits is not None and name not in _WHOLE
+    scale = 10.0**spec.digits if is_rounded and spec.digits is not None else 0.0
+    return Report(_to(name, spec.unit) if spec.unit else 1.0, scale, highest_possible(spec))
 
 
 @lru_cache(maxsize=256)
