@@ -29,7 +29,8 @@ def draw_predictive(figure: Figure, palette: Palette) -> Drawing:
     """Draw `main`: a row a number.
 
     Columns `label`, `group` (arm), `value`, `mean`, `low`, `high`, `value_text`, `interval_text`; optional
-    `is_open` (drawn as a ring: not fitted), `pit` (where to place a value whose interval has no end).  Options: `open_label`, `filled_label`.
+    `is_open` (drawn as a ring: not fitted), `pit` (where to place a value whose interval has no end).
+    Options: `open_label`, `filled_label`.
     """
     require_columns(figure, "main", "label", "value", "mean", "low", "high", "value_text", "interval_text")
     drawing = Drawing(DOUBLE_COLUMN)
