@@ -175,6 +175,8 @@ def test_direct_and_indirect_parts_are_gray_and_leave_room_at_the_right(found: N
     figure = found.plot("forest", split=True)
     main = figure.data["main"]
     assert main["is_part"].to_list() == [not head for head in main["is_header"].to_list()]
+    assert figure.footnotes[0].endswith("gray: what they are made of")
+    assert "gray" not in found.plot("forest").footnotes[0]
     svg = figure._repr_svg_()
     squares = re.findall(r'<rect [^>]*fill="(#[0-9a-f]+)"', svg)
     assert set(squares) == {INK, MUTED}

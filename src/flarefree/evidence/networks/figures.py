@@ -80,7 +80,7 @@ def forest(network: Network, *, model: Any = None, split: bool = False) -> Figur
         kind="forest",
         data={"main": pl.DataFrame(rows, infer_schema_length=None)},
         x_label=f"{MEASURES[network.measure]} ({100 * network.conf_level:g}% CI)",
-        footnotes=(f"Network estimates, {tau}",),
+        footnotes=(f"Network estimates, {tau}" + ("; gray: what they are made of" if split else ""),),
         options={
             "null": 1.0 if network.is_ratio else 0.0,
             "stub": f"Treatment v {network.reference}",
