@@ -211,3 +211,62 @@ def test_a_sound_table_ends_with_zero_and_a_bad_one_with_two(table):
     assert done.returncode == 2
     assert "row 1 (Chan 2005, relapse, AZA), n: 'many' is not a number" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_base_as_a_table_is_read_with_what_its_cells_mean(tmp_path) -> None:
+    """`randomized` may say whether, `rate_per` in words, `percent_kind` that a percentage is a model's."""
+    table = tmp_path / "outcomes.csv"
+    table.write_text(
+        "study;randomized;outcome;treatment;n;percent;percent_kind;events;rate;rate_per;person_years\n"
+        "REGENCY;yes;complete remission;OBI;135;46,4;model;;;;\n"
+        "Moroni;yes;renal flare;CsA;36;;;12;8,5;100 patient-years;141\n"
+        "Austin;yes;renal flare;CsA;12;;;4;2;100 patient-months;16,67\n",
+        encoding="utf-8",
+    )
+    found = audit(table)
+    assert found.findings == ()
+    looked_at = {row["check"]: row["could_fail"] for row in found.coverage().to_dicts()}
+    assert looked_at["rate of events and person-time"] == 2
+
+
+def test_a_decimal_comma_is_no_thousand() -> None:
+    """`0,056` was once 56; `1,250` stays a thousand and more."""
+    rows = [
+        {"study": "A", "outcome": "x", "arm": arm, "n": "1,250", "events": "10"} for arm in ("one", "two")
+    ]
+    assert audit(rows).rows == 2
+    with pytest.raises(EvidenceError, match="0,056"):
+        audit([{**rows[0], "p": "0,056"}, rows[1]])
+
+
+def test_a_column_of_hazard_ratios_says_nothing_of_rows_without_one() -> None:
+    """Counts beside a column of hazard ratios have P values that can be recomputed; wrong ones are found."""
+    rows = [
+        {"study": "K", "outcome": "flare", "arm": "A", "n": "87", "events": "12", "p": "0.02", "HR": "0.45"},
+        {"study": "K", "outcome": "flare", "arm": "B", "n": "91", "events": "25", "p": "", "HR": ""},
+        {"study": "K", "outcome": "nausea", "arm": "A", "n": "87", "events": "10", "p": "0.001", "HR": ""},
+        {"study": "K", "outcome": "nausea", "arm": "B", "n": "91", "events": "11", "p": "", "HR": ""},
+    ]
+    for row in rows[:2]:
+        row["table"] = "text"
+    verdicts = {row["outcome"]: row["verdict"] for row in audit(rows).p_value_table().to_dicts()}
+    assert verdicts["nausea"] != "not recomputable"
+    assert verdicts["flare"] == "not recomputable"
+    assert any(finding.outcome == "nausea" for finding in audit(rows).findings)
+
+
+@pytest.mark.parametrize(
+    "name", ["Rate per 100 PY", "rate_per_100_patient_years", "Rate per 1000 person-years"]
+)
+def test_a_rate_whose_column_says_per_what(name) -> None:
+    per = 1000 if "1000" in name else 100
+    row = {"study": "K", "outcome": "relapse", "arm": "A", "events": "12", "person_years": "150.2"}
+    assert audit([{**row, name: f"{per * 12 / 150.2:.1f}"}]).findings == ()
+    (finding,) = audit([{**row, name: f"{per * 19 / 150.2:.1f}"}]).findings
+    assert "does not follow from 12 events" in finding.what
+
+
+def test_columns_that_were_not_read_are_named() -> None:
+    done = audit([{"study": "K", "n": "87", "events": "12", "Percentage of them": "13.9"}])
+    assert done.notes == ("columns that are none of ours, and were not read: Percentage of them",)
+    assert done.notes[0] in repr(done)

@@ -299,3 +299,24 @@ def test_each_command_has_help_with_an_example(capsys) -> None:
     for name in ("studies", "show", "rows", "conflicts", "table", "import", "export", "add"):
         code, out, _ = flarefree(capsys, name, "--help")
         assert code == 0 and f"Example: flarefree evidence {name}" in out
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "told"),
+    [
+        ("studies", "study\nother2030", "there is no study"),
+        ("arms", "study,arm,treatment\nnobody2030,MMF,MMF", "arms.csv:2: there is no study nobody2030"),
+        ("arms", "study,arm\ndooley2011,MMF", "arms.csv:1: there is no column treatment"),
+        ("curves", "study,outcome,arm,column\nnobody2030,death,MMF,0", "curves.csv:2: there is no study"),
+        ("baseline", "study,arm,characteristic\n,MMF,age", "baseline.csv:2: a row has no study"),
+        ("risk_of_bias", "domain,judgement\nx,low", "risk_of_bias.csv:1: there is no column study"),
+        ("pooled", "label,estimate\nA,1.2", "pooled.csv:1: there is no column meta_analysis"),
+        ("conflicts", "about,kind\nn,count", "conflicts.csv:1: there is no column conflict"),
+    ],
+)
+def test_a_damaged_table_of_a_folder_is_told_with_file_and_line(tmp_path, table, line, told) -> None:
+    write_files(csv_texts(load_evidence()), tmp_path)
+    (tmp_path / f"{table}.csv").write_text(line + "\n", "utf-8")
+    with pytest.raises(EvidenceError) as error:
+        read_csv(tmp_path)
+    assert told in str(error.value)

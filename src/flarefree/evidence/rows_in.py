@@ -25,6 +25,17 @@ __all__ = ["base_from_tables", "slug"]
 Rows = list[tuple[int, dict[str, str]]]
 
 _NEAR = 0.8
+_NEEDED_IN = {
+    "documents": ("document",),
+    "studies": ("study",),
+    "arms": ("study", "arm", "treatment"),
+    "effects": ("study", "outcome", "arm_1", "arm_2", "measure", "estimate"),
+    "curves": ("study", "outcome", "arm", "column"),
+    "baseline": ("study", "arm", "characteristic"),
+    "pooled": ("meta_analysis", "document", "estimate"),
+    "risk_of_bias": ("study", "domain"),
+    "conflicts": ("conflict", "about", "kind", "why", "handling", "document", "place", "says"),
+}
 _NEEDED = ("study", "outcome", "treatment")
 _NUMBERS = (
     "events", "n", "n_printed", "percent", "rate", "person_years", "mean", "sd", "median", "q1", "q3",
@@ -77,16 +88,21 @@ class _Builder:
         outcomes = tables.get("outcomes", [])
         self.has_conflicts = bool(tables.get("conflicts"))
         self._require_columns(outcomes, bool(tables.get("effects")))
+        for table, needed in _NEEDED_IN.items():
+            self._require_cells(table, needed, tables.get(table, []))
         for line, row in tables.get("documents", []):
             self._put(("documents", row["document"]), _filled(row, ("document",)), line)
         for line, row in tables.get("studies", []):
             self._study(row, line)
+        self._require_studies("arms", tables)
         for line, row in tables.get("arms", []):
             self._arm(row["study"], row["arm"], row, line)
         for line, row in outcomes:
             self._outcome_row(row, line)
         for line, row in tables.get("effects", []):
             self._effect_row(row, line)
+        for table in ("curves", "baseline", "risk_of_bias"):
+            self._require_studies(table, tables)
         for line, row in tables.get("curves", []):
             self._curve_row(row, line)
         for line, row in tables.get("baseline", []):
@@ -119,6 +135,38 @@ class _Builder:
                 found=", ".join(sorted(found)) or "no rows",
                 expected=", ".join(_NEEDED) + ", and numbers: n and events, or n, mean and sd",
             )
+
+    def _require_cells(self, table: str, needed: tuple[str, ...], rows: Rows) -> None:
+        """The cells of a table by which its rows are known."""
+        for line, row in rows:
+            for column in needed:
+                if column not in row:
+                    raise EvidenceError(
+                        f"there is no column {column}",
+                        where=f"{self.name}/{table}.csv:1",
+                        found=", ".join(row),
+                        expected=", ".join(needed),
+                    )
+                if not row[column]:
+                    raise EvidenceError(
+                        f"a row has no {column.replace('_', ' ')}",
+                        where=f"{self.name}/{table}.csv:{line}",
+                        expected=f"a {column.replace('_', ' ')}",
+                    )
+
+    def _require_studies(self, table: str, tables: Mapping[str, Rows]) -> None:
+        """Rows of this table are of studies that studies.csv, or a row of outcomes, has."""
+        studies = self.values["studies"]
+        for line, row in tables.get(table, []):
+            if row["study"] not in studies:
+                near = difflib.get_close_matches(row["study"], list(studies), n=1, cutoff=_NEAR)
+                raise EvidenceError(
+                    f"there is no study {row['study']}",
+                    where=f"{self.name}/{table}.csv:{line}",
+                    found=row["study"],
+                    expected="a study of studies.csv",
+                    try_=f"did you mean {near[0]}?" if near else "",
+                )
 
     # Studies and arms
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flarefree.evidence.auditing.findings import ORDER, Audit, Checked, Finding
-from flarefree.evidence.auditing.rows import PrintedRow, read_printed_rows
+from flarefree.evidence.auditing.rows import PrintedRow, read_table
 from flarefree.evidence.auditing.sheet import Sheet
 
 __all__ = ["CHECKS", "audit"]
@@ -72,7 +72,7 @@ def audit(data: Any, *, where: str = "data") -> Audit:
     -----
     Formulas and sources: docs/methods/audit.md.
     """
-    rows, what = _rows_of(data, where)
+    rows, what, unread = _rows_of(data, where)
     sheet = Sheet(rows)
     checked = tuple(_check(module, name)(sheet) for module, name in CHECKS)
     findings = [finding for done in checked for finding in done.findings]
@@ -82,7 +82,7 @@ def audit(data: Any, *, where: str = "data") -> Audit:
         p_values=tuple(p for done in checked for p in done.p_values),
         rows=len(rows),
         what=what,
-        notes=_on_record(rows, findings),
+        notes=(*_on_record(rows, findings), *_not_read(unread)),
     )
 
 
@@ -90,20 +90,27 @@ def _check(module: str, name: str) -> Callable[[Sheet], Checked]:
     return getattr(import_module(f"flarefree.evidence.auditing.{module}"), name)
 
 
-def _rows_of(data: Any, where: str) -> tuple[tuple[PrintedRow, ...], str]:
-    """The rows of a table or of an evidence base, and what to call them."""
+def _not_read(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """What a stranger must know: a column whose name we do not know was not checked."""
+    return (f"columns that are none of ours, and were not read: {', '.join(columns)}",) if columns else ()
+
+
+def _rows_of(data: Any, where: str) -> tuple[tuple[PrintedRow, ...], str, tuple[str, ...]]:
+    """The rows of a table or of an evidence base, what to call them, and columns that were not read."""
     if isinstance(data, (str, PathLike)):
         path = Path(data)
         if path.is_dir() or path.suffix.lower() in (".yaml", ".yml"):
             from flarefree.evidence.library import load_evidence
 
             return _rows_of(load_evidence(path), where)
-        return read_printed_rows(path, where=str(path)), str(path)
+        rows, unread = read_table(path, where=str(path))
+        return rows, str(path), unread
     if hasattr(data, "reported") and hasattr(data, "content"):
         from flarefree.evidence.auditing.from_base import rows_of_base
 
-        return rows_of_base(data), f"the evidence base {data.name}"
-    return read_printed_rows(data, where=where), where
+        return rows_of_base(data), f"the evidence base {data.name}", ()
+    rows, unread = read_table(data, where=where)
+    return rows, where, unread
 
 
 def _on_record(rows: tuple[PrintedRow, ...], findings: list[Finding]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "upper": ("upper", "high", "hi", "ucl", "ci_high", "ci_upper", "conf_high", "upper_ci", "upper_95"),
         "p": ("p", "p_value", "pvalue", "pval", "p_val"),
         "person_time": ("person_time", "person_years", "patient_years", "py", "exposure"),
-        "rate": ("rate", "incidence_rate", "rate_per_100py", "rate_per_100_patient_years"),
+        "rate": ("rate", "incidence_rate", "event_rate"),
         "follow_up": ("follow_up", "followup", "mean_follow_up", "mean_followup"),
         "at_risk": ("at_risk", "n_risk", "number_at_risk", "n_at_risk"),
         "time": ("time", "time_point", "timepoint", "month"),
@@ -57,10 +57,11 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "maximum": ("maximum", "max", "scale_max"),
         "whole": ("whole", "integer", "integers"),
         "part_of": ("part_of", "parent"),
+        "kind": ("kind", "percent_kind"),
     }
 )
 PLAIN = (
-    *("outcome_id", "patients", "cohort", "period", "population", "kind", "test"),
+    *("outcome_id", "patients", "cohort", "period", "population", "test"),
     *("parts", "unit", "rate_per", "level", "recorded", "n_elsewhere"),
 )
 RATIO_COLUMNS = MappingProxyType({"hr": "HR", "rr": "RR", "or": "OR", "rd": "RD", "md": "MD"})
@@ -77,11 +78,18 @@ PAIRED = MappingProxyType(
         "p1": ("percent", 1), "p2": ("percent", 2),
     }
 )  # fmt: skip
+_RATE_PER = re.compile(r"^(?:incidence_|event_)?rate_per_(\d+)_?(?:(?:patient|person)_?years?|py|pyr?s?)$")
 _NUMBERED = re.compile(r"^(.*?)_?([1-9])$")
 
 
-def long_rows(data: Any, where: str) -> tuple[list[tuple[int, dict[str, Any]]], str]:
-    """Rows of cells under our names, each with the number of its row in the input; what to call the data."""
+Row = tuple[int, dict[str, Any]]
+
+
+def long_rows(data: Any, where: str) -> tuple[list[Row], str, tuple[str, ...]]:
+    """Rows of cells under our names, each with the number of its row in the input.
+
+    Beside them what to call the data, and the columns that are none of ours.
+    """
     rows, where = _rows_of(data, where)
     if not rows:
         raise EvidenceError("the table is empty", where=where, expected="one row a study, outcome and arm")
@@ -95,7 +103,9 @@ def long_rows(data: Any, where: str) -> tuple[list[tuple[int, dict[str, Any]]], 
             expected="any of n, events, percent, mean, sd, estimate, lower, upper, p, beside study, outcome",
             try_="rename the columns; docs/how-to/audit-a-table.md lists them with their other names",
         )
-    return [cells for i, row in enumerate(rows, 1) for cells in _arms_of(i, row, single, paired)], where
+    found = [cells for i, row in enumerate(rows, 1) for cells in _arms_of(i, row, single, paired)]
+    read = {*single.values(), *paired}
+    return found, where, tuple(str(name) for name in names if str(name) not in read)
 
 
 def _rows_of(data: Any, where: str) -> tuple[list[dict[str, Any]], str]:
@@ -174,13 +184,17 @@ def _meanings(names: Sequence[Any], where: str) -> tuple[dict[str, str], dict[st
     paired = _of_two_arms(numbered) or _of_two_arms(_named_arms(folded))
     single: dict[str, str] = {}
     for ours, aliases in [*ALIASES.items(), *((name, (name,)) for name in PLAIN)]:
-        theirs = [folded[a] for a in aliases if a in folded and folded[a] not in paired]
-        if theirs:
-            single[ours] = theirs[0]
+        columns = [folded[a] for a in aliases if a in folded and folded[a] not in paired]
+        if columns:
+            single[ours] = columns[0]
     for short in RATIO_COLUMNS:
         if short in folded and "estimate" not in single:
             single["estimate"] = folded[short]
             single["measure"] = single.get("measure", f"={RATIO_COLUMNS[short]}")
+    for name, theirs in folded.items():
+        if "rate" not in single and (per := _RATE_PER.match(name)):
+            single["rate"] = theirs
+            single["rate_per"] = single.get("rate_per", f"={per[1]}")
     return single, paired
 
 
@@ -231,6 +245,10 @@ def _arms_of(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The long rows of one row: itself, or one an arm of a wide table (its P value with the first)."""
     shared = {ours: _cell(row, theirs) for ours, theirs in single.items()}
+    # A column HR says what its own cells are, and nothing of the rows where it is empty.
+    for of, ours in (("estimate", "measure"), ("rate", "rate_per")):
+        if single.get(ours, "").startswith("=") and is_blank(shared.get(of)):
+            del shared[ours]
     if not paired:
         yield number, shared
         return

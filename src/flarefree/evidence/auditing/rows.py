@@ -16,7 +16,7 @@ from flarefree.errors import EvidenceError
 from flarefree.evidence.auditing.columns import long_rows
 from flarefree.evidence.auditing.printed import Printed, is_blank, plain_text, read_printed
 
-__all__ = ["COLUMNS", "PrintedRow", "read_printed_rows"]
+__all__ = ["COLUMNS", "PrintedRow", "read_printed_rows", "read_table"]
 
 MOST_FAULTS_TOLD = 12
 
@@ -136,6 +136,10 @@ _MEAN_SD_BRACKET = re.compile(r"^(-?[\d.]+)\s*\(\s*([\d.]+)\s*\)$")
 _WITH_LIMITS = re.compile(
     r"^(-?[\d.]+)\s*[\[(,;]\s*(?:\d+\s*%\s*(?:CI|CrI)?[:,]?\s*)?(-?[\d.]+)\s*(?:to|-|,|;)\s*(-?[\d.]+)\s*[\])]?$"
 )
+_PERSON_TIME = re.compile(
+    r"^(\d+(?:\.\d+)?)\s*(?:patient|person)?[-\s]*(years?|months?|weeks?|days?)$", re.IGNORECASE
+)
+PER_YEAR = {"y": 1.0, "m": 12.0, "w": 365.25 / 7, "d": 365.25}
 _LEADING = re.compile(r"^(?:[nN]\s*=\s*)?(-?\d+(?:\.\d+)?)\s*(?:[a-zA-Z]+\.?)?$")
 _YES = frozenset({"yes", "true", "1", "y", "integer", "whole"})
 _NO = frozenset({"no", "false", "0", "n", ""})
@@ -157,7 +161,12 @@ def read_printed_rows(data: Any, *, where: str = "data") -> tuple[PrintedRow, ..
     EvidenceError
         A cell cannot be read, with its row and column; all such cells together.
     """
-    rows, where = long_rows(data, where)
+    return read_table(data, where=where)[0]
+
+
+def read_table(data: Any, *, where: str) -> tuple[tuple[PrintedRow, ...], tuple[str, ...]]:
+    """The rows of `read_printed_rows`, and the columns that are none of ours."""
+    rows, where, unread = long_rows(data, where)
     faults: list[str] = []
     read = [_read_row(number, cells, faults) for number, cells in rows]
     if faults:
@@ -172,7 +181,7 @@ def read_printed_rows(data: Any, *, where: str = "data") -> tuple[PrintedRow, ..
             expected="numbers as printed (25.6, <0.01); counts whole, not negative; else a blank cell",
             try_="a text such as 19/116 (16.4%) may stand in `events`, 31.8 ± 10.6 in `mean`",
         )
-    return tuple(read)
+    return tuple(read), unread
 
 
 def _read_row(number: int, cells: Mapping[str, Any], faults: list[str]) -> PrintedRow:
@@ -187,7 +196,12 @@ def _read_row(number: int, cells: Mapping[str, Any], faults: list[str]) -> Print
     values: dict[str, Any] = {n: str(opened[n]).strip() for n in TEXTS if not is_blank(opened.get(n))}
     for name in (c for c in (*COUNTS, *NUMBERS, *SETTINGS) if not is_blank(opened.get(c))):
         text = opened[name]
+        if name == "randomized" and plain_text(text).lower() in ("yes", "no", "true", "false"):
+            continue  # whether it was, not how many were
         printed = read_printed(_LEADING.sub(r"\1", plain_text(text)) if name in LOOSE else text)
+        if name == "rate_per" and (time := _PERSON_TIME.match(plain_text(text))):
+            values[name] = float(time[1]) / PER_YEAR[time[2][0].lower()]
+            continue
         if printed is None and name == "time":
             continue  # "end of treatment" is a time too, but not one to compute with
         if printed is None:
