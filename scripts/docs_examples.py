@@ -77,7 +77,7 @@ def people(study: Path) -> dict[str, str]:
     """Who plays which part on the pages, and the lines of `lb.csv` that they show.
 
     `flare` failed by a proteinuric flare under azathioprine, `quiet` had none in at least four assessments,
-    and `slip` has the value that is hardly possible; each is the first of whom it is so.
+    and `slip` has the value that is hardly possible; each is the first of whom it is so, and somebody else.
     """
     import polars as pl
 
@@ -85,15 +85,15 @@ def people(study: Path) -> dict[str, str]:
 
     derived = ff.derive(ff.read_study(study))
     arms, labs = derived.subjects.select("subject", "arm"), derived.study["observations"]
+    slip = next(finding for finding in derived.study.findings if finding.code == "out-of-range")
     flares = derived.events.filter(pl.col("is_used") & (pl.col("endpoint") == "proteinuric_flare"))
-    failed = derived.time_to_event.filter(
-        endpoint="treatment_failure", is_event=True, component="renal_flare"
-    )
-    failed = failed.join(arms.filter(arm="AZA"), on="subject").join(flares, on="subject", how="semi")
+    times = derived.time_to_event.filter(endpoint="treatment_failure", component="renal_flare", is_event=True)
+    failed = times.filter(pl.col("subject") != slip.subject).join(arms.filter(arm="AZA"), on="subject")
+    failed = failed.join(flares, left_on=["subject", "time"], right_on=["subject", "day"], how="semi")
     flare = failed.sort("subject").row(0, named=True)
     seen = labs.filter(measure="upcr").group_by("subject").len().filter(pl.col("len") > 4)
-    quiet = seen.join(flares, on="subject", how="anti").get_column("subject").min()
-    slip = next(finding for finding in derived.study.findings if finding.code == "out-of-range")
+    others = seen.filter(~pl.col("subject").is_in([slip.subject, flare["subject"]]))
+    quiet = others.join(flares, on="subject", how="anti").get_column("subject").min()
     shown = labs.filter(subject=flare["subject"], measure="upcr", day=flare["time"]).row(0, named=True)
     return {
         "flare": str(flare["subject"]),
