@@ -23,7 +23,7 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
 
     columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Starting", total=None)
+        task = bar.add_task("Starting (the first run compiles)", total=None)
 
         def move(title: str, done: int, total: int) -> None:
             bar.update(task, description=title, completed=done, total=total)
