@@ -103,11 +103,13 @@ def texts_of(values: Any, name: str, where: str) -> Texts:
 
 
 def _all_clean(values: Any) -> bool:
-    return isinstance(values, list) and all(type(v) is str and v and _is_clean(v) for v in values)
+    if not isinstance(values, list) or set(map(type, values)) != {str}:
+        return False
+    return all(map(_is_clean, set(values)))
 
 
 def _is_clean(text: str) -> bool:
-    return text.isascii() and text.isprintable() and text[0] > " " < text[-1] and "  " not in text
+    return text.isascii() and text.isprintable() and text[:1] > " " < text[-1] and "  " not in text
 
 
 def name_text(value: Any) -> str:

@@ -254,7 +254,7 @@ def _cell_faults(rows: ArmRows) -> list[Fault]:
     n, events, sd, time = rows.n, rows.events, rows.sd, rows.person_time
     checks: list[tuple[str, NDArray[np.bool_], str]] = [
         ("n", n < 1, "at least one patient"),
-        ("n", (n > MOST_PATIENTS) & np.isfinite(n), "a number of patients"),
+        ("n", n > MOST_PATIENTS, "a number of patients"),
         ("n", _is_fractional(n), "a whole number"),
         ("events", events < 0, "0 or more"),
         ("events", _is_fractional(events), "a whole number"),
@@ -263,7 +263,7 @@ def _cell_faults(rows: ArmRows) -> list[Fault]:
     ]
     # Events of a rate are not patients: where person-time is given, one patient may have several.
     checks.append(("events", (events > n) & np.isnan(time), "events no more than n"))
-    for name in ARM_NUMBERS:
+    for name in ARM_NUMBERS[1:]:
         checks.append((name, np.isinf(getattr(rows, name)), "a finite number"))
     faults = []
     for column, bad, expected in checks:
