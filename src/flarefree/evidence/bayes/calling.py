@@ -215,8 +215,10 @@ class _Task:
             type(self.priors.heterogeneity).__name__,
             self.baseline is not None,
         )
+        n = design.x.shape[1] + self.is_random + (self.baseline is not None)
+        n += len(self.data.studies) * self.data.is_arms + len(self.data.y) * self.is_random
         return run_chains(
-            _ModelOf(shape), self._arguments(design), ("d", "tau", "slope", "theta"), self.settings
+            _ModelOf(shape), self._arguments(design), n, ("d", "tau", "slope", "theta"), self.settings
         )
 
     def _arguments(self, design: Design) -> dict[str, Any]:
@@ -239,8 +241,7 @@ class _Task:
             "exposure": data.exposure,
             "center": data.center,
             "variance": data.variance,
-            "study": data.unit_study,
-            "n_by_study": np.bincount(data.unit_study),
+            "member": (data.unit_study[:, None] == np.arange(len(data.studies))).astype(float),
             "heterogeneity": np.array(prior_numbers(priors.heterogeneity)),
             "level_prior": np.array([priors.baseline.mean, priors.baseline.sd]),
         }
@@ -248,7 +249,7 @@ class _Task:
             given |= {
                 "active": self.baseline.active,
                 "level_center": np.array(self.baseline.center),
-                "base": data.base_arm[data.arm_study],
+                "base": np.eye(len(data.y))[data.base_arm[data.arm_study]],
                 "slope_prior": np.array([priors.regression.mean, priors.regression.sd]),
             }
         return given
@@ -358,7 +359,7 @@ def _pairs_to_split(
             )
         a, b = sorted(place_of(name, data.treatments, "node_split", "bayesian_network") for name in pair)
         if (a, b) not in possible:
-            has = data.studies_with(a, b).any()
+            has = a != b and data.studies_with(a, b).any()
             raise EvidenceError(
                 "this comparison cannot be split",
                 where="bayesian_network: node_split",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["deviance", "inverse_link", "log_likelihood"]
+__all__ = ["deviance", "inverse_link", "log_likelihood", "scores"]
 
 Floats = NDArray[np.float64]
 LEAST_HAZARD = 1e-300
@@ -32,6 +32,24 @@ def log_likelihood(xp: Any, family: str, theta: Any, y: Any, size: Any, exposure
             return y * theta - size * xp.exp(theta)
         case _:
             return -0.5 * (y - theta) ** 2 / size
+
+
+def scores(family: str, theta: Floats, y: Floats, size: Floats, exposure: Floats) -> tuple[Floats, Floats]:
+    """First derivative of each unit's log likelihood, and its expected information."""
+    match family:
+        case "logit":
+            p = inverse_link("logit", theta)
+            return y - size * p, size * p * (1 - p)
+        case "cloglog":
+            hazard = np.clip(exposure * np.exp(np.minimum(theta, 300.0)), LEAST_HAZARD, 500.0)
+            survival, risk = np.exp(-hazard), -np.expm1(-hazard)
+            odds = survival / risk * hazard
+            return y * odds - (size - y) * hazard, size * hazard * odds
+        case "poisson":
+            expected = size * np.exp(np.minimum(theta, 300.0))
+            return y - expected, expected
+        case _:
+            return (y - theta) / size, np.broadcast_to(1 / size, np.shape(theta))
 
 
 def deviance(family: str, theta: Floats, y: Floats, size: Floats, exposure: Floats) -> Floats:

@@ -81,6 +81,7 @@ class Draws:
 
 
 DEEPEST = 10
+START_WITHIN = 2.0  # of standardized coordinates: wider than the posterior, as R-hat asks for
 
 
 def require_extra(asked: str = "bayesian_network") -> None:
@@ -98,66 +99,92 @@ def require_extra(asked: str = "bayesian_network") -> None:
 
 
 def run_chains(
-    model: Any,
+    model: Callable[[], Any],
     arguments: Mapping[str, Any],
+    n_coordinates: int,
     keep: tuple[str, ...],
     settings: Settings,
     *,
     dense: bool = False,
 ) -> Draws:
-    """Sample `model(arguments)`; `model` is hashable by what it is made of, so that it compiles once.
+    """Sample `model()(arguments)`; `model` is hashable by what it is made of, so that it compiles once.
 
     Parameters
     ----------
     model : callable that makes the model, with equality
-        Called without arguments it gives NumPyro's model.
+        All its coordinates are the site `u` (`posterior.coordinates`).
+    n_coordinates : int
+        How many there are.
     keep : tuple of str
-        Sites to give back.
+        Sites to give back, of those that the model has.
     dense : bool
         Learn the posterior's correlations during warm-up.
     """
     import jax
 
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        # By the arrays' shapes as well: a sampler of NumPyro that has run cannot be run on other shapes.
-        shapes = tuple((name, np.shape(value)) for name, value in arguments.items())
-        sampler = _sampler(
-            model, settings.draws, settings.warmup, settings.chains, settings.target_acceptance, dense, shapes
+        given = {name: jax.numpy.asarray(value) for name, value in arguments.items()}
+        run, values = _compiled(
+            model, settings.draws, settings.warmup, settings.target_acceptance, dense, keep
         )
-        sampler.run(
-            jax.random.PRNGKey(settings.seed),
-            {name: jax.numpy.asarray(value) for name, value in arguments.items()},
-            extra_fields=("diverging", "num_steps"),
+        key_start, key_chains = jax.random.split(jax.random.PRNGKey(settings.seed))
+        start = jax.random.uniform(
+            key_start, (settings.chains, n_coordinates), minval=-START_WITHIN, maxval=START_WITHIN
         )
-        samples = sampler.get_samples(group_by_chain=True)
-        fields = sampler.get_extra_fields()
+        u, diverging, n_steps = run(jax.random.split(key_chains, settings.chains), start, given)
+        sites = values(u, given)
         return Draws(
-            {name: np.asarray(samples[name], dtype=np.float64) for name in keep if name in samples},
-            int(np.asarray(fields["diverging"]).sum()),
-            int((np.asarray(fields["num_steps"]) >= 2**DEEPEST - 1).sum()),
+            {name: np.asarray(value, dtype=np.float64) for name, value in sites.items()},
+            int(np.asarray(diverging).sum()),
+            int((np.asarray(n_steps) >= 2**DEEPEST - 1).sum()),
             settings,
         )
 
 
-@lru_cache(maxsize=16)
-def _sampler(
-    model: Callable[[], Any],
-    draws: int,
-    warmup: int,
-    chains: int,
-    target: float,
-    dense: bool,
-    shapes: tuple[Any, ...],
-) -> Any:
-    from numpyro.infer import MCMC, NUTS
+@lru_cache(maxsize=8)
+def _compiled(
+    model: Callable[[], Any], draws: int, warmup: int, target: float, dense: bool, keep: tuple[str, ...]
+) -> tuple[Any, Any]:
+    """The sampler of all chains, and the sites of their draws, as functions of arrays alone.
 
-    kernel = NUTS(model(), target_accept_prob=target, max_tree_depth=DEEPEST, dense_mass=dense)
-    return MCMC(
-        kernel,
-        num_warmup=warmup,
-        num_samples=draws,
-        num_chains=chains,
-        chain_method="vectorized",
-        progress_bar=False,
-        jit_model_args=True,
-    )
+    NumPyro's `MCMC` compiles anew for every data set; its kernels, with the data as an argument, once for a
+    shape, which is what takes the time here.
+    """
+    import jax
+    from numpyro import handlers
+    from numpyro.infer.hmc import hmc
+    from numpyro.infer.util import log_density
+
+    program = model()
+
+    def potential(given: Any) -> Any:
+        return lambda u: -log_density(program, (given,), {}, u)[0]
+
+    first, following = hmc(potential_fn_gen=potential, algo="NUTS")
+
+    def chain(key: Any, start: Any, given: Any) -> Any:
+        state = first(
+            {"u": start},
+            num_warmup=warmup,
+            target_accept_prob=target,
+            dense_mass=dense,
+            max_tree_depth=DEEPEST,
+            trajectory_length=None,
+            model_args=(given,),
+            rng_key=key,
+        )
+
+        def step(state: Any, _: Any) -> Any:
+            state = following(state, model_args=(given,), model_kwargs={})
+            return state, (state.z["u"], state.diverging, state.num_steps)
+
+        _, (u, diverging, n_steps) = jax.lax.scan(step, state, None, length=warmup + draws)
+        return u[warmup:], diverging[warmup:], n_steps[warmup:]
+
+    def sites(u: Any, given: Any) -> Any:
+        trace = handlers.trace(handlers.substitute(program, data={"u": u})).get_trace(given)
+        return {name: trace[name]["value"] for name in keep if name in trace}
+
+    over_chains = jax.vmap(chain, in_axes=(0, 0, None))
+    over_draws = jax.vmap(jax.vmap(sites, in_axes=(0, None)), in_axes=(0, None))
+    return jax.jit(over_chains), jax.jit(over_draws)

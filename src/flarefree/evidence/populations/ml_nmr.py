@@ -204,7 +204,8 @@ def _sample(
         len(data.coefficients.studies),
         0 if baseline is None else len(baseline.breaks) + 1,
     )
-    return run_chains(MixedModel(shape), given, ("beta", "tau", "time", "e"), settings, dense=True)
+    n = sum(shape.sizes(len(mean)))
+    return run_chains(MixedModel(shape), given, n, ("beta", "tau", "time"), settings, dense=True)
 
 
 def _times(data: MixedData, baseline: Baseline) -> dict[str, Any]:

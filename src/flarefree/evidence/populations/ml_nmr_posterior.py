@@ -17,7 +17,7 @@ import numpyro
 import numpyro.distributions as dist
 from jax.scipy.special import logsumexp
 
-from flarefree.evidence.bayes.posterior import free, heterogeneity_site
+from flarefree.evidence.bayes.posterior import coordinates, heterogeneity
 
 __all__ = ["MixedModel", "MixedShape"]
 
@@ -36,6 +36,16 @@ class MixedShape:
     n_studies: int
     n_steps: int
 
+    def sizes(self, n_coefficients: int) -> tuple[int, int, int, int]:
+        """Coordinates of coefficients, tau, the arms' deviations, hazards in time."""
+        a_study = {"weibull": 1, "piecewise": self.n_steps - 1}.get(self.kind, 0)
+        return (
+            n_coefficients,
+            int(self.is_random),
+            self.n_arms * self.is_random,
+            self.n_studies * a_study,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MixedModel:
@@ -48,13 +58,13 @@ class MixedModel:
         shape = self.shape
 
         def model(z: Any) -> None:
-            u = free("u", z["start"].shape[0])
+            u, v, e, time_u = coordinates(*shape.sizes(z["start"].shape[0]))
             beta = numpyro.deterministic("beta", z["start"] + z["root"] @ u)
             numpyro.factor("prior", dist.Normal(z["prior_mean"], z["prior_sd"]).log_prob(beta).sum())
             deviation = jnp.zeros(shape.n_arms)
             if shape.is_random:
-                tau = heterogeneity_site(shape.heterogeneity, z["heterogeneity"])
-                e = numpyro.sample("e", dist.Normal(0.0, 1.0).expand((shape.n_arms,)))
+                tau = heterogeneity(shape.heterogeneity, z["heterogeneity"], v[0])
+                numpyro.factor("prior_e", -0.5 * (e**2).sum())
                 deviation = tau / math.sqrt(2) * e
             own = z["rows"] @ beta + deviation[z["arm"]]
             theirs = z["point_rows"] @ beta + deviation[z["published_arm"]][:, None]
@@ -62,7 +72,7 @@ class MixedModel:
                 numpyro.factor("individuals", _bernoulli(own, z["outcome"]))
                 numpyro.factor("published", _mean_binomial(theirs, z["y"], z["size"]))
                 return
-            level = _time_parameters(shape)
+            level = _time_parameters(shape, time_u)
             own_base = _base(shape, level, z["study"], z["time"], z["exposures"], z["step"])
             numpyro.factor("individuals", _survival(own, z["outcome"], *own_base))
             base = _base(
@@ -85,12 +95,13 @@ def _mean_binomial(eta: Any, y: Any, size: Any) -> Any:
     return (y * risk + (size - y) * rest).sum()
 
 
-def _time_parameters(shape: MixedShape) -> Any:
+def _time_parameters(shape: MixedShape, u: Any) -> Any:
     """(n_studies, k): logs of Weibull shapes, or of each step's hazard against the first."""
-    n = {"exponential": 0, "weibull": 1, "piecewise": shape.n_steps - 1}[shape.kind]
-    if n == 0:
-        return jnp.zeros((shape.n_studies, 0))
-    return numpyro.sample("time", dist.Normal(0.0, SHAPE_SD).expand((shape.n_studies, n)))
+    level = u.reshape(shape.n_studies, -1)
+    if level.shape[1] == 0:
+        return level
+    numpyro.factor("prior_time", -0.5 * ((level / SHAPE_SD) ** 2).sum())
+    return numpyro.deterministic("time", level)
 
 
 def _base(shape: MixedShape, level: Any, study: Any, time: Any, exposures: Any, step: Any) -> tuple[Any, Any]:
