@@ -24,10 +24,17 @@ AGE = 30.0  # years, at which the factors are taken
 _LOW, _HIGH = (1e-4, 2e-4), (1e3, 2e3)  # mg/dL; far below and above every bend
 
 
-def egfr_of(creatinine: Floats, age: Floats, is_female: Any, is_black: Any, equation: str) -> Floats:
-    """eGFR, mL/min/1.73 m2, of creatinine in mg/dL: (n, v) of (n,) patients."""
+def egfr_of(
+    creatinine: Floats,
+    age: Floats,
+    is_female: Any,
+    is_black: Any,
+    equation: str,
+    out: Floats | None = None,
+) -> Floats:
+    """eGFR, mL/min/1.73 m2, of creatinine in mg/dL: (n, v) of (n,) patients; into `out` where given."""
     creatinine = np.ascontiguousarray(creatinine)
-    out = np.empty_like(creatinine)
+    out = np.empty_like(creatinine) if out is None else out
     lines, of_age = _lines(equation)
     who = is_female.astype(np.int64) * 2 + is_black.astype(np.int64)
     _fill(creatinine, age, who, lines, *of_age, out)

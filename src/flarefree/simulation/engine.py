@@ -20,7 +20,7 @@ from flarefree.simulation.tiles import Asker, Tile
 
 __all__ = ["ask_trials", "cores", "run_parts", "run_recipe", "summarize_trials", "tile_size"]
 
-TILE_PATIENTS = 11_000
+TILE_PATIENTS = 22_000
 """Patients of a tile: what they are measured with stays in a core's cache."""
 PART = 8
 """Tiles that travel together, at least; ..."""

@@ -7,7 +7,7 @@ the measure alone.  Values are not rounded; who writes a data file rounds them.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -205,12 +205,22 @@ class _Room:
         return {name: self._one(name) if name in asked else self._fresh(name, (0, 0)) for name in names}
 
     def _one(self, name: str) -> Values:
+        kept = None if self.kept is None else self.kept.get(name)
+        return kept if kept is not None and self._fits(name, kept) else self._fresh(name, self.shape)
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Lay out what is kept next to each other: long stretches of memory come in large pages."""
         if self.kept is None:
-            return self._fresh(name, self.shape)
-        kept = self.kept.get(name)
-        if kept is None or kept.shape != self.shape or kept.dtype != self._type(name):
-            kept = self.kept[name] = self._fresh(name, self.shape)
-        return kept
+            return
+        for kind in (np.float64, np.int8):
+            own = [name for name in names if self._type(name) is kind]
+            if all(name in self.kept and self._fits(name, self.kept[name]) for name in own):
+                continue
+            block = np.empty((len(own), *self.shape), kind)
+            self.kept.update(zip(own, block, strict=True))
+
+    def _fits(self, name: str, kept: Values) -> bool:
+        return kept.shape == self.shape and kept.dtype == self._type(name)
 
     def _fresh(self, name: str, shape: tuple[int, ...]) -> Values:
         return np.empty(shape, self._type(name))
@@ -228,6 +238,7 @@ def _seen(
         wanted |= set(_BILAG) | set(_MANIFESTATIONS)
     if wanted & set(_MANIFESTATIONS):
         wanted |= {f"bilag_{_SYSTEMS[s]}" for s, _ in _MANIFESTATIONS.values()}
+    room.prepare([name for name in (*MEASURES, ACTIVITY) if name in wanted and name not in _MANIFESTATIONS])
     seen: dict[str, Values] = {}
     for group, look in (
         ((*_FOLLOWING, ACTIVITY), _following),

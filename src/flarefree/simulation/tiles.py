@@ -236,13 +236,25 @@ def measured(
         factor = float(convert(1.0, unit, "mg/dL", "creatinine"))
         creatinine = values["creatinine"] if factor == 1.0 else values["creatinine"] * factor
         egfr = egfr_of(
-            creatinine, cohort.covariates["age"], ~cohort.is_male, _is_black(cohort), spec[name].equation
+            creatinine,
+            cohort.covariates["age"],
+            ~cohort.is_male,
+            _is_black(cohort),
+            spec[name].equation,
+            _kept(name, days.shape, room),
         )
         if recording is not None:
             egfr[np.isnan(creatinine)] = np.nan  # the kernel's logarithm knows no missing values
         factor = convert(1.0, "mL/min/1.73 m2", spec[name].unit) if spec[name].unit else 1.0
         values[name] = egfr if factor == 1.0 else egfr * factor
     return {name: values[name] for name in names}
+
+
+def _kept(name: str, shape: tuple[int, ...], room: MutableMapping[str, Floats] | None) -> Floats | None:
+    """Where a computed measure stood in the tile before."""
+    if room is not None and (name not in room or room[name].shape != shape):
+        room[name] = np.empty(shape)
+    return None if room is None else room[name]
 
 
 _WHOLE = frozenset({"red_cells", "white_cells", "sledai"})
