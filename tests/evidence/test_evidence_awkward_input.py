@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from flarefree.errors import EvidenceError, NotFoundError
+from flarefree.evidence import audit, log_rank_range, reconstruct, transport
 from flarefree.evidence.delimited import read_delimited, read_typed
 from flarefree.evidence.inputs import read_rows
 from flarefree.evidence.networks import additive_network, network
@@ -278,3 +279,52 @@ def test_a_word_where_the_regression_had_numbers() -> None:
     assert math.isfinite(fit.predict(year=2001).estimate)
     with pytest.raises(EvidenceError, match="value is missing"):
         fit.predict(year="later")
+
+
+# Curves, other populations, audits -------------------------------------------------------------------
+
+POINTS = [{"time": t, "survival": 1 - 0.02 * t, "arm": arm} for arm in "AB" for t in range(0, 20, 2)]
+PEOPLE = [{"arm": "new" if i % 2 else "old", "age": 30 + i % 17, "event": int(i % 5 == 0)} for i in range(80)]
+TABLE = {arm: {"at_risk": [20, 15], "events": [0, 3]} for arm in "AB"}
+PATIENTS = {"A": 50, "B": 50}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"digitization_sd": "a"}, {"rise_tolerance": "x"}, {"rise_tolerance": -1}, {"arm": "group"}, {"arm": 5}],
+    ids=str,
+)
+def test_options_of_reconstruction(asked) -> None:
+    with pytest.raises(EvidenceError) as told:
+        reconstruct(POINTS, n=PATIENTS, **asked)
+    assert told.value.where == next(iter(asked))
+
+
+@pytest.mark.parametrize("asked", [{"printed": "x"}, {"draws": -1}, {"draws": "x"}, {"seed": 0.5}], ids=str)
+def test_options_of_the_log_rank_range(asked) -> None:
+    with pytest.raises(EvidenceError) as told:
+        log_rank_range(TABLE, **asked)
+    assert told.value.where == next(iter(asked))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"by_arm": "maybe"}, {"level": "a"}, {"seed": "x"}, {"population_factor_sd": "x"}, {"outcome": 5}],
+    ids=str,
+)
+def test_options_of_transport(asked) -> None:
+    with pytest.raises(EvidenceError):
+        transport(PEOPLE, {"age": (38, 5)}, **{"outcome": "event", "treatment": "arm", **asked})
+
+
+@pytest.mark.parametrize(
+    "cells", [{"percent": "1e400"}, {"p": "1e-99999999"}, {"percent": "2." + "0" * 5000}], ids=["1", "2", "3"]
+)
+def test_a_figure_that_nobody_prints_is_no_number(cells) -> None:
+    with pytest.raises(EvidenceError, match="row 1"):
+        audit([{"study": "K", "n": "50", "events": "1", **cells}])
+
+
+def test_columns_that_are_no_columns() -> None:
+    with pytest.raises(EvidenceError, match="n: a column is no column"):
+        audit({"n": 5})

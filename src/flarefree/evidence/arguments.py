@@ -10,7 +10,7 @@ from typing import Any, SupportsFloat
 
 from flarefree.errors import EvidenceError
 
-__all__ = ["require_flag", "require_level", "require_no_less_than_zero", "require_whole"]
+__all__ = ["as_number", "require_flag", "require_level", "require_no_less_than_zero", "require_whole"]
 
 
 def require_flag(argument: str, value: Any) -> None:
@@ -23,7 +23,7 @@ def require_flag(argument: str, value: Any) -> None:
 
 def require_level(value: Any, argument: str = "conf_level") -> None:
     """A confidence level between 0 and 1."""
-    if not 0.0 < _number(value) < 1.0 or 0.5 + float(value) / 2 >= 1.0:
+    if not 0.0 < as_number(value) < 1.0 or 0.5 + float(value) / 2 >= 1.0:
         raise EvidenceError(
             "a confidence level lies between 0 and 1",
             where=argument,
@@ -34,7 +34,7 @@ def require_level(value: Any, argument: str = "conf_level") -> None:
 
 def require_no_less_than_zero(argument: str, value: Any, what: str) -> None:
     """A finite number, 0 or more."""
-    number = _number(value)
+    number = as_number(value)
     if not (number >= 0.0 and math.isfinite(number)):
         raise EvidenceError(
             f"{what} is no less than 0", where=argument, found=repr(value), expected="a number, 0 or more"
@@ -43,7 +43,7 @@ def require_no_less_than_zero(argument: str, value: Any, what: str) -> None:
 
 def require_whole(argument: str, value: Any, least: int, most: int) -> None:
     """A whole number from `least` to `most`."""
-    number = _number(value)
+    number = as_number(value)
     if not (least <= number <= most and number == int(number)) or isinstance(value, float):
         raise EvidenceError(
             "this is no whole number in the range",
@@ -53,7 +53,7 @@ def require_whole(argument: str, value: Any, least: int, most: int) -> None:
         )
 
 
-def _number(value: Any) -> float:
+def as_number(value: Any) -> float:
     """The value as a number; NaN, which no comparison lets pass, where it is none."""
     if isinstance(value, bool | str | bytes) or not isinstance(value, SupportsFloat):
         return math.nan

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -142,6 +142,14 @@ def _listed_rows(data: Sequence[Any], where: str) -> list[dict[str, Any]]:
 
 
 def _column_rows(data: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    for name, values in data.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise EvidenceError(
+                "a column is no column",
+                where=f"{where}: {name}",
+                found=repr(values)[:80],
+                expected="a list or an array of cells",
+            )
     columns = {str(name): list(values) for name, values in data.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:

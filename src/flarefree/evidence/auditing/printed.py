@@ -18,8 +18,9 @@ __all__ = ["NOT_SIGNIFICANT", "Printed", "is_blank", "plain_text", "read_printed
 NOT_SIGNIFICANT = Fraction(5, 100)
 MOST_DECIMALS = 9  # a figure with more is a computed one; beyond this only its binary dust would be judged
 DUST = 1e-9
+LONGEST = 40  # no table prints a number of more characters
 
-_NUMBER = re.compile(r"^([<>=≤≥]{0,2})\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*%?$")
+_NUMBER = re.compile(r"^([<>=≤≥]{0,2})\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*%?$")
 _DECIMAL_COMMA = re.compile(r"^\D*0+,")
 _BLANKS = frozenset({"", "-", "–", "—", ".", "na", "n/a", "nan", "null", "none", "nr", "…", "..."})
 _NS = frozenset({"ns", "n.s.", "n.s", "not significant", "nonsignificant", "non-significant"})
@@ -128,7 +129,7 @@ def read_printed(value: Any) -> Printed | None:
     # 1,250 has a thousand; 0,056 has a decimal comma, and is no 56
     bare = re.sub(r"(?<=\d),(?=\d{3}(?:\D|$))", "", text) if not _DECIMAL_COMMA.match(text) else text
     found = _NUMBER.match(bare)
-    if found is None:
+    if found is None or len(bare) > LONGEST or not math.isfinite(float(found[2])):
         return None
     sign, digits = found.groups()
     relation = "<" if "<" in sign or "≤" in sign else ">" if ">" in sign or "≥" in sign else "="

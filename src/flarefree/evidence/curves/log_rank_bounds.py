@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.arguments import as_number, require_whole
 from flarefree.evidence.curves.placement_hull import Hull
 from flarefree.evidence.curves.placements import Placement, Placements
 from flarefree.evidence.curves.risk_tables import EventTable, mend, read_event_table
@@ -201,6 +202,8 @@ def log_rank_range(
     table = read_event_table(risk_table)
     told = tuple(table.say(a, k) for a, k in table.contradictions())
     _check_choices(at_risk_means, ties, printed)
+    require_whole("draws", draws, 0, 10_000_000)
+    require_whole("seed", seed, 0, 2**63)
     changes: tuple[str, ...] = ()
     if at_risk_means == "after":
         table, changes = mend(table, repair)
@@ -248,7 +251,7 @@ def _check_choices(at_risk_means: str, ties: str, printed: float | None) -> None
             found="'column' with at_risk_means='before'",
             expected="'column' with at_risk_means='after'",
         )
-    if printed is not None and not (np.isfinite(printed) and printed >= 0):
+    if printed is not None and not 0 <= as_number(printed) < np.inf:
         raise EvidenceError(
             "not a chi-square statistic", where="printed", found=repr(printed), expected="zero or more"
         )

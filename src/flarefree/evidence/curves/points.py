@@ -82,6 +82,10 @@ def read_arms(
     """One `CurveArm` for each arm of `points`, in their order; arguments are those of `reconstruct`."""
     frame = read_frame(points, where="points")
     value = _value_column(frame)
+    if arm != "arm" and arm not in frame.columns:
+        raise EvidenceError(
+            "there is no such column", where="arm", found=repr(arm), expected=", ".join(frame.columns)
+        )
     labels = _labels(frame, arm)
     table = None if at_risk is None else risk_frame(at_risk, arm, labels)
     found = []

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.arguments import as_number, require_no_less_than_zero
 from flarefree.evidence.curves.points import CurveArm, read_arms
 from flarefree.evidence.curves.reconstruction import Pseudo, Reconstruction
 
@@ -91,6 +92,8 @@ def reconstruct(
     [guyot2012], [vonhippel2020]
     """
     count = _check(draws, seed, method, digitization_sd)
+    if rise_tolerance is not None:
+        require_no_less_than_zero("rise_tolerance", rise_tolerance, "what survival may rise")
     tolerance = max(CLICK_TOLERANCE, 6.0 * digitization_sd) if rise_tolerance is None else rise_tolerance
     arms = read_arms(
         points, at_risk=at_risk, n=n, events=events, arm=arm, unit=unit, rise_tolerance=tolerance
@@ -114,7 +117,7 @@ def _check(draws: int | str, seed: int, method: str, sd: float) -> int:
         raise EvidenceError(
             "no such method", where="method", found=repr(method), expected="'guyot' or 'closest'"
         )
-    if not (np.isfinite(sd) and 0.0 <= sd < 0.2):
+    if not 0.0 <= as_number(sd) < 0.2:
         raise EvidenceError(
             "not an error of digitizing",
             where="digitization_sd",

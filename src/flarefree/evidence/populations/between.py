@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.arguments import as_number
 
 __all__ = ["PopulationFactor", "default_population_factor", "read_population_factor"]
 
@@ -68,7 +69,7 @@ def read_population_factor(given: float | None, effect: str) -> PopulationFactor
         if effect == "MD":
             return PopulationFactor(0.0, "none: a mean difference has no default; give one in its own unit")
         return default_population_factor()
-    if not (math.isfinite(given) and given >= 0):
+    if not 0 <= as_number(given) < math.inf:
         raise EvidenceError(
             "no standard deviation", where="population_factor_sd", found=f"{given!r}", expected="0 or more"
         )

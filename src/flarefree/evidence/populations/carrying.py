@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.arguments import as_number, require_flag, require_whole
 from flarefree.evidence.inputs import ArmRows, ContrastRows
 from flarefree.evidence.populations.balancing import effective_sample_size
 from flarefree.evidence.populations.between import read_population_factor
@@ -144,6 +145,8 @@ def transport(
     """
     chosen_effect = require_effect(effect)
     _require_choices(method, outside, std_error, moments, level)
+    require_flag("by_arm", by_arm)
+    require_whole("seed", seed, 0, 2**63)
     people = _as_target(target)
     if method == "nmr" or (method == "auto" and _is_published(source)):
         return transport_rows(
@@ -248,7 +251,7 @@ def _require_choices(method: str, outside: Any, std_error: str, moments: int, le
             raise EvidenceError(
                 "no such choice", where=name, found=repr(value), expected=", ".join(map(str, allowed))
             )
-    if not 0 < level < 1:
+    if not 0 < as_number(level) < 1:
         raise EvidenceError("no level", where="level", found=f"{level!r}", expected="between 0 and 1")
 
 

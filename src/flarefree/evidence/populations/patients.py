@@ -94,7 +94,7 @@ def read_patients(
 
 
 def _outcome_columns(outcome: Any, effect: Effect) -> tuple[str, ...]:
-    names = (outcome,) if isinstance(outcome, str) else tuple(outcome or ())
+    names = tuple(outcome) if isinstance(outcome, tuple | list) else (outcome,) if outcome else ()
     needed = {"HR": ("time", "event"), "IRR": ("events", "person_time")}.get(effect, ("outcome",))
     if len(names) != len(needed):
         raise EvidenceError(
