@@ -290,24 +290,33 @@ def draw_flares(
     """Flares of each patient up to `horizon` days, and kidney failure; -1 where `events` is too small."""
     capacity, n, count = events.shape[1], trial.size, 0
     block, words, wait = np.zeros(ROW, np.uint32), np.empty((4, ROW), np.uint32), np.empty(ROW)
+    second, second_wait = np.empty((4, ROW), np.uint32), np.empty(ROW)
+    bases, cuts = np.empty(ROW), np.empty(ROW)
     highest = exp(max(p.beta_dose * (1.0 - p.cut_to), 0.0) * 2.0)  # no dose is above twice the target
     for i in range(n):
-        if i % ROW == 0:
+        if i % ROW == 0:  # the first two flares' words, of many patients at once
             size = min(ROW, n - i)
+            block[:] = 0
             fill_blocks(size, block, patient[i : i + size], trial[i : i + size], stream, key, words)
+            block[:] = 2
+            fill_blocks(size, block, patient[i : i + size], trial[i : i + size], stream, key, second)
             _waits(size, words[0], wait)
+            _waits(size, second[0], second_wait)
+            _hazards(i, size, arm, arms, state, p, bases, cuts)
         row = i % ROW
         first[i] = count
         state[STATE.esrd, i] = NEVER
-        if wait[row] > arms[arm[i], ARM.flare_rate] / YEAR * state[STATE.frailty, i] * highest * horizon:
+        base, cut = bases[row], cuts[row]
+        if wait[row] > base * highest * horizon:
             continue
-        base = arms[arm[i], ARM.flare_rate] / YEAR * state[STATE.frailty, i]
-        cut = base * (exp(p.beta_dose * state[STATE.dose, i] * (1.0 - p.cut_to)) - 1.0)
         total = 0.0
         for k in range(MOST_FLARES):
-            if k > 0:
+            if k > 1:
                 w0, w1, w2, w3 = _block(2 * k, patient[i], trial[i], stream, key)
                 total += _exponential(w0)
+            elif k == 1:
+                w1, w2, w3 = np.uint64(second[1, row]), np.uint64(second[2, row]), np.uint64(second[3, row])
+                total += second_wait[row]
             else:
                 w1, w2, w3 = np.uint64(words[1, row]), np.uint64(words[2, row]), np.uint64(words[3, row])
                 total = wait[row]
@@ -341,19 +350,32 @@ def draw_flares(
 
 
 @nb.njit(error_model="numpy")
+def _hazards(i0: Any, m: Any, arm: Any, arms: Any, state: Any, p: Any, bases: Any, cuts: Any) -> Any:
+    """Flares a day of patients from `i0`, and what a cut of the dose adds."""
+    for e in range(m):
+        bases[e] = arms[arm[i0 + e], ARM.flare_rate] / YEAR * state[STATE.frailty, i0 + e]
+    for e in range(m):
+        cuts[e] = bases[e] * (exp(p.beta_dose * state[STATE.dose, i0 + e] * (1.0 - p.cut_to)) - 1.0)
+
+
+@nb.njit(error_model="numpy")
 def _kidney_failure(
     i: Any, begin: Any, end: Any, state: Any, events: Any, limit: Any, horizon: Any, p: Any
 ) -> Any:
     """When log creatinine passes `limit`: the first month after which it has, then by halves."""
     most, raised = state[STATE.creatinine, i] + max(state[STATE.slope, i], 0.0) * (horizon + MONTH), False
+    is_low, starts = most < limit, NEVER  # without a step, never so high
     for k in range(begin, end):
-        raised = raised or events[EVENTS.step, k] > 0.0
+        if events[EVENTS.step, k] > 0.0 and not raised:
+            raised, starts = True, events[EVENTS.time, k]
         most += events[EVENTS.step, k] + events[EVENTS.slope, k] * p.severe_days
     if not raised or most < limit:
         return NEVER
     high = 0.0
     while high < horizon:
         low, high = high, high + MONTH
+        if is_low and high < starts:
+            continue
         if log_creatinine(high, i, begin, end, state, events, p) >= limit:
             for _ in range(12):
                 middle = 0.5 * (low + high)
