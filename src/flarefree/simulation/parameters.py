@@ -27,19 +27,19 @@ class Parameters:
     """
 
     # Flares
-    lam_mmf: float = 0.173
+    lam_mmf: float = 0.16
     """Latent flares a year under mycophenolate, frailty 1 (calibrated; known only times detection)."""
-    lam_aza: float = 0.548
+    lam_aza: float = 0.54
     """The same under azathioprine (calibrated)."""
     hr_mt: float = 0.941
     """Flare hazard of multitarget therapy against azathioprine (calibrated; 12 relapses tell little)."""
-    omega: float = 1.22
+    omega: float = 1.16
     """SD of the log frailty (calibrated; the prior's 0.35 to 1.4, moved but hardly narrowed)."""
-    h_multitarget: float = 0.605
+    h_multitarget: float = 0.589
     """Between-trial factor of the flare hazard in the multitarget trial; 1 in ALMS (calibrated)."""
     trial_factor: float = 1.0
     """A factor of every flare hazard, for trials elsewhere."""
-    beta_cr: float = -0.471
+    beta_cr: float = -0.44
     """Log hazard ratio of flares, complete against partial remission at entry (calibrated; its prior's)."""
     beta_dose: float = 0.5
     """Log hazard ratio of flares for taking nothing of the target dose against all of it (assumed)."""
@@ -51,25 +51,25 @@ class Parameters:
     """Log hazard ratio of flares, pure class V (0: no trial tells it)."""
 
     # Proteinuria, g/day, natural logarithms
-    xi_mean: float = -1.15
+    xi_mean: float = -1.12
     """Where log proteinuria drifts to (calibrated; 0.32 g/day)."""
-    xi_mean_multitarget: float = -2.09
+    xi_mean_multitarget: float = -2.07
     """The same in the multitarget trial, where 78 % were in remission at month 18 (calibrated)."""
     xi_sd: float = 0.5
     """SD of it between patients (assumed)."""
     xi_on_entry: float = 0.2
     """How much of a patient's distance from the mean at entry stays (assumed)."""
-    k_per_month: float = 0.0973
+    k_per_month: float = 0.094
     """Rate of the drift, a month (calibrated)."""
     sigma_o: float = 0.35
     """SD of the wandering of log proteinuria (semivariogram of ACCESS)."""
     tau_months: float = 2.5
     """Its correlation time, months (semivariogram of ACCESS)."""
-    sigma_e: float = 0.325
+    sigma_e: float = 0.324
     """SD of the error of a 24-hour collection, log (calibrated; its prior's, from ACCESS)."""
     sigma_upcr: float = 0.37
     """SD of the error of a spot ratio, log (semivariogram of ACCESS)."""
-    jump_mean: float = 1.35
+    jump_mean: float = 1.37
     """Rise of log proteinuria at a flare, its mean (calibrated; nearly its prior's)."""
     jump_sd: float = 0.45
     """SD of that rise between flares (assumed)."""
@@ -77,7 +77,7 @@ class Parameters:
     """The least rise that makes a flare (assumed)."""
     decay_per_month: float = 1 / 9
     """Rate a month at which a flare's proteinuria fades (assumed)."""
-    cni_proteinuria: float = 0.247
+    cni_proteinuria: float = 0.242
     """Fall of log proteinuria on a calcineurin inhibitor that is no fall of activity (its prior's)."""
     cni_fade_days: float = 10.0
     """Time constant of its coming and going, days (assumed: gone within a month)."""
@@ -89,7 +89,7 @@ class Parameters:
     """Chronic slope of log creatinine, mean (assumed)."""
     slope_sd_per_year: float = 0.02
     """SD of that slope between patients (assumed)."""
-    q_nephritic: float = 0.187
+    q_nephritic: float = 0.189
     """Share of flares that raise creatinine (calibrated)."""
     step_median: float = 0.28
     """Rise of log creatinine at a nephritic flare, its median (fit: mean 0.30, SD 0.15)."""
@@ -99,9 +99,9 @@ class Parameters:
     """Part of the rise that never goes; the rest fades with `step_fade_months` (assumed)."""
     step_fade_months: float = 6.0
     """Time constant of the part that fades, months (assumed)."""
-    q_severe: float = 0.526
+    q_severe: float = 0.563
     """Share of nephritic flares with irreversible loss (calibrated; weakly identified)."""
-    severe_slope_median: float = 1.79
+    severe_slope_median: float = 1.96
     """Slope of log creatinine, a year, after a severe flare: its median (calibrated)."""
     severe_slope_spread: float = 1.0
     """SD of the logarithm of that slope: a heavy tail, for kidney failures (assumed)."""
@@ -115,7 +115,7 @@ class Parameters:
     """Dialysis begins, too, where creatinine is this many times that of entry (assumed)."""
 
     # Urinary sediment
-    h_sediment_per_month: float = 0.0212
+    h_sediment_per_month: float = 0.0211
     """Rate a month at which an active sediment clears (calibrated)."""
     q_sediment: float = 0.35
     """Share of flares with an active sediment (assumed)."""
@@ -155,7 +155,7 @@ class Parameters:
     """SD of albumin between visits, g/dL (assumed)."""
 
     # Outside the kidney
-    extrarenal: float = 0.0304
+    extrarenal: float = 0.0302
     """Major extrarenal flares (calibrated; 8 in 262.7 and 7 in 221.0 patient-years in [dooley2011])."""
     extrarenal_multitarget: float = 0.005
     """The same in the multitarget trial ([zhang2017]: 0 and 1 in 164 and 112 patient-years)."""
@@ -197,29 +197,29 @@ class Parameters:
     """The same in the multitarget trial (assumed: doses were prescribed by visit)."""
 
     # Leaving
-    d_mmf: float = 0.0881
+    d_mmf: float = 0.0879
     """Withdrawal under mycophenolate that is no treatment failure (calibrated; an identity gives 0.091)."""
-    d_aza: float = 0.0891
+    d_aza: float = 0.0871
     """The same under azathioprine in ALMS (calibrated; an identity gives 0.095)."""
-    d_mt: float = 0.0502
+    d_mt: float = 0.0529
     """The same under multitarget therapy (calibrated; 5.49 per 100 patient-years in [zhang2017])."""
     d_aza_multitarget: float = 0.156
     """The same under azathioprine in the multitarget trial (calibrated; 17.78 in [zhang2017])."""
     gamma_ae: float = 0.15
     """Withdrawals a year more for 60 days after leukopenia or liver dysfunction (assumed)."""
-    ae_label_other: float = 0.483
+    ae_label_other: float = 0.474
     """Share of those withdrawals that are labeled adverse event (calibrated; an identity gives 0.45)."""
-    ae_label_failure: float = 0.92
+    ae_label_failure: float = 0.932
     """The same of withdrawals at treatment failure (calibrated; an identity gives 0.96)."""
-    ae_label_other_multitarget: float = 0.349
+    ae_label_other_multitarget: float = 0.353
     """The first of these shares in the multitarget trial (calibrated; 10 of 29 in [zhang2017])."""
     ae_label_failure_multitarget: float = 0.02
     """The second one there, where a relapse is its own reason ([zhang2017] Supplemental Table 1)."""
-    death: float = 0.0016
+    death: float = 0.00158
     """Deaths, of any cause (calibrated; 1 in 483.7 patient-years in [dooley2011])."""
 
     # Committee and clinic
-    q_c: float = 0.502
+    q_c: float = 0.499
     """Probability that the committee confirms a flare of latent activity `committee_at` (calibrated)."""
     committee_at: float = 0.8
     """Latent activity (log proteinuria of flares) at which that is so (assumed)."""
@@ -229,7 +229,7 @@ class Parameters:
     """Probability that it confirms loss of function, or major activity outside the kidney (assumed)."""
     confirmed_days: float = 100.0
     """Days after a failure within which a loss of function that had begun is still confirmed (assumed)."""
-    rho: float = 0.376
+    rho: float = 0.375
     """Probability that the clinic treats a suspected flare beyond the protocol (calibrated)."""
 
     def changed(self, **changes: float) -> Parameters:
