@@ -14,17 +14,7 @@ import pytest
 
 pytest.importorskip("numpyro", reason="the extra `bayes` is not installed")
 
-from test_evidence_bayes import (
-    GIBBS,
-    REFERENCE,
-    RUN,
-    SHORT,
-    SMALL,
-    SMOKE,
-    assert_agrees,
-    assert_same,
-    smoking_frame,
-)
+from bayes_runs import GIBBS, REFERENCE, RUN, SHORT, SMALL, SMOKE, assert_agrees, assert_same, smoking_frame
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.bayes import (
