@@ -399,3 +399,33 @@ def test_a_sequence_of_trials_crosses_when_its_z_is_beyond() -> None:
         r.sequential(effect=1.0)
     with pytest.raises(EvidenceError):
         r.sequential(effect=-0.2)
+
+
+def test_runs_without_an_estimate_are_told_and_stop_nothing() -> None:
+    """The first trial has events in one arm alone: Mantel-Haenszel's ratio begins with the second."""
+    counts = {"a": (3, 0), "b": (4, 9), "c": (6, 8), "d": (2, 5)}
+    rows = [
+        {"study": study, "treatment": arm, "n": 60, "events": events, "year": year}
+        for year, (study, pair) in enumerate(counts.items(), 2001)
+        for arm, events in zip(("new", "control"), pair)
+    ]
+    pooled = pairwise(rows, measure="OR", method="MH")
+    run = pooled.cumulative("year")
+    assert run.names == ("b", "c", "d")
+    assert run.results[-1].log_estimate == pooled.log_estimate
+    assert [name for name, _ in run.left_out] == ["a"]
+    assert "+ a: no estimate" in repr(run)
+    looks = pooled.sequential(effect=0.5, order="year")
+    whole = pairwise(rows, measure="OR", method="DL").sequential(effect=0.5, order="year")
+    assert looks.names == ("b", "c", "d")
+    assert looks.information == pytest.approx(whole.information[1:])
+
+
+def test_an_order_of_mixed_kinds_is_none() -> None:
+    rows = [
+        {"study": f"s{i}", "treatment": arm, "n": 50, "events": 5 + i, "year": 2000 if i else "2000"}
+        for i in range(3)
+        for arm in ("new", "control")
+    ]
+    with pytest.raises(EvidenceError, match="no order"):
+        pairwise(rows).cumulative("year")

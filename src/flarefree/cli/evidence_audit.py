@@ -57,12 +57,7 @@ def _as_json(done: Audit) -> str:
 
 
 def _write(done: Audit, folder: Path) -> None:
-    from flarefree.errors import OutputError
+    from flarefree.evidence.exchange import write_files
 
     texts = (f"{done!r}\n", done.tidy().write_csv(), done.p_value_table().write_csv(), _as_json(done))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in zip(FILES, texts, strict=True):
-            (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError("this folder cannot be written", where=str(folder), found=str(error)) from None
+    write_files(dict(zip(FILES, texts, strict=True)), folder)

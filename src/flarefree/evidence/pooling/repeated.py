@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flarefree.errors import EvidenceError
+from flarefree.errors import EvidenceError, StatsError
 from flarefree.evidence.inputs import group_codes
 from flarefree.evidence.pooling.call import fit_trials
 from flarefree.evidence.pooling.results import Pairwise
@@ -38,12 +38,15 @@ class RepeatedPooling:
     results : tuple of Pairwise
     whole : Pairwise
         With all trials.
+    left_out : tuple of (str, str)
+        Runs that have no estimate (no events in any arm yet, say), and why.
     """
 
     kind: str
     names: tuple[str, ...]
     results: tuple[Pairwise, ...]
     whole: Pairwise
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """One mapping a run, estimates as printed."""
@@ -96,7 +99,8 @@ class RepeatedPooling:
             for name, r in zip(self.names, self.results)
         ]
         head = f"{w.measure.label[0].upper()}{w.measure.label[1:]}, {w.treatment} v {w.reference}, {title}"
-        return "\n".join([head, *text_table(header, body)])
+        none = [f"{sign}{name}: no estimate, {why}" for name, why in self.left_out]
+        return "\n".join([head, *text_table(header, body), *none])
 
 
 def leave_one_out(result: Pairwise) -> RepeatedPooling:
@@ -106,8 +110,7 @@ def leave_one_out(result: Pairwise) -> RepeatedPooling:
     if k < 2:
         raise EvidenceError("nothing is left without the only trial", where="leave_one_out", found="1 trial")
     masks = ~np.eye(k, dtype=bool)
-    runs = tuple(fit_trials(result.trials.take(mask), result.question) for mask in masks)
-    return RepeatedPooling("leave_one_out", result.trials.names, runs, result)
+    return _runs("leave_one_out", result.trials.names, masks, result)
 
 
 def pool_cumulatively(result: Pairwise, order: str | Sequence[Any] | None) -> RepeatedPooling:
@@ -115,13 +118,29 @@ def pool_cumulatively(result: Pairwise, order: str | Sequence[Any] | None) -> Re
     _require_unmoderated(result)
     places = order_of(result, order)
     k = len(result.trials)
-    runs, names = [], []
-    for last in range(1, k + 1):
-        mask = np.zeros(k, bool)
-        mask[places[:last]] = True
-        runs.append(fit_trials(result.trials.take(mask), result.question))
-        names.append(result.trials.names[int(places[last - 1])])
-    return RepeatedPooling("cumulative", tuple(names), tuple(runs), result)
+    masks = np.zeros((k, k), bool)
+    for last in range(k):
+        masks[last:, places[last]] = True
+    return _runs("cumulative", [result.trials.names[int(i)] for i in places], masks, result)
+
+
+def _runs(
+    kind: str, names: Sequence[str], masks: np.ndarray[Any, np.dtype[np.bool_]], result: Pairwise
+) -> RepeatedPooling:
+    """Pool the trials of each mask; a mask of trials that give no estimate is told, and stops nothing."""
+    done: list[tuple[str, Pairwise]] = []
+    left_out: list[tuple[str, str]] = []
+    for name, mask in zip(names, masks):
+        try:
+            done.append((name, fit_trials(result.trials.take(mask), result.question)))
+        except (EvidenceError, StatsError) as error:
+            left_out.append((name, error.what))
+            last = error
+    if not done:
+        raise last
+    return RepeatedPooling(
+        kind, tuple(name for name, _ in done), tuple(run for _, run in done), result, tuple(left_out)
+    )
 
 
 def order_of(result: Pairwise, order: str | Sequence[Any] | None) -> np.ndarray[Any, np.dtype[np.intp]]:
@@ -140,7 +159,13 @@ def order_of(result: Pairwise, order: str | Sequence[Any] | None) -> np.ndarray[
     absent = [name for name, v in zip(result.trials.names, values) if v is None or v != v]
     if absent:
         raise EvidenceError("a trial has no place in the order", where="order", found=", ".join(absent))
-    return np.array(sorted(range(k), key=lambda i: values[i]), dtype=np.intp)
+    try:
+        return np.array(sorted(range(k), key=lambda i: values[i]), dtype=np.intp)
+    except TypeError:
+        kinds = ", ".join(sorted({type(v).__name__ for v in values}))
+        raise EvidenceError(
+            "values of these kinds have no order", where="order", found=kinds, expected="one kind"
+        ) from None
 
 
 def column_of(result: Pairwise, name: str) -> list[Any]:

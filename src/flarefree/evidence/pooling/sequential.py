@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.pooling.boundaries import compute_boundaries
-from flarefree.evidence.pooling.repeated import RepeatedPooling, pool_cumulatively
+from flarefree.evidence.pooling.repeated import RepeatedPooling, order_of, pool_cumulatively
 from flarefree.evidence.pooling.results import Pairwise
 from flarefree.stats.distributions import normal_quantile
 from flarefree.stats.estimates import text_table
@@ -177,9 +177,10 @@ def analyze_sequentially(
         if not 0.0 < value < 1.0:
             raise EvidenceError(f"{name} lies between 0 and 1", where=name, found=repr(value))
     runs = pool_cumulatively(result, order)
-    places = [result.trials.names.index(name) for name in runs.names]
-    v = result.trials.v[places]
-    information = np.cumsum(1.0 / v)
+    places = order_of(result, order)
+    looks = {result.trials.names[int(place)]: look for look, place in enumerate(places)}
+    # A look without an estimate yet is none, but its trial informs the next one.
+    information = np.cumsum(1.0 / result.trials.v[places])[[looks[name] for name in runs.names]]
     d2 = _diversity(result) if diversity is None else diversity
     if not 0.0 <= d2 < 1.0:
         raise EvidenceError("diversity lies from 0 to below 1", where="diversity", found=repr(diversity))
