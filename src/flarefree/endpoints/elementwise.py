@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +21,13 @@ from flarefree.protocol.language.nodes import ComparisonOperator
 
 __all__ = [
     "TOLERANCE",
+    "Bound",
     "as_verdicts",
     "compare",
     "compare_by_patient",
     "compare_count",
     "compare_numbers",
+    "compare_together",
     "compare_whole",
     "join_all",
     "join_any",
@@ -220,10 +223,34 @@ def _compare_along(code: int, left: Floats, right: Floats, verdicts: Ints8) -> N
             verdicts[j] = _verdict(not _near(a, b), a, b)
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a measure is compared with: a number, (1,), or one of each patient, (n_subjects,)."""
+
+    operator: ComparisonOperator
+    values: Floats
+
+
 def compare_by_patient(operator: ComparisonOperator, left: Floats, right: Floats, offsets: Ints64) -> Ints8:
     """Compare a value at each assessment with one of each patient: (n,) with (n_subjects,)."""
-    verdicts = np.empty(left.size, np.int8)
-    _compare_by_patient(_CODES[operator], left, right, offsets, verdicts)
+    return compare_together(left, [Bound(operator, right)], offsets)[0]
+
+
+def compare_together(left: Floats, bounds: Sequence[Bound], offsets: Ints64) -> Ints8:
+    """Compare a value at each assessment with several bounds: (n_bounds, n); numbers among them are finite.
+
+    A measure's values are fetched once for all; fetching takes longer than comparing.
+    """
+    codes = np.array([_CODES[bound.operator] for bound in bounds])
+    by_patient = np.empty((len(bounds), offsets.size - 1))
+    ends = np.full((len(bounds), 2), np.nan)
+    for k, bound in enumerate(bounds):
+        if bound.values.size == 1 and offsets.size != 2:
+            ends[k] = near_to(float(bound.values[0]))
+        else:
+            by_patient[k] = bound.values
+    verdicts = np.empty((len(bounds), left.size), np.int8)
+    _compare_together(codes, left, by_patient, ends, offsets, verdicts)
     return verdicts
 
 
@@ -231,23 +258,30 @@ _CHUNK = 1024
 
 
 @njit(cache=True, nogil=True)
-def _compare_by_patient(code: int, left: Floats, right: Floats, offsets: Ints64, verdicts: Ints8) -> None:
+def _compare_together(
+    codes: Ints64, left: Floats, by_patient: Floats, ends: Floats, offsets: Ints64, verdicts: Ints8
+) -> None:
     """Some patients at a time: one patient's assessments are too few to be taken several at once."""
-    n, longest = right.size, 0
+    n, longest = offsets.size - 1, 0
     for i in range(n):
         longest = max(longest, offsets[i + 1] - offsets[i])
     spread = np.empty(max(_CHUNK, longest))
     first = 0
     while first < n:
-        start, i = offsets[first], first
-        while i < n and (offsets[i + 1] - start <= _CHUNK or i == first):
-            bound, own = right[i], spread[offsets[i] - start : offsets[i + 1] - start]
-            for j in range(own.size):
-                own[j] = bound
-            i += 1
-        stop = offsets[i]
-        _compare_along(code, left[start:stop], spread, verdicts[start:stop])
-        first = i
+        start, last = offsets[first], first + 1
+        while last < n and offsets[last + 1] - start <= _CHUNK:
+            last += 1
+        stop = offsets[last]
+        for k in range(codes.size):
+            if ends[k, 0] == ends[k, 0]:
+                _compare_with(codes[k], left[start:stop], ends[k, 0], ends[k, 1], verdicts[k, start:stop])
+                continue
+            for i in range(first, last):
+                bound, own = by_patient[k, i], spread[offsets[i] - start : offsets[i + 1] - start]
+                for j in range(own.size):
+                    own[j] = bound
+            _compare_along(codes[k], left[start:stop], spread, verdicts[k, start:stop])
+        first = last
 
 
 def compare_count(operator: ComparisonOperator, verdicts: Sequence[Ints8], bound: Floats) -> Ints8:
@@ -282,14 +316,18 @@ def compare_count(operator: ComparisonOperator, verdicts: Sequence[Ints8], bound
 @lru_cache(maxsize=256)
 def _answers(operator: ComparisonOperator, m: int, bound: float) -> Ints8:
     """What a count of m conditions says, by its tally."""
-    found = np.full((m + 1) * (m + 1), UNKNOWN, np.int8)
+    says = np.array([compare_numbers(operator, float(count), bound) for count in range(m + 1)])
+    found = np.full((m + 1, m + 1), UNKNOWN, np.int8)
+    if math.isnan(bound):
+        return found.reshape(-1)
+    # With unknown ones the count may be any from n_true on: how far on is one and the same thing said?
+    changes = np.flatnonzero(np.diff(says))
     for n_true in range(m + 1):
-        for n_unknown in range(m + 1 - n_true):
-            counts = range(n_true, n_true + n_unknown + 1)
-            said = {compare_numbers(operator, float(count), bound) for count in counts}
-            if len(said) == 1 and bound == bound:
-                found[n_true * (m + 1) + n_unknown] = TRUE if said.pop() else FALSE
-    return found
+        later = changes[np.searchsorted(changes, n_true) :]
+        agree_to = later[0] if later.size else m
+        found[n_true, : agree_to - n_true + 1] = TRUE if says[n_true] else FALSE
+        found[n_true, m - n_true + 1 :] = UNKNOWN
+    return found.reshape(-1)
 
 
 @njit(cache=True, nogil=True)
