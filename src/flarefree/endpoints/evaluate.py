@@ -8,7 +8,7 @@ through the same code as patients do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,10 +20,11 @@ from flarefree.endpoints.by_patient import value_by_patient
 from flarefree.endpoints.context import FIRST_DAY, LAST_DAY, Context
 from flarefree.endpoints.dating import MIRRORED, day_of, day_of_value
 from flarefree.endpoints.elementwise import (
+    Bound,
     as_verdicts,
     compare,
-    compare_by_patient,
     compare_count,
+    compare_together,
     compare_whole,
     join_all,
     join_any,
@@ -127,7 +128,8 @@ class Evaluator:
 
     What is no panel's business is given to it: first days of events by name (`begun`), of records,
     and facts about patients, each with shape (n_subjects,) and `NO_DAY` where there is none.  Panels
-    that have the same columns may share `restings` (see `flarefree.endpoints.resting`).
+    that have the same columns may share `restings` (see `flarefree.endpoints.resting`).  `expected` are
+    comparisons that will be asked, by the measure on one of their sides: they are made together.
     """
 
     panel: Panel
@@ -137,6 +139,7 @@ class Evaluator:
     facts: Mapping[SubjectFact, Ints8] = field(default_factory=dict)
     restings: dict[Node, Resting] = field(default_factory=dict)
     of_patients: dict[Reference, Floats] = field(default_factory=dict)
+    expected: Mapping[str, tuple[Comparison, ...]] = field(default_factory=dict)
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
     _columns: dict[str, PanelColumn] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
@@ -305,16 +308,35 @@ class Evaluator:
 
     def _compare_by_patient(self, node: Comparison) -> Ints8 | None:
         """A measure against what is the same at all of a patient's assessments, without spreading that."""
+        for name, bound in self._bounds(node):
+            if bound.values.size == self.panel.n_subjects > 1:
+                return self._compare_expected(name, node, bound)
+            if bound.values.size == 1 < self.panel.n_subjects and name in self.expected:
+                return self._compare_expected(name, node, bound)
+        return None
+
+    def _compare_expected(self, name: str, node: Comparison, bound: Bound) -> Ints8:
+        """One comparison, and those of the same measure that will be asked."""
+        together = {node: bound}
+        for other in self.expected.get(name, ()):
+            for measure, one in self._bounds(other):
+                is_usable = one.values.size == self.panel.n_subjects or np.isfinite(one.values[0])
+                if measure == name and is_usable and other not in self._verdicts:
+                    together[other] = one
+        found = compare_together(self.column(name).values, tuple(together.values()), self.panel.offsets)
+        self._verdicts.update(zip(together, found, strict=True))
+        return self._verdicts[node]
+
+    def _bounds(self, node: Comparison) -> Iterator[tuple[str, Bound]]:
+        """The measure that a comparison holds against something, and what that is."""
         for operator, measure, other in (
             (node.operator, node.left, node.right),
             (MIRRORED[node.operator], node.right, node.left),
         ):
             if isinstance(measure, Measure) and measure.name in self.panel.columns:
-                values = value_by_patient(self, other)
-                if values is not None and values.size == self.panel.n_subjects > 1:
-                    column = self.column(measure.name)
-                    return compare_by_patient(operator, column.values, values, self.panel.offsets)
-        return None
+                values = None if self.column(measure.name).texts else value_by_patient(self, other)
+                if values is not None:
+                    yield measure.name, Bound(operator, values)
 
     def _constant(self, verdict: Ints8) -> Ints8:
         """One verdict at every assessment; a measure that was never taken makes many, so they are shared."""

@@ -17,6 +17,7 @@ from flarefree.endpoints.events import split_sentence
 from flarefree.errors import DesignError, NotFoundError
 from flarefree.protocol.language.messages import suggest
 from flarefree.protocol.language.nodes import (
+    Comparison,
     Confirmed,
     Holds,
     Measure,
@@ -120,6 +121,18 @@ class Question:
         named |= {part.name for node in self._all_nodes() for part in walk(node) if isinstance(part, Holds)}
         named -= set(self.context.states) | set(self.context.values)
         return tuple(name for name in self.protocol.spec.measures if name in named)
+
+    @cached_property
+    def comparisons(self) -> Mapping[str, tuple[Comparison, ...]]:
+        """Comparisons of the sentences about visits, by the measures that stand on their sides."""
+        found: dict[str, dict[Comparison, None]] = {}
+        for node in self._all_nodes():
+            for part in walk(node):
+                if isinstance(part, Comparison):
+                    for side in (part.left, part.right):
+                        if isinstance(side, Measure):
+                            found.setdefault(side.name, {})[part] = None
+        return {name: tuple(parts) for name, parts in found.items() if len(parts) > 1}
 
     @cached_property
     def covariates(self) -> tuple[str, ...]:

@@ -140,10 +140,10 @@ class Asker:
         parameters: Parameters,
         streams: Streams,
     ) -> Outcomes:
-        evaluator = Evaluator(panel, question.context, restings=self._restings[k])
+        evaluator = self._evaluator(k, panel)
         if question.confirmations:
             panel, activity = self._with_reassessments(question, evaluator, cohort, panel, activity)
-            evaluator = Evaluator(panel, question.context, restings=self._restings[k])
+            evaluator = self._evaluator(k, panel)
         found = find_all_onsets(question, evaluator)
         consequences = draw_consequences(
             question,
@@ -156,6 +156,10 @@ class Asker:
             activity=activity,
         )
         return derive_outcomes(question, evaluator, consequences)
+
+    def _evaluator(self, k: int, panel: Panel) -> Evaluator:
+        question = self.questions[k]
+        return Evaluator(panel, question.context, restings=self._restings[k], expected=question.comparisons)
 
     def _covariates(self, cohort: Cohort) -> dict[str, Any]:
         wanted = dict.fromkeys(name for question in self.questions for name in question.covariates)
