@@ -52,7 +52,7 @@ def test_the_posterior_had_converged() -> None:
     assert how["posterior"]["effective_points"] > 200
     assert how["posterior"]["largest_weight"] < 0.05
     assert how["posterior"]["distinct_draws"] > 150
-    assert how["emulator"]["r_hat"] < 1.05 and how["emulator"]["median_error"] < 0.3
+    assert how["emulator"]["r_hat"] < 1.1 and how["emulator"]["median_error"] < 0.3
 
 
 def test_the_defaults_stand_at_the_medians_of_the_posterior() -> None:
