@@ -13,7 +13,7 @@ import numpy as np
 from flarefree.simulation._course_kernels import EVENTS, STATE
 from flarefree.simulation._quantiles import exp9, fill_blocks, normal32
 from flarefree.simulation._random_kernels import exp, log, philox, uniform32
-from flarefree.simulation._row_kernels import ROW, address, patients_at_once, spread
+from flarefree.simulation._row_kernels import ROW, address, as_reported, patients_at_once, spread
 
 __all__ = ["draw_extrarenal", "measure_bilag", "measure_hematology", "measure_levels", "measure_sediment"]
 
@@ -97,10 +97,13 @@ def cast_findings(count: Any, is_on: Any, u: Any, red: Any, white: Any, which: A
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def measure_sediment(
     days: Any, trial: Any, patient: Any, state: Any, first: Any, events: Any, casts_red: Any,
-    casts_white: Any, uti: Any, stream: Any, key: Any, red: Any, white: Any, dipstick: Any,
+    casts_white: Any, uti: Any, stream: Any, key: Any, report: Any, red: Any, white: Any, dipstick: Any,
     red_casts: Any, white_casts: Any, any_casts: Any, infection: Any,
 ) -> Any:  # fmt: skip
-    """Microscopy and dipstick, flat (n * v,) or (0,) where not asked; casts and infection are 1 or 0."""
+    """Microscopy and dipstick, flat (n * v,) or (0,) where not asked; casts and infection are 1 or 0.
+
+    `report` (2, 3): how red and white cells are reported (`measuring.Report`).
+    """
     n, v = days.shape
     each = patients_at_once(v)
     room = each * v
@@ -125,12 +128,14 @@ def measure_sediment(
             log_cells(count, 0.26, 2.4, 0.75, 0.65, own, is_on, 0.0, own, words[0], level)
             if red.size > 0:
                 counted(count, level, red[at:])
+                as_reported(count, report[0], red[at:])
             if dipstick.size > 0:
                 dipstick_grades(count, level, words[2], dipstick[at:])
         if white.size > 0:
             own[:count] = 0.0
             log_cells(count, 0.41, 1.95, 0.75, 0.8, own, is_on, 2.0, ill, words[1], level)
             counted(count, level, white[at:])
+            as_reported(count, report[1], white[at:])
         if red_casts.size > 0:
             cast_findings(count, is_on, u, casts_red, casts_white, 0, red_casts[at:])
         if white_casts.size > 0:

@@ -184,13 +184,18 @@ def add_jumps(
 
 
 @nb.njit(error_model="numpy")
-def add_steps(found: Any, which: Any, at: Any, since: Any, events: Any, p: Any, kidney: Any) -> Any:
+def add_steps(i0: Any, m: Any, v: Any, t: Any, first: Any, events: Any, p: Any, kidney: Any) -> Any:
     """What nephritic flares add to log creatinine; most flares add nothing."""
-    for f in range(found):
-        step = events[EVENTS.step, which[f]]
-        if step > 0.0:
-            part = p.step_stays + (1.0 - p.step_stays) * exp9(-min(since[f] / p.step_fade, MOST))
-            kidney[at[f]] += step * part + events[EVENTS.slope, which[f]] * min(since[f], p.severe_days)
+    for lane in range(m):
+        for k in range(first[i0 + lane], first[i0 + lane + 1]):
+            step = events[EVENTS.step, k]
+            if step <= 0.0:
+                continue
+            for e in range(lane * v, lane * v + v):
+                since = t[e] - events[EVENTS.time, k]
+                if since >= 0.0:
+                    part = p.step_stays + (1.0 - p.step_stays) * exp9(-min(since / p.step_fade, MOST))
+                    kidney[e] += step * part + events[EVENTS.slope, k] * min(since, p.severe_days)
 
 
 @nb.njit(error_model="numpy")
@@ -331,11 +336,11 @@ def measure_following(
         if needed > which.size:
             which, place = np.empty(needed, np.int64), np.empty(needed, np.int64)
             since, now, late = np.empty(needed), np.empty(needed), np.empty(needed)
-        found = flares_so_far(i0, m, v, t, first, events, which, place, since)
         if of_urine or of_blood or activity.size > 0:
+            found = flares_so_far(i0, m, v, t, first, events, which, place, since)
             add_jumps(found, which, place, since, events, p, now, late, risen, lagged)
         if creatinine.size > 0:
-            add_steps(found, which, place, since, events, p, kidney)
+            add_steps(i0, m, v, t, first, events, p, kidney)
         if of_urine or of_blood or activity.size > 0:
             wander(i0, m, blocks, back, trial, patient, rho, p.sigma_o, streams[0], key, grid, block, whose,
                    which_trial, words, z)  # fmt: skip

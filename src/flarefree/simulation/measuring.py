@@ -167,7 +167,7 @@ def measure(
     at = _require_days(cohort, days)
     seen = _seen(cohort, at, asked, _Room(at.shape, into, compact, dict(reported or {})))
     for name, report in (reported or {}).items():
-        if name in seen and name not in _FOLLOWING:  # those are reported as they are made
+        if name in seen and name not in _FOLLOWING + _SEDIMENT[:2]:  # those are reported as they are made
             seen[name] = _as_reported(seen[name], report)
     values = {name: seen[name] for name in asked}
     if until is not None:
@@ -218,6 +218,10 @@ class _Room:
                 continue
             block = np.empty((len(own), *self.shape), kind)
             self.kept.update(zip(own, block, strict=True))
+
+    def reports(self, names: Sequence[str]) -> Floats:
+        """How each is reported, (names, 3)."""
+        return np.array([self.reported.get(name, Report()) for name in names])
 
     def _fits(self, name: str, kept: Values) -> bool:
         return kept.shape == self.shape and kept.dtype == self._type(name)
@@ -270,7 +274,7 @@ def _following(
 ) -> dict[str, Values]:
     names = (*_FOLLOWING, "activity")
     out = room.of(names, asked)
-    report = np.array([room.reported.get(name, Report()) for name in _FOLLOWING])
+    report = room.reports(_FOLLOWING)
     streams = np.array([Purpose.WANDER, Purpose.LABORATORY, Purpose.IMMUNOLOGY], dtype=np.int64)
     measure_following(
         days, cohort.trial, cohort.patient, cohort.arm, _drugs(cohort), cohort.state, cohort.first_flare,
@@ -284,10 +288,10 @@ def _sediment(
 ) -> dict[str, Values]:
     order = (*_SEDIMENT[:3], "red_cell_casts", "white_cell_casts", "cellular_casts", "urinary_infection")
     out = room.of(order, asked)
-    p = cohort.parameters
+    p, report = cohort.parameters, room.reports(_SEDIMENT[:2])
     measure_sediment(
         days, cohort.trial, cohort.patient, cohort.state, cohort.first_flare, cohort.flares, p.casts_red,
-        p.casts_white, max(p.uti, 1e-12), int(Purpose.SEDIMENT), _key(cohort), *_flat(out),
+        p.casts_white, max(p.uti, 1e-12), int(Purpose.SEDIMENT), _key(cohort), report, *_flat(out),
     )  # fmt: skip
     return {name: out[name] for name in asked}
 
