@@ -197,9 +197,7 @@ def _remedy(error: MarkedYAMLError, line: str) -> str:
     if "quoted scalar" in said:
         return "close the quotation marks that open here or above"
     if re.search(r"mapping values|block (mapping|collection)|<block", said):
-        return (
-            "indent the keys of a block by the same number of spaces; close every quotation mark above"
-        )
+        return "indent the keys of a block by the same number of spaces; close every quotation mark above"
     return ""
 
 
