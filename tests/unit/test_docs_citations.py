@@ -11,8 +11,8 @@ KEY = re.compile(r"\[([a-z]+\d{4}[a-z]?)(?:[\],;])")
 SECOND = re.compile(r"\[[a-z]+\d{4}[a-z]?[;,] ([a-z]+\d{4}[a-z]?)\]")  # [albert1984, konis2007]
 PROTOCOL_KEY = re.compile(r"^  - key: ([a-z]+\d{4}[a-z]?)$", re.MULTILINE)
 MADE_FROM_THE_BIBLIOGRAPHY = DOCS / "reference" / "literature.md"
-# Names studies by keys; their sources stand in its documents.yaml.
-EVIDENCE = ROOT / "src" / "flarefree" / "evidence" / "base"
+# Its YAML names studies by keys, whose sources stand in documents.yaml of the base.
+EVIDENCE = ROOT / "src" / "flarefree" / "evidence"
 
 reference_pages = script("reference_pages")
 
@@ -30,7 +30,8 @@ def cited() -> dict[str, str]:
         for path in sorted(
             (ROOT / folder).glob(pattern) if folder == "." else (ROOT / folder).rglob(pattern)
         ):
-            if path == MADE_FROM_THE_BIBLIOGRAPHY or path.is_relative_to(EVIDENCE):
+            is_of_evidence = path.suffix == ".yaml" and path.is_relative_to(EVIDENCE)
+            if path == MADE_FROM_THE_BIBLIOGRAPHY or is_of_evidence:
                 continue
             text = text_of(path)
             for key in (*KEY.findall(text), *SECOND.findall(text), *PROTOCOL_KEY.findall(text)):
