@@ -42,7 +42,8 @@ def assert_same(draws: np.ndarray, mc_error: float, expected: dict[str, float], 
     for q, name in ((0.025, "low"), (0.5, "median"), (0.975, "high")):
         width = (0.16 if name != "median" else 0.08) * expected["sd"]
         assert abs(np.quantile(draws, q) - expected[name]) < width, f"{what}, {name}"
-    assert draws.std() == pytest.approx(expected["sd"], rel=0.08), what
+    # With few studies tails are heavy, and an SD of 8,000 draws is known to some 5%.
+    assert draws.std() == pytest.approx(expected["sd"], rel=0.12), what
 
 
 def assert_agrees(found: BayesianNetwork, name: str, columns: int | None = None) -> None:

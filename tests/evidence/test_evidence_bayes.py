@@ -136,3 +136,61 @@ def test_studies_without_events_are_left_out_and_said() -> None:
     found = bayesian_network(pl.concat([SMALL, silent]), **SHORT)
     assert found.n_studies == 4
     assert any("Q" in note for note in found.notes)
+
+
+# Contrasts, exactly ----------------------------------------------------------------------------------
+
+HAZARDS = pl.DataFrame(
+    [
+        ("Dooley", "AZA", "MMF", 0.82, 0.29), ("Houssiau", "AZA", "MMF", 0.32, 0.38),
+        ("Made", "AZA", "MMF", 0.50, 0.40), ("Made", "CYC", "MMF", 0.90, 0.42),
+        ("Made", "CYC", "AZA", 0.40, 0.45), ("Contreras", "CYC", "AZA", 0.20, 0.48),
+    ],
+    schema=["study", "treatment_1", "treatment_2", "estimate", "std_error"],
+    orient="row",
+)  # fmt: skip
+
+
+def exact_moments() -> tuple[np.ndarray, np.ndarray, float]:
+    """Posterior means and SDs of AZA and CYC against MMF, and the mean of tau, by quadrature over tau.
+
+    Given tau all is normal.  The study of three arms enters by two contrasts against MMF, whose sampling
+    covariance follows from the third's standard error, and whose heterogeneity has covariance tau2 / 2.
+    """
+    shared = (0.40**2 + 0.42**2 - 0.45**2) / 2
+    y = np.array([0.82, 0.32, 0.20, 0.50, 0.90])
+    x = np.array([[1, 0], [1, 0], [-1, 1], [1, 0], [0, 1]], float)
+    sampling = np.diag([0.29**2, 0.38**2, 0.48**2, 0.40**2, 0.42**2])
+    sampling[3, 4] = sampling[4, 3] = shared
+    between = np.eye(5)
+    between[3, 4] = between[4, 3] = 0.5
+    grid = np.linspace(0.0005, 4.9995, 5000)  # uniform(0, 5)
+    logs, means, seconds = [], [], []
+    for tau in grid:
+        v = sampling + tau**2 * between
+        inverse = np.linalg.inv(v)
+        precision = x.T @ inverse @ x + np.eye(2) / 100**2
+        covariance = np.linalg.inv(precision)
+        mean = covariance @ x.T @ inverse @ y
+        quadratic = y @ inverse @ y - mean @ precision @ mean
+        logs.append(-0.5 * (np.linalg.slogdet(v)[1] + np.linalg.slogdet(precision)[1] + quadratic))
+        means.append(mean)
+        seconds.append(np.diag(covariance) + mean**2)
+    weight = np.exp(np.array(logs) - max(logs))
+    weight /= weight.sum()
+    mean = weight @ np.array(means)
+    return mean, np.sqrt(weight @ np.array(seconds) - mean**2), float(weight @ grid)
+
+
+def test_hazard_ratios_have_the_exact_posterior() -> None:
+    """Contrasts of hazards, one study of three arms: quadrature gives the posterior without sampling."""
+    found = bayesian_network(HAZARDS, likelihood="hazard", reference="MMF", **RUN)
+    assert found.converged, found.diagnostics
+    assert found.measure == "HR"
+    mean, sd, tau = exact_moments()
+    d, error = found.draws.flat("d"), found.diagnostics.worth.mc_error
+    assert found.treatments == ("MMF", "AZA", "CYC")
+    assert np.abs(d.mean(axis=0) - mean) == pytest.approx(np.zeros(2), abs=4 * error[:2].max())
+    assert d.std(axis=0) == pytest.approx(sd, rel=0.08)
+    assert found.tau.mean() == pytest.approx(tau, abs=4 * error[2])
+    assert found.fit.n_units == 5

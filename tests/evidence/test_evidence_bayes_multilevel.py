@@ -17,7 +17,7 @@ import pytest
 from flarefree.errors import EvidenceError, NotFoundError
 from flarefree.evidence.populations import integration_points
 from flarefree.evidence.populations.ml_nmr import multilevel_network
-from flarefree.evidence.populations.ml_nmr_reading import Baseline, as_population
+from flarefree.evidence.populations.ml_nmr_data import Baseline, as_population
 
 TRUE = {"age": 0.03, "black": 0.4, "age by treatment": 0.04, "black by treatment": -0.5}
 EFFECT = {"A": 0.0, "B": -0.8, "C": -0.5}  # at age 40, not black

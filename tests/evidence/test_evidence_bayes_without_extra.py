@@ -19,9 +19,10 @@ from scipy.special import gammaln, ndtri
 from flarefree.errors import EvidenceError, MissingExtraError, NotFoundError
 from flarefree.evidence.bayes import Normal, Priors, bayesian_network, turner_prior
 from flarefree.evidence.bayes.convergence import compute_worth
+from flarefree.evidence.bayes.data import NetworkData
 from flarefree.evidence.bayes.designs import consistent, split, splittable, unrelated
 from flarefree.evidence.bayes.leave_out import smooth_weights, study_log_likelihoods
-from flarefree.evidence.bayes.reading import NetworkData, read_network
+from flarefree.evidence.bayes.reading import read_network
 from flarefree.evidence.inputs import read_rows
 
 R = json.loads((REFERENCE / "convergence.json").read_text())

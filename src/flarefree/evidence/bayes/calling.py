@@ -5,7 +5,6 @@ Decides the model from what is asked, checks it, and hands draws to a frozen `Ba
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -15,22 +14,23 @@ from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.bayes.convergence import diagnose
+from flarefree.evidence.bayes.data import NetworkData
 from flarefree.evidence.bayes.designs import (
     Design,
     consistent,
     split,
     splittable,
     unrelated,
-    with_covariate,
 )
 from flarefree.evidence.bayes.fit import measure_fit
 from flarefree.evidence.bayes.priors import Priors
-from flarefree.evidence.bayes.reading import LINKS, Likelihood, Link, NetworkData, arm_values, read_network
+from flarefree.evidence.bayes.reading import LINKS, Likelihood, Link, read_network
+from flarefree.evidence.bayes.regression import BaselineSlope, regression_of
 from flarefree.evidence.bayes.result import BayesianNetwork
 from flarefree.evidence.bayes.sampling import Draws, Settings, require_extra, run_chains
 from flarefree.evidence.bayes.splitting import NodeSplit, bayesian_p
-from flarefree.evidence.bayes.starting import identified, start_near
-from flarefree.evidence.inputs import ArmRows, ContrastRows, read_rows
+from flarefree.evidence.bayes.starting import start_near
+from flarefree.evidence.inputs import read_rows
 from flarefree.evidence.networks.connection import place_of
 from flarefree.evidence.networks.ranking import SmallValues
 from flarefree.evidence.networks.studies import MEASURES
@@ -147,7 +147,7 @@ def bayesian_network(
     )
     base = unrelated(found) if effects == "unrelated mean effects" else consistent(found)
     pairs = _pairs_to_split(found, node_split, effects, covariate)
-    regression = _regression(rows, found, base, covariate, covariate_at, interactions)
+    regression = regression_of(rows, found, base, covariate, covariate_at, interactions)
     require_extra()
     task = _Task(found, priors, settings, model == "random", regression.baseline)
     sampled = task.sample(regression.design)
@@ -176,14 +176,6 @@ def bayesian_network(
 
 
 @dataclass(frozen=True, slots=True)
-class _Baseline:
-    """A regression on the study's own level: which arms move, and the level that effects stand for."""
-
-    active: Floats
-    center: float
-
-
-@dataclass(frozen=True, slots=True)
 class _ModelOf:
     """What makes a model; equal shapes are one model, and are compiled once."""
 
@@ -203,7 +195,7 @@ class _Task:
     priors: Priors
     settings: Settings
     is_random: bool
-    baseline: _Baseline | None
+    baseline: BaselineSlope | None
 
     def sample(self, design: Design) -> Draws:
         from flarefree.evidence.bayes.posterior import Shape
@@ -370,61 +362,3 @@ def _pairs_to_split(
             )
         pairs.append((a, b))
     return pairs
-
-
-@dataclass(frozen=True, slots=True)
-class _Regression:
-    design: Design
-    baseline: _Baseline | None = None
-    at: float = math.nan
-    notes: tuple[str, ...] = ()
-
-
-def _regression(
-    rows: ArmRows | ContrastRows,
-    data: NetworkData,
-    base: Design,
-    covariate: str | None,
-    at: float | None,
-    interactions: str,
-) -> _Regression:
-    if covariate is None:
-        return _Regression(base)
-    if covariate == "baseline" and "baseline" not in rows.extra:
-        return _on_baseline(rows, data, base, at, interactions)
-    values = arm_values(rows, data, covariate)
-    where = float(values.mean()) if at is None else float(at)
-    design = with_covariate(base, data, values - where, covariate, interactions == "common")
-    told = identified(design.of_units(data), data)[len(base.pairs) :]
-    if not told.all():
-        unknown = ", ".join(label for label, known in zip(design.slope_labels, told) if not known)
-        raise EvidenceError(
-            "the studies do not tell how the effects move with the covariate",
-            where="bayesian_network: covariate",
-            found=f"no variation among the studies of: {unknown}",
-            expected="studies of a treatment against the reference that differ in the covariate",
-            try_="interactions='common'" if interactions == "independent" else "another covariate",
-        )
-    return _Regression(design, None, where)
-
-
-def _on_baseline(
-    rows: ArmRows | ContrastRows, data: NetworkData, base: Design, at: float | None, interactions: str
-) -> _Regression:
-    """Slope of the effects by the level of a study's first arm [dias2013, section 5]."""
-    first = data.arm_treatment[data.base_arm]
-    if not data.is_arms or interactions != "common" or not (first == 0).any():
-        found = "contrast rows" if not data.is_arms else f"interactions={interactions!r}"
-        if data.is_arms and interactions == "common":
-            found = f"no study has {data.treatments[0]}"
-        raise EvidenceError(
-            "a regression on the baseline needs arms with the reference, and one slope",
-            where="bayesian_network: covariate='baseline'",
-            found=found,
-        )
-    levels = data.center[data.base_arm][first == 0]
-    where = float(levels.mean()) if at is None else float(at)
-    active = (data.arm_treatment > 0).astype(float) - (first > 0)[data.arm_study]
-    silent = int((first > 0).sum())
-    note = f"{silent} studies without {data.treatments[0]} tell nothing of the slope by baseline"
-    return _Regression(base, _Baseline(active, where), where, (note,) if silent else ())

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from flarefree.evidence.bayes.reading import NetworkData
+from flarefree.evidence.bayes.data import NetworkData
 
 __all__ = ["Design", "consistent", "split", "splittable", "unrelated", "with_covariate"]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from flarefree.evidence.bayes.data import NetworkData
 from flarefree.evidence.bayes.likelihoods import deviance
-from flarefree.evidence.bayes.reading import NetworkData
 
 if TYPE_CHECKING:
     import polars as pl

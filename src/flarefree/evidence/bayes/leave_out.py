@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
+from flarefree.evidence.bayes.data import NetworkData
 from flarefree.evidence.bayes.likelihoods import log_likelihood, scores
 from flarefree.evidence.bayes.priors import Normal
-from flarefree.evidence.bayes.reading import NetworkData
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from flarefree.errors import EvidenceError
 from flarefree.evidence.bayes.convergence import Diagnostics, diagnose
+from flarefree.evidence.bayes.data import NetworkData
 from flarefree.evidence.bayes.designs import Design
 from flarefree.evidence.bayes.fit import ModelFit, measure_fit
 from flarefree.evidence.bayes.leave_out import LeaveOneOut, leave_studies_out
 from flarefree.evidence.bayes.likelihoods import inverse_link
 from flarefree.evidence.bayes.priors import Priors
-from flarefree.evidence.bayes.reading import NetworkData
 from flarefree.evidence.bayes.sampling import Draws
 from flarefree.evidence.bayes.splitting import NodeSplit
 from flarefree.evidence.networks.ranking import Ranking, SmallValues

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flarefree.evidence.bayes.data import NetworkData
 from flarefree.evidence.bayes.priors import HalfNormal, LogNormal, Priors, Uniform
-from flarefree.evidence.bayes.reading import NetworkData
 
 __all__ = ["Start", "identified", "start_near"]
 

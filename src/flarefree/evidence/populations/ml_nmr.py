@@ -17,12 +17,8 @@ from numpy.typing import NDArray
 from flarefree.errors import EvidenceError
 from flarefree.evidence.bayes.priors import HalfNormal, Normal, Priors
 from flarefree.evidence.bayes.sampling import Draws, Settings, require_extra, run_chains
-from flarefree.evidence.populations.ml_nmr_reading import (
-    Baseline,
-    Interactions,
-    MixedData,
-    read_mixed,
-)
+from flarefree.evidence.populations.ml_nmr_data import Baseline, Interactions, MixedData
+from flarefree.evidence.populations.ml_nmr_reading import read_mixed
 from flarefree.evidence.populations.ml_nmr_result import MultilevelNetwork
 
 __all__ = ["multilevel_network"]

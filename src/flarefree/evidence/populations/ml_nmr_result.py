@@ -19,7 +19,7 @@ from flarefree.evidence.bayes.sampling import Draws
 from flarefree.evidence.populations.between import read_population_factor
 from flarefree.evidence.populations.comparing import Overlap, measure_overlap
 from flarefree.evidence.populations.integration import integration_points
-from flarefree.evidence.populations.ml_nmr_reading import Baseline, MixedData, as_population
+from flarefree.evidence.populations.ml_nmr_data import Baseline, MixedData, as_population
 from flarefree.evidence.populations.population import Population
 from flarefree.evidence.populations.terms import columns_for, shared_terms
 
