@@ -25,7 +25,7 @@ Key = tuple[str, str]
 """A statistic and its arm; the arm is empty for a number of whole trials."""
 Statistic = Callable[[View, str], Floats]
 
-_AFTER_THE_NAME = {"events": 1, "hazard_ratio": 1, "hr_low": 1, "hr_high": 1, "p_value": 1, "incidence": 1}
+_OF_ENDPOINTS = frozenset({"events", "hazard_ratio", "hr_low", "hr_high", "p_value", "incidence"})
 _Z = 1.959963984540054
 
 
@@ -67,7 +67,9 @@ def endpoints_of(statistics: Iterable[str]) -> tuple[str, ...]:
     named = []
     for statistic in statistics:
         name, _, rest = statistic.partition(" ")
-        if name in _AFTER_THE_NAME or name.endswith("_of_level"):
+        if name == "events_only":
+            named += rest.split()
+        elif name in _OF_ENDPOINTS or name.endswith("_of_level"):
             named.append(rest.split()[0])
     return tuple(dict.fromkeys(named))
 
@@ -97,6 +99,16 @@ def _statistic(name: str) -> Statistic:
 
 def _events(view: View, endpoint: str) -> Floats:
     return view.count(view.outcomes.times[endpoint].is_event)
+
+
+def _events_only(view: View, rest: str) -> Floats:
+    """Patients with the first endpoint and none of the others."""
+    first, *others = rest.split()
+    times = view.outcomes.times
+    had = times[first].is_event.copy()
+    for other in others:
+        had &= ~times[other].is_event
+    return view.count(had)
 
 
 def _hazard_ratio(view: View, endpoint: str) -> Floats:
@@ -269,6 +281,7 @@ def _rowwise(arms: Sequence[Floats], summary: Callable[[Floats], Floats]) -> Flo
 
 _STATISTICS: Mapping[str, Statistic] = {
     "events": _events,
+    "events_only": _events_only,
     "hazard_ratio": _hazard_ratio,
     "hr_low": _hr_low,
     "hr_high": _hr_high,

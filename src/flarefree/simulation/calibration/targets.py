@@ -88,8 +88,8 @@ class Target:
 
 COUNTS = frozenset(
     {
-        "events", "completed", "not_completed", "dropout", "withdrawn", "covariate", "enrolled", "in_state",
-        "baseline_within", "events_of_level", "adverse", "prednisone_low",
+        "events", "events_only", "completed", "not_completed", "dropout", "withdrawn", "covariate",
+        "enrolled", "in_state", "baseline_within", "events_of_level", "adverse", "prednisone_low",
     }
 )  # fmt: skip
 """Statistics that count patients."""
@@ -145,10 +145,15 @@ def load_targets() -> Mapping[str, TrialTargets]:
 
 
 def targets_digest() -> str:
-    """Digest of the file of targets: a posterior belongs to one of them."""
+    """Digest of the numbers that are fitted: a posterior belongs to them."""
     import hashlib
 
-    return hashlib.sha256(text_of(FILE).encode("utf-8")).hexdigest()
+    fitted = [
+        (t.trial, t.arm, t.statistic, t.value, trial.sizes[t.arm])
+        for trial in load_targets().values()
+        for t in trial.fitted
+    ]
+    return hashlib.sha256(repr(fitted).encode("utf-8")).hexdigest()
 
 
 def text_of(name: str) -> str:
