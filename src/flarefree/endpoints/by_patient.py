@@ -46,10 +46,12 @@ def value_by_patient(e: Evaluator, node: Node) -> Floats | None:
             return _covariate(e, name)
         case Reference():
             return _reference(e, node)
-        case Arithmetic():
-            return _arithmetic(e, node)
-        case Conditional():
-            return _conditional(e, node)
+        case Arithmetic() | Conditional():
+            if node not in e.of_patients:
+                e.of_patients[node] = (
+                    _arithmetic(e, node) if isinstance(node, Arithmetic) else _conditional(e, node)
+                )
+            return e.of_patients[node]
     return None
 
 

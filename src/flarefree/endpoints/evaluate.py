@@ -138,7 +138,7 @@ class Evaluator:
     records: Mapping[Records, Ints32] = field(default_factory=dict)
     facts: Mapping[SubjectFact, Ints8] = field(default_factory=dict)
     restings: dict[Node, Resting] = field(default_factory=dict)
-    of_patients: dict[Reference, Floats] = field(default_factory=dict)
+    of_patients: dict[Node, Floats | None] = field(default_factory=dict)
     expected: Mapping[str, tuple[Comparison, ...]] = field(default_factory=dict)
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
     _columns: dict[str, PanelColumn] = field(default_factory=dict)

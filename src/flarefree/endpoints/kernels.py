@@ -431,11 +431,18 @@ def are_in_order(subjects: Ints32, days: Ints32, components: Ints32, ids: Ints64
 
 @njit(cache=True, nogil=True)
 def merge_events(
-    subjects: Ints32, days: Ints32, starts: Ints64, out_subjects: Ints32, out_days: Ints32, order: Ints64
+    subjects: Ints32,
+    days: Ints32,
+    ids: Ints64,
+    starts: Ints64,
+    out_subjects: Ints32,
+    out_days: Ints32,
+    out_ids: Ints64,
+    which: Ints32,
 ) -> None:
     """Lists of events, each by patient and day, as one; of one patient and day the earlier list's first.
 
-    List p is `starts[p]` to `starts[p + 1]`; `order` says where each of the merged ones was.
+    List p is `starts[p]` to `starts[p + 1]`; `which` tells the list of each of the merged ones.
     """
     lists = starts.size - 1
     place = starts[:-1].copy()
@@ -452,7 +459,7 @@ def merge_events(
             if subjects[k] < subjects[b] or (subjects[k] == subjects[b] and days[k] < days[b]):
                 best = p
         k = place[best]
-        out_subjects[n], out_days[n], order[n] = subjects[k], days[k], k
+        out_subjects[n], out_days[n], out_ids[n], which[n] = subjects[k], days[k], ids[k], best
         place[best] += 1
 
 
@@ -489,9 +496,27 @@ def are_within(subjects: Ints32, days: Ints32, start: Ints32, stop: Ints32, is_w
 def first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int) -> Ints64:
     """Assessments of day `first` or later that are true and not so before, since something was false."""
     begins = np.empty(verdicts.size, np.bool_)
-    _true_after_another(offsets, verdicts, days, first, begins)
-    at = places(begins)
+    n = _true_after_another(offsets, verdicts, days, first, begins)
+    words = begins[: begins.size - begins.size % 8].view(np.uint64)
+    at = np.empty(n + 1, np.int64)
+    at = at[: _places(begins, words, at)]
     return at[: _first_true(offsets, verdicts, days, first, at)]
+
+
+@njit(cache=True, nogil=True)
+def _true_after_another(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, begins: Flags) -> int:
+    """Counted and true, and the patient's assessment before was not; tells how often."""
+    n = 0
+    for j in range(1, verdicts.size):
+        was = (verdicts[j - 1] == TRUE) & (days[j - 1] >= first)
+        begins[j] = (verdicts[j] == TRUE) & (days[j] >= first) & (not was)
+    for i in range(offsets.size - 1):
+        j = offsets[i]
+        if j < offsets[i + 1]:
+            begins[j] = (verdicts[j] == TRUE) & (days[j] >= first)
+    for j in range(begins.size):
+        n += begins[j]
+    return n
 
 
 def places(flags: Flags) -> Ints64:
@@ -513,18 +538,6 @@ def _places(flags: Flags, words: Any, found: Ints64) -> int:
         found[n] = j
         n += 1 if flags[j] else 0
     return n
-
-
-@njit(cache=True, nogil=True)
-def _true_after_another(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, begins: Flags) -> None:
-    """Counted and true, and the patient's assessment before was not."""
-    for j in range(1, verdicts.size):
-        was = (verdicts[j - 1] == TRUE) & (days[j - 1] >= first)
-        begins[j] = (verdicts[j] == TRUE) & (days[j] >= first) & (not was)
-    for i in range(offsets.size - 1):
-        j = offsets[i]
-        if j < offsets[i + 1]:
-            begins[j] = (verdicts[j] == TRUE) & (days[j] >= first)
 
 
 @njit(cache=True, nogil=True)

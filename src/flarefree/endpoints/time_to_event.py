@@ -74,11 +74,10 @@ def first_of(components: Sequence[Standing]) -> Standing:
     subjects, days, ids = (
         np.concatenate([getattr(part, name) for part in components]) for name in ("subjects", "days", "ids")
     )
-    merged, when = np.empty_like(subjects), np.empty_like(days)
-    order = np.empty(ids.size, dtype=np.int64)
-    kernels.merge_events(subjects, days, starts, merged, when, order)
-    which = np.repeat(np.arange(len(components), dtype=np.int32), starts[1:] - starts[:-1])
-    return Standing.of(merged, when, ids[order], which[order])
+    merged, when, numbers = np.empty_like(subjects), np.empty_like(days), np.empty_like(ids)
+    which = np.empty(ids.size, dtype=np.int32)
+    kernels.merge_events(subjects, days, ids, starts, merged, when, numbers, which)
+    return Standing.of(merged, when, numbers, which)
 
 
 @dataclass(frozen=True, slots=True)

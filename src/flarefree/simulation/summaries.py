@@ -108,23 +108,30 @@ def compare_arms(
 ) -> tuple[Floats, Floats, Floats, npt.NDArray[np.float32]]:
     """z, log hazard ratio and its error by comparison, and survival at the horizon by arm."""
     arm = design.arm_of_patients()
-    time = times.times.reshape(trials, -1)
+    days = times.times.reshape(trials, -1)
     event = times.is_event.reshape(trials, -1)
-    if analysis == "grouped log-rank":
-        time = grouped_times(time, event, design.visit_days)
+    is_grouped = analysis == "grouped log-rank"
+    time = (grouped_times(days, event, design.visit_days) if is_grouped else days).astype(np.float64)
     shape = (trials, len(design.arms) - 1)
     z, log_hr, error = np.empty(shape), np.empty(shape), np.empty(shape)
     others = [k for k in range(len(design.arms)) if k != design.reference]
     for c, k in enumerate(others):
-        of = np.flatnonzero((arm == k) | (arm == design.reference))
-        batch = batch_trials(time[:, of].astype(np.float64), event[:, of], (arm[of] == k).astype(np.int8))
-        log_rank, cox = batch.compare(ties="breslow" if analysis == "grouped log-rank" else "efron")
+        if len(others) == 1:
+            batch = batch_trials(time, event, (arm == k).astype(np.int8))
+        else:
+            of = np.flatnonzero((arm == k) | (arm == design.reference))
+            batch = batch_trials(time[:, of], event[:, of], (arm[of] == k).astype(np.int8))
+        log_rank, cox = batch.compare(ties="breslow" if is_grouped else "efron")
         z[:, c] = cox.z if analysis == "cox" else log_rank.z
         log_hr[:, c], error[:, c] = cox.coef, cox.std_error
-    horizon = len(design.visit_days) if analysis == "grouped log-rank" else design.horizon_day
-    batch = batch_trials(time.astype(np.float64), event, arm, n_groups=len(design.arms))
-    survival = batch.kaplan_meier([float(horizon)]).estimate[:, :, 0].astype(np.float32)
-    return z, log_hr, error, survival
+    group_of = np.arange(len(design.arms))
+    if len(others) == 1:  # the same batch, whose group 1 is the arm compared
+        group_of = (group_of != design.reference).astype(np.int64)
+    else:
+        batch = batch_trials(time, event, arm, n_groups=len(design.arms))
+    horizon = len(design.visit_days) if is_grouped else design.horizon_day
+    estimate = batch.kaplan_meier([float(horizon)]).estimate[:, :, 0]
+    return z, log_hr, error, estimate[:, group_of].astype(np.float32)
 
 
 def grouped_times(time: npt.NDArray[Any], event: npt.NDArray[Any], visits: Sequence[int]) -> Ints32:
