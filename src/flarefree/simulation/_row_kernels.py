@@ -77,7 +77,7 @@ def log_normal(count: Any, level: Any, sd: Any, word: Any, out: Any) -> Any:
 
 @nb.njit(error_model="numpy")
 def as_reported(count: Any, report: Any, out: Any) -> Any:
-    """As a laboratory reports it: times a factor, to the nearest 1 / scale if that is not 0, up to the most."""
+    """As a laboratory reports it: times a factor, to the nearest 1 / scale (unless 0), up to the most."""
     factor, scale, most = report[0], report[1], report[2]
     if scale > 0.0:
         for e in range(count):
