@@ -108,16 +108,19 @@ def wander(
         word, row = words[k], z[k]
         for e in range(count):
             row[e] = normal32(word[e])
-    now, own = grid[start], z[0]
+    month, own, now = grid[start], z[0], z[1]
     for lane in range(m):  # block 0: one word, for month 0
-        now[lane] = sigma * own[lane]
+        month[lane] = sigma * own[lane]
     for b in range(1, 1 + blocks + back):
         for k in range(4):
             step = 4 * b - 3 + k if b <= blocks else 4 * blocks - 4 * b + 3 - k
-            now, before = grid[start + step], grid[start + step - (1 if step > 0 else -1)]
-            own = z[k, b * m : b * m + m]
+            if step == 1 or step == -1:
+                now[:m] = month[:m]
+            own, after = z[k, b * m : b * m + m], grid[start + step]
             for lane in range(m):
-                now[lane] = rho * before[lane] + fresh * own[lane]
+                now[lane] = rho * now[lane] + fresh * own[lane]
+            for lane in range(m):
+                after[lane] = now[lane]
 
 
 @nb.njit(error_model="numpy")
@@ -151,8 +154,8 @@ def flares_so_far(
         for k in range(first[i0 + lane], first[i0 + lane + 1]):
             time = events[EVENTS.time, k]
             for e in range(lane * v, lane * v + v):
-                which[found] = k
-                at[found] = e
+                which[found] = np.uint32(k)
+                at[found] = np.uint32(e)
                 since[found] = t[e] - time
                 found += 1 if t[e] >= time else 0
     return found
@@ -314,7 +317,7 @@ def measure_following(
     a, b, c, x, drug = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     early, kept, part, late_part = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     month, late_month = np.empty(room, np.uint32), np.empty(room, np.uint32)
-    which, place = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
+    which, place = np.empty(2 * room, np.uint32), np.empty(2 * room, np.uint32)
     since, now, late = np.empty(2 * room), np.empty(2 * room), np.empty(2 * room)
     drug[:] = 0.0
     t[0] = np.nan
@@ -334,7 +337,7 @@ def measure_following(
             lagged[e] = early[e] * (EARLY_ACTIVITY / INDUCTION_DAYS)
         needed = (first[i0 + m] - first[i0]) * v + 1
         if needed > which.size:
-            which, place = np.empty(needed, np.int64), np.empty(needed, np.int64)
+            which, place = np.empty(needed, np.uint32), np.empty(needed, np.uint32)
             since, now, late = np.empty(needed), np.empty(needed), np.empty(needed)
         if of_urine or of_blood or activity.size > 0:
             found = flares_so_far(i0, m, v, t, first, events, which, place, since)

@@ -67,9 +67,9 @@ def normal32(word: Any) -> Any:
     upper = np.int64(word) >> np.int64(31)
     near = (np.int64(word) ^ -upper) & np.int64(0x7FFFFFFF)  # counts from the nearer end
     bits = int_of(float(near) + 0.5)
-    at = ((bits >> np.int64(49)) - _FIRST_BIN) << np.int64(1)
+    at = np.uint64(((bits >> np.int64(49)) - _FIRST_BIN) << np.int64(1))  # unsigned: none is below 0
     t = float_of(_ONE | ((bits & _FINE) << np.int64(3))) - 1.0
-    a, b = TABLE[at], TABLE[at + 1]
+    a, b = TABLE[at], TABLE[at + np.uint64(1)]
     p = float(b >> _HALF) + t * float((b << _HALF) >> _HALF)
     p = float((a << _HALF) >> _HALF) + t * p
     p = float(a >> _HALF) + t * p
