@@ -292,6 +292,8 @@ def draw_flares(
     block, words, wait = np.zeros(ROW, np.uint32), np.empty((4, ROW), np.uint32), np.empty(ROW)
     second, second_wait = np.empty((4, ROW), np.uint32), np.empty(ROW)
     bases, cuts = np.empty(ROW), np.empty(ROW)
+    months = _month_ends(horizon)
+    level = np.empty(months.size)
     highest = exp(max(p.beta_dose * (1.0 - p.cut_to), 0.0) * 2.0)  # no dose is above twice the target
     for i in range(n):
         if i % ROW == 0:  # the first two flares' words, of many patients at once
@@ -344,7 +346,9 @@ def draw_flares(
                     -log(sediment / p.q_sediment) * MONTH / max(p.h_sediment, 1e-9), NEVER
                 )
             count += 1
-        state[STATE.esrd, i] = _kidney_failure(i, first[i], count, state, events, limit[i], horizon, p)
+        state[STATE.esrd, i] = _kidney_failure(
+            i, first[i], count, state, events, limit[i], horizon, p, months, level
+        )
     first[n] = count
     return count
 
@@ -360,23 +364,28 @@ def _hazards(i0: Any, m: Any, arm: Any, arms: Any, state: Any, p: Any, bases: An
 
 @nb.njit(error_model="numpy")
 def _kidney_failure(
-    i: Any, begin: Any, end: Any, state: Any, events: Any, limit: Any, horizon: Any, p: Any
-) -> Any:
+    i: Any, begin: Any, end: Any, state: Any, events: Any, limit: Any, horizon: Any, p: Any, months: Any,
+    level: Any,
+) -> Any:  # fmt: skip
     """When log creatinine passes `limit`: the first month after which it has, then by halves."""
     most, raised = state[STATE.creatinine, i] + max(state[STATE.slope, i], 0.0) * (horizon + MONTH), False
-    is_low, starts = most < limit, NEVER  # without a step, never so high
     for k in range(begin, end):
-        if events[EVENTS.step, k] > 0.0 and not raised:
-            raised, starts = True, events[EVENTS.time, k]
+        raised = raised or events[EVENTS.step, k] > 0.0
         most += events[EVENTS.step, k] + events[EVENTS.slope, k] * p.severe_days
     if not raised or most < limit:
         return NEVER
-    high = 0.0
-    while high < horizon:
-        low, high = high, high + MONTH
-        if is_low and high < starts:
-            continue
-        if log_creatinine(high, i, begin, end, state, events, p) >= limit:
+    for j in range(months.size):
+        level[j] = state[STATE.creatinine, i] + state[STATE.slope, i] * months[j]
+    for k in range(begin, end):  # all months of a flare at once, as in `log_creatinine`
+        if events[EVENTS.step, k] > 0.0:
+            for j in range(months.size):
+                since = months[j] - events[EVENTS.time, k]
+                part = p.step_stays + (1.0 - p.step_stays) * exp(-max(since, 0.0) / p.step_fade)
+                more = events[EVENTS.step, k] * part + events[EVENTS.slope, k] * min(since, p.severe_days)
+                level[j] += more if since >= 0.0 else 0.0
+    for j in range(months.size):
+        if level[j] >= limit:
+            low, high = months[j - 1] if j > 0 else 0.0, months[j]
             for _ in range(12):
                 middle = 0.5 * (low + high)
                 if log_creatinine(middle, i, begin, end, state, events, p) >= limit:
@@ -385,6 +394,18 @@ def _kidney_failure(
                     low = middle
             return high if high <= horizon else NEVER
     return NEVER
+
+
+@nb.njit(error_model="numpy")
+def _month_ends(horizon: Any) -> Any:
+    """Ends of months up to the first that is not before the horizon."""
+    ends, at = np.empty(int(horizon / MONTH) + 3), 0.0
+    count = 0
+    while at < horizon:
+        at += MONTH
+        ends[count] = at
+        count += 1
+    return ends[:count]
 
 
 @nb.njit(error_model="numpy")
