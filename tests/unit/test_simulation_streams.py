@@ -178,4 +178,21 @@ def test_an_address_that_is_none_is_named(name: str, value: object) -> None:
 
 def test_numbers_of_purposes_never_change() -> None:
     """They are part of every result: a new purpose takes a new number."""
-    assert {purpose.name: int(purpose) for purpose in Purpose} == {"TWO_ARM": 1}
+    assert {purpose.name: int(purpose) for purpose in Purpose} == {
+        "TWO_ARM": 1,
+        "PATIENT": 10,
+        "FLARE": 11,
+        "WANDER": 12,
+        "EXTRARENAL": 13,
+        "LABORATORY": 20,
+        "IMMUNOLOGY": 21,
+        "SEDIMENT": 22,
+        "BILAG": 23,
+        "HEMATOLOGY": 24,
+        "DRUG_LEVELS": 25,
+        "ADVERSE_EVENTS": 30,
+        "DOSES": 31,
+        "RECORDING": 32,
+        "CONDUCT": 40,
+        "COUNTS": 41,
+    }
