@@ -57,7 +57,11 @@ class Cluster:
         for process in (*self.workers, self.scheduler):
             process.terminate()
         for process in (*self.workers, self.scheduler):
-            process.wait()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:  # a worker in the midst of a task does not always listen
+                process.kill()
+                process.wait()
         self.scheduler.stderr.close()
 
 
