@@ -178,7 +178,8 @@ def _named_in(node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _dated(evaluator: Evaluator, node: Node, at: Ints64) -> Ints32:
     """The day that a verdict rests on; the assessment's own where it has none."""
     days = evaluator.day_of(node, at)
-    return np.where(days == NO_DAY, evaluator.panel.days[at], days).astype(np.int32)
+    has_none = days == NO_DAY
+    return np.where(has_none, evaluator.panel.days[at], days).astype(np.int32) if has_none.any() else days
 
 
 class EventFinder:

@@ -9,7 +9,7 @@ import numpy as np
 
 from flarefree.simulation._random_kernels import philox, uniform32
 
-__all__ = ["are_known_by", "draw_conduct", "earliest", "end_first", "study_days"]
+__all__ = ["are_known_by", "draw_conduct", "earliest", "end_first", "keep_known", "study_days"]
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -38,6 +38,22 @@ def are_known_by(subjects: Any, days: Any, last: Any, out: Any) -> Any:
     """Which events are of a day up to each patient's last."""
     for k in range(subjects.size):
         out[k] = days[k] <= last[subjects[k]]
+
+
+@nb.njit(cache=True, nogil=True)
+def keep_known(
+    subjects: Any, days: Any, known: Any, places: Any, last: Any, to_subjects: Any, to_days: Any,
+    to_known: Any, to_places: Any,
+) -> Any:  # fmt: skip
+    """Lays events that are known up to each patient's last day one after another; tells how many."""
+    n = 0
+    for k in range(subjects.size):
+        to_subjects[n] = subjects[k]
+        to_days[n] = days[k]
+        to_known[n] = known[k]
+        to_places[n] = places[k]
+        n += 1 if known[k] <= last[subjects[k]] else 0
+    return n
 
 
 @nb.njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -379,11 +380,19 @@ def _population(asked: str | Population) -> Population:
 def _addresses(
     trials: range, sizes: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int16], npt.NDArray[np.int32]]:
+    numbers: npt.NDArray[np.uint32] = np.arange(trials.start, trials.stop, dtype=np.int64).astype(np.uint32)
+    return (np.repeat(numbers, sum(sizes)), *_in_trials(len(trials), sizes))
+
+
+@lru_cache(maxsize=8)
+def _in_trials(trials: int, sizes: tuple[int, ...]) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
+    """Arm, and number within it, of all patients of some trials."""
     arm = np.repeat(np.arange(len(sizes), dtype=np.int16), sizes)
     index = np.concatenate([np.arange(s, dtype=np.int32) for s in sizes])
-    numbers: npt.NDArray[np.uint32] = np.arange(trials.start, trials.stop, dtype=np.int64).astype(np.uint32)
-    trial = np.repeat(numbers, len(arm))
-    return trial, np.tile(arm, len(trials)), np.tile(index, len(trials))
+    every = np.tile(arm, trials), np.tile(index, trials)
+    for one in every:
+        one.flags.writeable = False
+    return every
 
 
 def _course(p: Parameters, people: Population) -> Course:

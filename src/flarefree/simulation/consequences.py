@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from flarefree.endpoints.kernels import places
-from flarefree.simulation._conduct_kernels import are_known_by, draw_conduct, earliest, end_first
+from flarefree.simulation._conduct_kernels import (
+    are_known_by,
+    draw_conduct,
+    earliest,
+    end_first,
+    keep_known,
+)
 from flarefree.simulation.asking import Nature, Question
 from flarefree.simulation.cohort import NO_DAY, Cohort
 from flarefree.simulation.parameters import Parameters
@@ -207,13 +213,13 @@ def _luck(cohort: Cohort, onsets: Onsets, streams: Streams) -> npt.NDArray[np.fl
 
 def _until(onsets: Onsets, last_days: Ints32) -> Onsets:
     """Those that are known by some day of each patient."""
-    keep = _known_by(onsets, last_days)
-    if keep.all():
-        return onsets
-    at = places(keep)
-    days = onsets.days[at]
-    known = days if onsets.known_days is onsets.days else onsets.known_days[at]
-    return Onsets(onsets.subjects[at], days, known, onsets.assessments[at])
+    subjects, days, known = (np.empty_like(onsets.days) for _ in range(3))
+    places_kept = np.empty_like(onsets.assessments)
+    n = keep_known(
+        onsets.subjects, onsets.days, onsets.known_days, onsets.assessments, last_days, subjects, days, known,
+        places_kept,
+    )  # fmt: skip
+    return Onsets(subjects[:n], days[:n], known[:n], places_kept[:n])
 
 
 def _known_by(onsets: Onsets, last_days: Ints32) -> Flags:
