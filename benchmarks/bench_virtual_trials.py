@@ -35,8 +35,8 @@ from flarefree.simulation.simulating import recipe_of
 from flarefree.simulation.streams import Streams
 from flarefree.simulation.tiles import measured
 
-ROUNDS = 8
-TILES = 5
+ROUNDS = 25
+TILES = 3
 REACH = 3_000
 REACH_FLOOR = 5.0
 REACH_MILLION = 3.0
