@@ -70,7 +70,7 @@ def _reference(e: Evaluator, node: Reference) -> Floats | None:
         source = references.source_of_subject(e, node)
         if source is None or not e.panel.n_assessments:
             return None
-        e.of_patients[node] = take(source, e.column(name).values)
+        e.of_patients[node] = take(source, e.panel.columns[name].values)
     return e.of_patients[node]
 
 

@@ -143,8 +143,9 @@ class Evaluator:
     _verdicts: dict[Node, Ints8] = field(default_factory=dict)
     _columns: dict[str, PanelColumn] = field(default_factory=dict)
     _sources: dict[Reference, Ints64] = field(default_factory=dict)
-    _partners: dict[Node, Ints64] = field(default_factory=dict)
+    _partners: dict[Node, Ints64 | Ints32] = field(default_factory=dict)
     _baselines: dict[str, Ints64] = field(default_factory=dict)
+    _latest: dict[tuple[int, int], Ints64] = field(default_factory=dict)
     _constants: dict[int, Ints8] = field(default_factory=dict)
     _subject: Ints32 | None = None
     _one_day_each: bool | None = None
@@ -202,7 +203,7 @@ class Evaluator:
         of_subject = references.source_of_subject(self, node)
         return self.source(node)[at] if of_subject is None else of_subject[self.subject[at]]
 
-    def partner(self, node: Node) -> Ints64:
+    def partner(self, node: Node) -> Ints64 | Ints32:
         """The other assessment that a condition over time rests on: confirming, last or earlier one."""
         if node not in self._partners:
             self._verdicts[node] = self._condition(node)
@@ -521,6 +522,14 @@ class Evaluator:
         if measure not in self._baselines:
             self._baselines[measure] = references.baseline_of(self, measure)
         return self._baselines[measure]
+
+    def latest(self, first: int, last: int) -> Ints64:
+        """Each patient's last assessment of some days, -1 if none: (n_subjects,)."""
+        if (first, last) not in self._latest:
+            self._latest[first, last] = kernels.last_day_within(
+                self.panel.offsets, self.panel.days, first, last
+            )
+        return self._latest[first, last]
 
     def _arithmetic(self, node: Arithmetic) -> Floats:
         left, right = self._value(node.left), self._value(node.right)

@@ -23,6 +23,7 @@ __all__ = [
     "TRUE",
     "UNKNOWN",
     "are_in_order",
+    "are_known",
     "are_within",
     "censor",
     "confirm",
@@ -35,6 +36,7 @@ __all__ = [
     "first_known",
     "first_so_far",
     "first_true",
+    "last_day_within",
     "last_known",
     "last_within",
     "latest_true",
@@ -125,6 +127,28 @@ def extreme_within(
     return found
 
 
+@njit(cache=True, nogil=True)
+def last_day_within(offsets: Ints64, days: Ints32, first: int, last: int) -> Ints64:
+    """The last assessment of days `first` to `last`, -1 if none, where days are in order: (n_subjects,)."""
+    found = np.full(offsets.size - 1, -1, np.int64)
+    for i in range(offsets.size - 1):
+        for j in range(offsets[i], offsets[i + 1]):
+            if days[j] > last:
+                break
+            if days[j] >= first:
+                found[i] = j
+    return found
+
+
+@njit(cache=True, nogil=True)
+def are_known(places: Ints64, values: Any) -> bool:
+    """Whether there is a known value at each of some places."""
+    unknown = 0
+    for i in range(places.size):
+        unknown += 1 if places[i] < 0 or np.isnan(values[places[i]]) else 0
+    return unknown == 0
+
+
 def extreme_so_far(offsets: Ints64, values: Floats, sign: float) -> Ints64:
     """The lowest (`sign` 1) or highest (-1) value strictly before each assessment; the earliest of ties."""
     found = np.empty(values.size, np.int64)
@@ -202,7 +226,7 @@ def _true_so_far(offsets: Ints64, verdicts: Ints8, is_latest: bool, found: Ints6
             found[j] = which
 
 
-def take(source: Ints64, values: Floats) -> Floats:
+def take(source: Ints64, values: Any) -> Floats:
     """Values at `source`; NaN where that is -1."""
     taken = np.empty(source.size)
     _take(source, values, taken)
@@ -210,7 +234,7 @@ def take(source: Ints64, values: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _take(source: Ints64, values: Floats, taken: Floats) -> None:
+def _take(source: Ints64, values: Any, taken: Floats) -> None:
     for j in range(source.size):
         taken[j] = np.nan if source[j] < 0 else values[source[j]]
 
@@ -292,13 +316,13 @@ def _confirm(
                 confirmed[j] = FALSE
 
 
-def sustain(offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int) -> tuple[Ints8, Ints64]:
+def sustain(offsets: Ints64, verdicts: Ints8, days: Ints32, lasting: int) -> tuple[Ints8, Ints32]:
     """True here and at every assessment up to the first one at least `lasting` days later.
 
     Gives verdicts, and that first one where it was reached and all were true.  A single false makes
     it false; short of that, an unknown or the end of follow-up makes it unknown.
     """
-    sustained, until = verdicts.copy(), np.full(verdicts.size, -1, np.int64)
+    sustained, until = verdicts.copy(), np.full(verdicts.size, -1, np.int32)
     _sustain(offsets, verdicts, days, lasting, np.flatnonzero(verdicts == TRUE), sustained, until)
     return sustained, until
 
@@ -311,7 +335,7 @@ def _sustain(
     lasting: int,
     true_at: Ints64,
     sustained: Ints8,
-    until: Ints64,
+    until: Ints32,
 ) -> None:
     i = 0
     for place in range(true_at.size):
@@ -505,15 +529,20 @@ def first_true(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int) -> In
 
 @njit(cache=True, nogil=True)
 def _true_after_another(offsets: Ints64, verdicts: Ints8, days: Ints32, first: int, begins: Flags) -> int:
-    """Counted and true, and the patient's assessment before was not; tells how often."""
-    n = 0
+    """Counted and true, and the patient's assessment before was not; tells how often.
+
+    Each patient's assessments are in time order, so those that are not counted come first.
+    """
     for j in range(1, verdicts.size):
-        was = (verdicts[j - 1] == TRUE) & (days[j - 1] >= first)
-        begins[j] = (verdicts[j] == TRUE) & (days[j] >= first) & (not was)
+        begins[j] = (verdicts[j] == TRUE) & (verdicts[j - 1] != TRUE)
     for i in range(offsets.size - 1):
-        j = offsets[i]
-        if j < offsets[i + 1]:
-            begins[j] = (verdicts[j] == TRUE) & (days[j] >= first)
+        j, stop = offsets[i], offsets[i + 1]
+        while j < stop and days[j] < first:
+            begins[j] = False
+            j += 1
+        if j < stop:
+            begins[j] = verdicts[j] == TRUE
+    n = 0
     for j in range(begins.size):
         n += begins[j]
     return n

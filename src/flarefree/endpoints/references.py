@@ -65,22 +65,20 @@ def _sign(node: Reference) -> float:
 
 def baseline_of(e: Evaluator, measure: str) -> Ints64:
     """At which assessment each patient's baseline of a measure stands: (n_subjects,), -1 if none."""
-    column, rule = e.column(measure), e.context.baseline
+    column, rule = e.panel.columns.get(measure) or e.column(measure), e.context.baseline
     allowed = flagged = np.empty(0, dtype=np.bool_)
     if e.context.baseline_visits:
         allowed = np.isin(e.panel.visits, e.context.baseline_visits)
     if rule.prefer_flagged and column.flagged is not None:
         flagged = column.flagged
     first = FIRST_DAY if rule.first_day is None else rule.first_day
+    if e.has_one_day_each and not allowed.size and not flagged.size:
+        latest = e.latest(first, rule.last_day)  # the same one for all measures that are known there
+        if kernels.are_known(latest, column.values):
+            return latest
+    values, days = e.column(measure).values, column.days
     return kernels.last_within(
-        e.panel.offsets,
-        column.values,
-        column.days,
-        allowed,
-        flagged,
-        first,
-        rule.last_day,
-        e.has_one_day_each,
+        e.panel.offsets, values, days, allowed, flagged, first, rule.last_day, e.has_one_day_each
     )
 
 
