@@ -1,0 +1,1 @@
+"""Pages: server-rendered, for each role.  They ask `commands` and read `queries`, and decide nothing."""

