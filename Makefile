@@ -1,7 +1,7 @@
 # `make` lists the commands.  Each sets up what it needs, once, in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test calibration check bench docs lock clean
+.PHONY: help setup setup-dev demo serve test calibration check bench docs lock clean
 
 OUT ?= flarefree-demo
 PY := .venv/bin/python
@@ -20,6 +20,11 @@ demo: setup ## set everything up, analyze one virtual trial, say where its repor
 
 test: setup-dev ## set everything up and pass the tests
 	$(PY) -m pytest -q -n 2 -m "not browser and not slow"
+	FLAREFREE_TEST_POSTGRESQL=yes $(PY) -m pytest -q -n 2 -m "not browser and not slow" tests/web
+
+serve: ## set everything up and open a virtual trial in the browser
+	@scripts/setup web
+	@.venv/bin/flarefree serve --demo
 
 calibration: setup-dev ## the slow truths: error rates and coverage by simulation, long property searches
 	$(PY) -m pytest -q -n 2 -m slow
