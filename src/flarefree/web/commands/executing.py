@@ -14,7 +14,7 @@ from flarefree.errors import ConductError
 from flarefree.web.commands.base import Asked, Command, Need, Outcome, Plan, Write
 from flarefree.web.record import models
 from flarefree.web.record.keeping import keep_entry
-from flarefree.web.record.reading import read_head, read_thing
+from flarefree.web.record.reading import read_head, read_standing
 from flarefree.web.trial import running_trial
 
 __all__ = ["execute"]
@@ -108,10 +108,9 @@ def _answered(command: Command, asked: Asked) -> Outcome | None:
 
 def _changes(writes: tuple[Write, ...]) -> Iterator[tuple[Write, Change]]:
     """What would change; a value that already stands is left out."""
-    things = {(w.kind, w.key): read_thing(w.kind, w.key) for w in writes}
+    standing = read_standing((w.kind, w.key) for w in writes)
     for write in writes:
-        thing = things[write.kind, write.key]
-        old = None if thing is None else thing[write.attribute]
+        old = standing.get((write.kind, write.key, write.attribute))
         if type(old) is not type(write.value) or old != write.value:
             record = f"{write.kind}/{write.key}/{write.attribute}"
             yield write, Change(record, write.field, old, write.value)

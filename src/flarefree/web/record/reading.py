@@ -6,7 +6,7 @@ A record's name in the log is `kind/key/attribute`: `lab/7k3f/value`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,7 +14,16 @@ from flarefree.conduct.audit import Head
 from flarefree.conduct.audit.entries import Value
 from flarefree.web.record import models
 
-__all__ = ["Fact", "Item", "facts_of", "history_of", "read_head", "read_thing", "read_things"]
+__all__ = [
+    "Fact",
+    "Item",
+    "facts_of",
+    "history_of",
+    "read_head",
+    "read_standing",
+    "read_thing",
+    "read_things",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,19 @@ def _items(attributes: tuple[str, ...] = (), **which: str) -> Iterator[Item]:
         facts[attribute] = Fact(json.loads(value), field, entry)
     if place is not None:
         yield Item(*place[1:5], MappingProxyType(facts), place[5])
+
+
+def read_standing(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str, str], Value]:
+    """The values that stand of some things, by kind, key and attribute; a query for each kind."""
+    by_kind: dict[str, set[str]] = {}
+    for kind, key in names:
+        by_kind.setdefault(kind, set()).add(key)
+    found: dict[tuple[str, str, str], Value] = {}
+    for kind, keys in by_kind.items():
+        rows = models.Latest.objects.filter(thing__kind=kind, thing__key__in=keys)
+        for key, attribute, value in rows.values_list("thing__key", "attribute", "value"):
+            found[kind, key, attribute] = json.loads(value)
+    return found
 
 
 def facts_of(kind: str, attribute: str) -> dict[str, Value]:
