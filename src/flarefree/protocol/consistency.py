@@ -50,7 +50,18 @@ def check_consistency(spec: Protocol, source: YamlSource) -> None:
         _check_endpoint(name, endpoint, names)
     for name, analysis in spec.analyses.items():
         check_analysis(f"analyses.{name}", analysis, names)
+    _check_eligibility(spec, names)
     _check_report(spec, names)
+
+
+def _check_eligibility(spec: Protocol, names: Names) -> None:
+    for name, criterion in spec.eligibility.items():
+        if criterion.is_judged and criterion.within is not None:
+            raise names.error(
+                "the investigator judges this rule, and no value is read for it",
+                f"eligibility.{name}.within",
+                expected="a sentence (`when`), or no `within`",
+            )
 
 
 def _check_names(spec: Protocol, names: Names) -> None:

@@ -27,6 +27,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "covariates": "What patients are at the start: a column of theirs, a baseline value, a sentence.",
         "measures": "What is observed over time, by the names that sentences use.",
         "endpoints": "Events, states, composites and values, each as a sentence.",
+        "eligibility": "Who may enter, each rule a sentence at screening, or the investigator's judgment.",
         "populations": "Who is analyzed, each as a sentence about patients.",
         "adjudication": "How the end-points committee judges suspected events.",
         "adverse_events": "When an adverse event is treatment-emergent.",
@@ -45,6 +46,10 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "allocation": "How patients came to their arm.",
         "planned_size": "Patients planned in all.",
         "eligibility": "Who may enter, one rule a line.",
+    },
+    "Criterion": {
+        "label": "As forms print it.",
+        "type": "An inclusion must hold, an exclusion must not.",
     },
     "Arm": {"label": "As tables print it.", "regimens": "Its drugs."},
     "Regimen": {

@@ -37,6 +37,7 @@ def published_json_schema() -> str:
 
 _DURATION_KEYS = {
     "Design": ("follow_up",),
+    "Criterion": ("within",),
     "Regimen": ("until",),
     "DoseRules": ("longest_interruption", "escalate_after", "trough_steady_after", "trough_until"),
     "Contact": ("every", "until", "after_last_visit", "window"),

@@ -76,6 +76,7 @@ __all__ = [
     "Contact",
     "Course",
     "Covariate",
+    "Criterion",
     "Days",
     "Design",
     "DoseByVisit",
@@ -138,6 +139,23 @@ class Design(Part):
     follow_up: SomeDays = Field(description="Planned follow-up from day 1.")
     planned_size: Count | None = None
     eligibility: tuple[str, ...] = ()
+
+
+class Criterion(Part):
+    """One rule of who may enter, evaluated from what was measured at screening.
+
+    Without a sentence it is the investigator who says whether it holds: data cannot.
+    """
+
+    label: Words
+    type: Literal["inclusion", "exclusion"] = "inclusion"
+    when: str = Field("", description="A sentence at screening; left out where the investigator judges.")
+    within: SomeDays | None = Field(None, description="Older values do not count.")
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the investigator says it."""
+        return not self.when
 
 
 class Regimen(Part):
@@ -454,6 +472,7 @@ class Protocol(Part):
     covariates: dict[Name, Covariate] = Field(default_factory=dict)
     measures: dict[Name, MeasureSpec] = Field(default_factory=dict)
     endpoints: dict[Name, EndpointSpec] = Field(default_factory=dict)
+    eligibility: dict[Name, Criterion] = Field(default_factory=dict)
     populations: dict[Name, Population]
     adjudication: AdjudicationRules = AdjudicationRules()
     adverse_events: AdverseEventRules = AdverseEventRules()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flarefree.errors import LanguageError, ProtocolError
 from flarefree.protocol.language.checking import Scope, check_condition, check_records, check_value
 from flarefree.protocol.language.messages import SentenceError
-from flarefree.protocol.language.nodes import Holds, Measure, Node, RecordTable
+from flarefree.protocol.language.nodes import Holds, Measure, Node, Records, RecordTable, SubjectFact
 from flarefree.protocol.language.parsing import parse_condition, parse_record_condition, parse_value
 from flarefree.protocol.language.vocabulary import Vocabulary
 from flarefree.protocol.language.walking import walk
@@ -65,6 +65,9 @@ def _all_sentences(spec: Protocol) -> Iterator[_Written]:
             yield _Written(f"{path}.state", endpoint.state, _assessed)
         if endpoint.value:
             yield _Written(f"{path}.value", endpoint.value, _value_in(endpoint.unit))
+    for name, criterion in spec.eligibility.items():
+        if criterion.when:
+            yield _Written(f"eligibility.{name}.when", criterion.when, _screened)
     for name, population in spec.populations.items():
         yield _Written(f"populations.{name}.when", population.when, _of_subjects)
     if spec.withdrawals.completed_when:
@@ -84,6 +87,21 @@ def _all_sentences(spec: Protocol) -> Iterator[_Written]:
 
 def _assessed(text: str, names: Vocabulary) -> Node:
     return check_condition(parse_condition(text), text, names)
+
+
+def _screened(text: str, names: Vocabulary) -> Node:
+    """At screening there are values and what the patient is, and nothing that begins after day 1."""
+    node = _assessed(text, names)
+    events = {name for name, kind in names.endpoints.items() if kind in ("event", "composite")}
+    for part in walk(node):
+        if isinstance(part, Records | SubjectFact) or (isinstance(part, Holds) and part.name in events):
+            raise SentenceError(
+                "this is not known at screening",
+                part.span,
+                text,
+                expected="measures, characteristics of the patient, states",
+            )
+    return node
 
 
 def _of_subjects(text: str, names: Vocabulary) -> Node:
