@@ -155,6 +155,9 @@ def test_an_order_must_hold_every_treatment_once() -> None:
     found = network(TWO_PARTS.head(4))
     with pytest.raises(EvidenceError):
         found.funnel(["AZA", "CYC"])
+    for order in (5, "AZA", ["AZA", 5]):
+        with pytest.raises(EvidenceError, match="an order is a list of treatments"):
+            found.funnel(order)
     with pytest.raises(NotFoundError):
         found.league(order=["AZA", "CYC", "MNF"])
 

@@ -237,7 +237,10 @@ class Network:
         from flarefree.evidence.networks.funnel import adjusted_funnel
 
         self._rows("funnel")
-        names = order or [*(t for t in self.treatments if t != self.reference), self.reference]
+        names = _treatments_in(order) or [
+            *(t for t in self.treatments if t != self.reference),
+            self.reference,
+        ]
         places = [place_of(name, self.treatments, "order") for name in names]
         if len(set(places)) < len(self.treatments) or len(places) > len(self.treatments):
             raise EvidenceError(
@@ -356,3 +359,15 @@ def _frame_of(records: Sequence[Any]) -> pl.DataFrame:
 
     names = list(type(records[0]).__slots__)
     return pl.DataFrame({name: [getattr(record, name) for record in records] for name in names})
+
+
+def _treatments_in(order: Sequence[str] | None) -> list[str]:
+    """The names given; a single word or a number is no order."""
+    if order is None or (isinstance(order, (list, tuple)) and all(isinstance(name, str) for name in order)):
+        return list(order or ())
+    raise EvidenceError(
+        "an order is a list of treatments",
+        where="funnel: order",
+        found=repr(order)[:80],
+        expected="for example ['MMF', 'AZA', 'CYC']",
+    )
