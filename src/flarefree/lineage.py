@@ -21,7 +21,8 @@ class Source:
     path : str
         Relative to the study folder, with forward slashes; the same on every machine.
     kind : str
-        `csv`, `parquet`, `xpt`, `sas7bdat`, `dataset-json`, or `memory` for frames given in Python.
+        `csv`, `parquet`, `xpt`, `sas7bdat`, `dataset-json`, `memory` for frames given in Python, or
+        `record` for a kind of things of a trial's record, whose rows are numbered by the log's entries.
     rows : int
         How many data rows the file holds.
     digest : str
@@ -38,6 +39,8 @@ class Source:
 
     def place(self, row: int) -> str:
         """`lb.csv row 1203 (line 1204)`: what a reader opens to see the row for themselves."""
+        if self.kind == "record":
+            return f"{self.path}, entry {row} of the log"
         line = f" (line {row + 1})" if self.kind == "csv" else ""
         return f"{self.path} row {row}{line}"
 
