@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "flarefree.web.people",
     "flarefree.web.record",
     "flarefree.web.vault",
+    "flarefree.web.voice",
     "flarefree.web.pages",
 ]
 MIDDLEWARE = [
