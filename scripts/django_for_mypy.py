@@ -8,6 +8,7 @@ INSTALLED_APPS = [
     "flarefree.web.people",
     "flarefree.web.record",
     "flarefree.web.vault",
+    "flarefree.web.voice",
     "flarefree.web.pages",
 ]
 AUTH_USER_MODEL = "people.Account"

@@ -1,4 +1,4 @@
-"""Tables of the voice line: who may call with which PIN, and calls as they stand.  No arm, no PIN in words."""
+"""Tables of the voice line: who may call with which PIN, and calls as they stand.  No arm, no PIN."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def prompt_of(
     language : str
     """
 
-    def say(key: str, **values: str) -> str:
+    def say(key: str, /, **values: str) -> str:
         return text_of(key, values, language)
 
     told = _spoken(call.values)
