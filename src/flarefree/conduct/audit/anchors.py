@@ -79,6 +79,11 @@ class Anchor:
         """What the next anchor names."""
         return hashlib.sha256(b"flarefree audit anchor hash 1\n" + canonical(self.to_dict())).hexdigest()
 
+    @property
+    def message(self) -> bytes:
+        """What its signature covers: all but the signature."""
+        return _message({name: value for name, value in self.to_dict().items() if name != "signature"})
+
 
 def links_of(entries: Iterable[Entry]) -> tuple[Link, ...]:
     """What is sent to the keeper of anchors."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from flarefree.conduct.audit import Change, Draft, Entry
+from flarefree.conduct.audit import Change, Draft, Entry, Head
 from flarefree.conduct.visibility import Target, require_allowed
 from flarefree.errors import ConductError
-from flarefree.web.commands.base import Asked, Command, Need, Outcome, Plan, Write
+from flarefree.web.commands.base import Asked, Command, Need, Outcome, Plan, RefusedThen, Write
 from flarefree.web.record import models
 from flarefree.web.record.keeping import keep_entry
 from flarefree.web.record.reading import read_head, read_standing
 from flarefree.web.trial import running_trial
 
 __all__ = ["execute"]
+
+_LONGEST_WAIT = timedelta(seconds=60)
+"""Twice what a request waits for the lock."""
 
 
 def execute(command: Command, asked: Asked) -> Outcome:
@@ -46,6 +52,9 @@ def execute(command: Command, asked: Asked) -> Outcome:
     try:
         with transaction.atomic():
             return _execute(command, asked)
+    except RefusedThen as refusal:
+        _do_after(refusal, asked)
+        raise
     except IntegrityError:
         # Another process answered the same request between our look and our lock.
         again = _answered(command, asked)
@@ -54,15 +63,24 @@ def execute(command: Command, asked: Asked) -> Outcome:
         return again
 
 
+def _do_after(refusal: RefusedThen, asked: Asked) -> None:
+    """What follows from a refusal: asked for by the application, in a transaction of its own."""
+    request = f"after/{hashlib.sha256(asked.request.encode()).hexdigest()[:32]}"
+    execute(refusal.then, Asked(None, request, asked.at, "machine"))
+
+
 def _execute(command: Command, asked: Asked) -> Outcome:
     head = read_head(for_update=True)
     before = _answered(command, asked)
     if before is not None:
         return before
+    asked = _in_order(asked, head)
+    trial = running_trial()
+    standing = trial.standing(asked.at)
+    _require_verb(command, asked, standing.phase)
     plan = command.plan(asked)
     changes = tuple(_changes(plan.writes))
-    _require_rights(command, asked, plan, changes)
-    trial = running_trial()
+    _require_rights(command, asked, plan, changes, standing.phase)
     draft = Draft(
         who=asked.actor.person if asked.actor else "system",
         role=asked.actor.role if asked.actor else "system",
@@ -72,7 +90,7 @@ def _execute(command: Command, asked: Asked) -> Outcome:
         about=plan.about,
         reason_code=plan.reason_code,
         reason=plan.reason,
-        protocol=trial.protocol_digest,
+        protocol=standing.protocol_digest,
         request=asked.request,
         changes=tuple(change for _, change in changes),
     )
@@ -85,8 +103,28 @@ def _outcome(asked: Asked, entry: Entry, result: Mapping[str, Any], *, is_repeat
     return Outcome(asked.request, entry.number, entry.receipt, is_repeated, result)
 
 
+def _in_order(asked: Asked, head: Head | None) -> Asked:
+    """Of requests that waited for the lock together, the later one is not dated before the earlier.
+
+    A clock that went back further than anybody waits is refused by the log itself.
+    """
+    if head is None or head.at is None or not head.at - _LONGEST_WAIT <= asked.at < head.at:
+        return asked
+    return replace(asked, at=head.at)
+
+
 def _require_asker(command: Command, asked: Asked) -> None:
     if command.is_machine == (asked.actor is not None):
+        raise ConductError("there is nothing here for you")
+
+
+def _require_verb(command: Command, asked: Asked, phase: str) -> None:
+    """Before a plan could tell anything: does the role do such a thing at all in this phase?"""
+    if asked.actor is None:
+        return
+    verbs = {command.verb, "correct"} if command.verb == "record" else {command.verb}
+    role = asked.actor.role
+    if not any((c.role, c.phase) == (role, phase) and c.verb in verbs for c in running_trial().matrix.listed):
         raise ConductError("there is nothing here for you")
 
 
@@ -117,21 +155,21 @@ def _changes(writes: tuple[Write, ...]) -> Iterator[tuple[Write, Change]]:
 
 
 def _require_rights(
-    command: Command, asked: Asked, plan: Plan, changes: tuple[tuple[Write, Change], ...]
+    command: Command, asked: Asked, plan: Plan, changes: tuple[tuple[Write, Change], ...], phase: str
 ) -> None:
     """The matrix is asked about each field that a person would write, and about what the command needs."""
     if asked.actor is None:
         return
-    trial = running_trial()
+    matrix = running_trial().matrix
     target = Target(plan.site, plan.assigned_to)
     asked_for = {
         Need(_verb(command, change), write.field) for write, change in changes if not write.is_consequence
     }
     for need in sorted(asked_for, key=lambda need: (need.verb, need.field)):
-        require_allowed(trial.matrix, asked.actor, need.verb, need.field, trial.phase, target)
+        require_allowed(matrix, asked.actor, need.verb, need.field, phase, target)
     for need in plan.needs:
         of_need = Target(need.site or plan.site, need.assigned_to or plan.assigned_to)
-        require_allowed(trial.matrix, asked.actor, need.verb, need.field, trial.phase, of_need)
+        require_allowed(matrix, asked.actor, need.verb, need.field, phase, of_need)
     if not asked_for and not plan.needs:
         raise ConductError("there is nothing here for you")
 
