@@ -19,6 +19,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_htmx",  # for its copy of htmx
+    "flarefree.web.pages",  # before allauth, whose templates ours replace
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -26,7 +28,6 @@ INSTALLED_APPS = [
     "flarefree.web.record",
     "flarefree.web.vault",
     "flarefree.web.voice",
-    "flarefree.web.pages",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -50,6 +51,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "flarefree.web.pages.frame.frame_of",
             ]
         },
     }
@@ -87,6 +89,7 @@ STATIC_ROOT = CONFIG.data / "static"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
+CSRF_FAILURE_VIEW = "flarefree.web.pages.views.front.not_understood"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Strict"
 SESSION_COOKIE_AGE = 8 * 3600

@@ -138,8 +138,8 @@ class AskForm:
 
     def with_wrongs(self, wrongs: Sequence[Wrong]) -> AskForm:
         """With errors at their inputs; those of fields that the form does not show are about the whole."""
-        names = {given.name for given in self.inputs}
-        told = tuple(wrong if wrong.name in names else replace(wrong, name="") for wrong in wrongs)
+        names = {given.name.rpartition(".")[2]: given.name for given in self.inputs}
+        told = tuple(replace(wrong, name=names.get(wrong.name.rpartition(".")[2], "")) for wrong in wrongs)
         first = {wrong.name: wrong.text for wrong in reversed(told)}
         return replace(
             self, wrongs=told, inputs=tuple(replace(i, error=first.get(i.name, "")) for i in self.inputs)
@@ -147,8 +147,13 @@ class AskForm:
 
     def content(self) -> dict[str, Any]:
         """The command's fields: what is fixed, and what was typed; an empty optional field is not told."""
-        typed = {i.name: _value_of(i) for i in self.inputs if i.value or i.kind == "check"}
-        return {**typed, **self.fixed}
+        fields = self.command.model_fields
+        typed = {
+            i.name: _value_of(i, fields[i.name].annotation if i.name in fields else None)
+            for i in self.inputs
+            if i.value or i.kind == "check"
+        }
+        return {**_nested(typed), **self.fixed}
 
     def missing(self) -> tuple[Wrong, ...]:
         """Inputs that must be filled and are not."""
@@ -163,8 +168,23 @@ def _ask(given: Input) -> str:
     return "Choose" if given.kind in {"choice", "radio"} else "Enter"
 
 
-def _value_of(given: Input) -> Any:
-    return given.value in {"on", "true", "yes"} if given.kind == "check" else given.value
+def _nested(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """`characteristics.race` belongs to the field `characteristics`, which is a mapping."""
+    found: dict[str, Any] = {}
+    for name, value in typed.items():
+        outer, _, inner = name.partition(".")
+        if inner:
+            found.setdefault(outer, {})[inner] = value
+        else:
+            found[name] = value
+    return found
+
+
+def _value_of(given: Input, annotation: Any) -> Any:
+    if given.kind == "check":
+        return given.value in {"on", "true", "yes"}
+    # Several words in one input, as codes of sites.
+    return given.value.replace(",", " ").split() if get_origin(annotation) is tuple else given.value
 
 
 def form_of(
@@ -186,7 +206,7 @@ def form_of(
     initial : mapping
         What the inputs say at first.
     """
-    known = {given.name for given in inputs} | set(fixed or {})
+    known = {given.name.partition(".")[0] for given in inputs} | set(fixed or {})
     more = [_input_of(name, info) for name, info in command.model_fields.items() if name not in known]
     said = {name: _spell(value) for name, value in (initial or {}).items()}
     shown = tuple(replace(given, value=said.get(given.name, given.value)) for given in (*inputs, *more))
@@ -275,7 +295,7 @@ def ask_for(form: AskForm, told: Mapping[str, str], actor: Actor) -> Outcome | A
 
 def _wrongs_of(error: ValidationError) -> tuple[Wrong, ...]:
     return tuple(
-        Wrong(str(told["loc"][0]) if told["loc"] else "", _WORDS.get(told["type"], told["msg"]))
+        Wrong(".".join(map(str, told["loc"])), _WORDS.get(told["type"], told["msg"]))
         for told in error.errors()
     )
 

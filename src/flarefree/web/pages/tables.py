@@ -1,0 +1,79 @@
+"""A table as a page shows it: on a phone each row becomes a card, its first cell the card's heading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Cell", "Table", "table_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in one place.
+
+    Attributes
+    ----------
+    text : str
+    url : str
+        Where it leads.
+    state : str
+        A word shown as a badge, by which it is colored too.
+    note : str
+        Smaller, below.
+    is_number : bool
+        Set to the right.
+    """
+
+    text: str = ""
+    url: str = ""
+    state: str = ""
+    note: str = ""
+    is_number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under their heads.
+
+    Attributes
+    ----------
+    caption : str
+    head : tuple of str
+    rows : tuple of tuple of (head, Cell)
+        Each cell with its head, by which a card names it.
+    empty : str
+        Said where there is no row.
+    is_caption_hidden : bool
+        Where a heading above says the same.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, Cell], ...], ...]
+    empty: str
+    is_caption_hidden: bool = True
+
+
+def table_of(
+    caption: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[Cell | object]],
+    *,
+    empty: str,
+    is_caption_hidden: bool = True,
+) -> Table:
+    """A table; what is no cell is shown as its words."""
+    names = tuple(head)
+    made = tuple(tuple(zip(names, map(_cell, row), strict=True)) for row in rows)
+    return Table(caption, names, made, empty, is_caption_hidden)
+
+
+def _cell(value: Cell | object) -> Cell:
+    if isinstance(value, Cell):
+        return value
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no")
+    if isinstance(value, int):
+        return Cell(f"{value:,}", is_number=True)
+    return Cell("" if value is None else str(value))

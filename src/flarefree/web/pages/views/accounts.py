@@ -1,0 +1,136 @@
+"""Accounts and their roles: who may log in, what they may do, by whom and why it was given."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import reverse
+
+from flarefree.conduct.visibility import Actor
+from flarefree.web.commands.accounts import CloseAccount, GrantRole, OpenAccount, RevokeRole
+from flarefree.web.pages.asking import ask_page, may, show
+from flarefree.web.pages.forms import Input, form_of
+from flarefree.web.pages.tables import Cell, table_of
+from flarefree.web.queries.seeing import see_thing, see_things
+from flarefree.web.record.reading import Item
+from flarefree.web.trial import running_trial
+
+__all__ = ["account", "accounts", "close_account", "grant_role", "open_account", "revoke_role"]
+
+GRANT = (("grant", "accounts.register"),)
+_WHY = Input("reason", "Why", "long", hint="Stays in the log.")
+
+
+def accounts(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """Everybody who has, or had, an account."""
+    grants = see_things(actor, "grant")
+    rows = [
+        (
+            Cell(str(thing["full_name"]), reverse("account", args=[thing.key])),
+            Cell(thing.key),
+            Cell(", ".join(sorted({_role(g) for g in grants if g["person"] == thing.key and not g["end"]}))),
+            Cell(state="active" if thing["is_active"] else "closed"),
+        )
+        for thing in sorted(see_things(actor, "account"), key=lambda thing: thing.key)
+    ]
+    head = ("Person", "Logs in as", "Roles", "Account")
+    table = table_of("Accounts", head, rows, empty="There is no account yet.")
+    return show(request, "accounts", {"table": table, "can_grant": may(actor, GRANT)})
+
+
+def account(request: HttpRequest, actor: Actor, person: str) -> HttpResponseBase:
+    """One person's account with the whole history of their roles."""
+    thing = _account(actor, person)
+    grants = [grant for grant in see_things(actor, "grant") if grant["person"] == person]
+    rows = [
+        (
+            _role(grant),
+            str(grant["sites"] or "all of the role"),
+            _time(grant["begin"]),
+            _time(grant["end"]),
+            Cell(str(grant["granted_by"]), note=str(grant["reason"] or "")),
+        )
+        for grant in grants
+    ]
+    head = ("Role", "Sites", "From", "Until", "Given by")
+    told = {
+        "account": thing,
+        "table": table_of("Roles", head, rows, empty="No role was ever given."),
+        "held": tuple(sorted({str(grant["role"]) for grant in grants if not grant["end"]})),
+        "can_grant": may(actor, GRANT) and person != actor.person,
+    }
+    return show(request, "account", told)
+
+
+def open_account(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """Somebody joins."""
+    form = form_of(
+        OpenAccount,
+        Input("full_name", "Name"),
+        Input("person", "Logs in as", hint="Small letters and digits; the log names them by it, for good."),
+        Input("reason", "Why", value="joins the trial"),
+    )
+    return ask_page(
+        request, actor, form, title="Open an account", button="Open the account",
+        then=lambda outcome: reverse("account", args=[outcome.result["person"]]),
+        said="The account was opened.", back=reverse("accounts"), crumbs=(("Accounts", reverse("accounts")),),
+        lead="Then give a role, and a link by which they set their password.",
+    )  # fmt: skip
+
+
+def grant_role(request: HttpRequest, actor: Actor, person: str) -> HttpResponseBase:
+    """A role, at sites where the role is held at sites."""
+    thing = _account(actor, person)
+    matrix = running_trial().matrix
+    roles = tuple((name, role.title) for name, role in matrix.roles.items())
+    form = form_of(
+        GrantRole,
+        Input("role", "Role", "choice", choices=roles),
+        Input("sites", "Sites", hint="Codes with spaces between them; empty for a role that has no sites.", is_required=False),
+        _WHY,
+        fixed={"person": person},
+    )
+    return ask_page(
+        request, actor, form, title=f"A role for {thing['full_name']}", button="Give the role",
+        then=reverse("account", args=[person]), said="The role was given.", crumbs=_crumbs(thing),
+    )  # fmt: skip
+
+
+def revoke_role(request: HttpRequest, actor: Actor, person: str, role: str) -> HttpResponseBase:
+    """A role ends, at the next request of who held it."""
+    thing = _account(actor, person)
+    form = form_of(RevokeRole, _WHY, fixed={"person": person, "role": role})
+    return ask_page(
+        request, actor, form, title=f"Take a role from {thing['full_name']}", button="Take the role",
+        lead=f"{role.replace('_', ' ').capitalize()}: it ends at once, in open sessions too.",
+        then=reverse("account", args=[person]), said="The role was taken.", crumbs=_crumbs(thing), is_grave=True,
+    )  # fmt: skip
+
+
+def close_account(request: HttpRequest, actor: Actor, person: str) -> HttpResponseBase:
+    """Somebody leaves."""
+    thing = _account(actor, person)
+    form = form_of(CloseAccount, _WHY, fixed={"person": person})
+    return ask_page(
+        request, actor, form, title=f"Close the account of {thing['full_name']}", button="Close the account",
+        lead="All roles end at once. What the person did stays in the log under their name.",
+        then=reverse("account", args=[person]), said="The account was closed.", crumbs=_crumbs(thing), is_grave=True,
+    )  # fmt: skip
+
+
+def _account(actor: Actor, person: str) -> Item:
+    thing = see_thing(actor, "account", person)
+    if thing is None:
+        raise Http404
+    return thing
+
+
+def _crumbs(thing: Item) -> tuple[tuple[str, str], ...]:
+    return (("Accounts", reverse("accounts")), (str(thing["full_name"]), reverse("account", args=[thing.key])))
+
+
+def _role(grant: Item) -> str:
+    return str(grant["role"] or "").replace("_", " ")
+
+
+def _time(value: object) -> str:
+    return str(value)[:16].replace("T", " ") if value else ""
