@@ -32,7 +32,7 @@ _DIES_AT = os.environ.get("FLAREFREE_CHECK_DIES_AT", "")
 
 def step(name: str) -> None:
     """Come by a step."""
-    if _DIES_AT and _DIES_AT == name:
+    if _DIES_AT and name == _DIES_AT:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

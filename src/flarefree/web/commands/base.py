@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from flarefree.conduct.audit.entries import Value, canonical
 from flarefree.conduct.visibility import Actor
+from flarefree.errors import ConductError
 
-__all__ = ["Asked", "Channel", "Command", "Need", "Outcome", "Plan", "Write"]
+__all__ = ["Asked", "Channel", "Command", "Need", "Outcome", "Plan", "RefusedThen", "Write"]
 
 Channel = Literal["web", "api", "voice", "emergency", "machine"]
 
@@ -155,3 +156,14 @@ class Outcome:
     receipt: str
     is_repeated: bool
     result: Mapping[str, Any]
+
+
+class RefusedThen(ConductError):  # noqa: N818 — a refusal, then something
+    """A refusal after which something must be done: `then` is a machine's command, with an entry of its own.
+
+    The request that was refused changes nothing; `execute` does what follows, then raises the refusal.
+    """
+
+    def __init__(self, what: str, *, then: Command, **told: str) -> None:
+        super().__init__(what, **told)
+        self.then = then

@@ -66,17 +66,15 @@ def _matrix_recorded(asked: Asked, standing: Standing, told: Told) -> bool:
 def _lists_sealed(asked: Asked, standing: Standing, told: Told) -> bool:
     from flarefree.web.vault import service
 
-    lists = service.installed_lists()
-    if lists is None or lists.protocol_digest != standing.protocol_digest:
-        return False
+    lists = service.lists_status()
     told["scheme_hash"], told["lists_sha256"] = lists.scheme_hash, lists.sha256
-    return True
+    return lists.is_sealed and lists.protocol_digest == standing.protocol_digest
 
 
 def _report_signed(asked: Asked, standing: Standing, told: Told) -> bool:
     from flarefree.web.vault import service
 
-    return service.has_signed_report(running_trial().protocol_of(standing.protocol_digest))
+    return service.lists_status().has_signed_report
 
 
 def _keeper_key_published(asked: Asked, standing: Standing, told: Told) -> bool:
@@ -107,9 +105,11 @@ def _cause_removed(asked: Asked, standing: Standing, told: Told) -> bool:
 
 
 def _allocations_reconciled(asked: Asked, standing: Standing, told: Told) -> bool:
-    """Patient by patient, the vault's codes and the record's are the same."""
+    """Patient by patient, the vault's codes and the record's are the same; and it is no older vault."""
     from flarefree.web.vault import service
 
+    if not service.is_reconciled():
+        return False
     given = {one.receipt.subject: one.receipt.code for one in service.receipts_since()}
     return given == {subject: kit for subject, kit in facts_of("subject", "kit").items() if kit is not None}
 

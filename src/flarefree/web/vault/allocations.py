@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Max, Q
 
 from flarefree.conduct.audit import Change, Head
-from flarefree.conduct.audit.entries import canonical, read_time
+from flarefree.conduct.audit.entries import canonical
 from flarefree.conduct.randomization.allocating import (
     Allocated,
     Allocation,
@@ -35,7 +35,7 @@ from flarefree.web.vault.guarding import Known, Unreconciled, Witness, note_on_h
 from flarefree.web.vault.keys import open_value, seal_value
 from flarefree.web.vault.lists import current_lists, number_of_list
 
-__all__ = ["Given", "allocate", "arm_of", "receipt_of", "receipts_since", "store_known"]
+__all__ = ["Given", "allocate", "arm_of", "is_reconciled", "receipt_of", "receipts_since", "store_known"]
 
 _LONGEST_NAME = 80
 
@@ -51,11 +51,14 @@ class Given:
         From 1 within the trial.
     is_repeated : bool
         Whether it was given before.
+    asked_by : str
+        Who asked for it then.
     """
 
     receipt: Receipt
     sequence: int
     is_repeated: bool = False
+    asked_by: str = ""
 
     @property
     def witness(self) -> Witness:
@@ -63,7 +66,9 @@ class Given:
         return Witness(self.sequence, self.receipt.code)
 
 
-def allocate(request: Request, *, is_open: bool, known: Known, at: datetime, protocol: str) -> Given | Refused:
+def allocate(
+    request: Request, *, is_open: bool, known: Known, at: datetime, protocol: str
+) -> Given | Refused:
     """Decide on one request to randomize, and keep what was decided.
 
     Parameters
@@ -102,9 +107,9 @@ def allocate(request: Request, *, is_open: bool, known: Known, at: datetime, pro
         match decision:
             case Allocated(allocation):
                 _store(lists, allocation, head, last, at, protocol)
-                given = Given(allocation.receipt, allocation.sequence)
+                given = Given(allocation.receipt, allocation.sequence, False, request.asked_by)
             case Repeated(allocation):
-                return Given(allocation.receipt, allocation.sequence, is_repeated=True)
+                return Given(allocation.receipt, allocation.sequence, True, allocation.request.asked_by)
             case Refused():
                 return decision
     note_on_host(head.chain, given.witness)
@@ -160,7 +165,7 @@ def _margins(lists: ListSet, last: models.Allocation | None) -> tuple[tuple[int,
 
 
 def _opened(row: models.Allocation) -> dict[str, Any]:
-    return dict(open_value(row.sealed, purpose=_purpose(row.sequence, row.subject, row.code)))
+    return dict(open_value(bytes(row.sealed), purpose=_purpose(row.sequence, row.subject, row.code)))
 
 
 def _purpose(sequence: int, subject: str, code: str) -> str:
@@ -274,7 +279,7 @@ def _given(row: models.Allocation, factors: tuple[str, ...]) -> Given:
     asked = _request_of(row)
     cell = tuple(str(asked.strata[name]) for name in factors)
     receipt = Receipt(row.request, row.subject, row.site, row.code, cell, asked.channel, asked.time)
-    return Given(receipt, row.sequence, is_repeated=True)
+    return Given(receipt, row.sequence, True, asked.asked_by)
 
 
 def arm_of(subject: str) -> str:
@@ -289,6 +294,18 @@ def arm_of(subject: str) -> str:
     if row is None:
         raise ConductError("this patient was not randomized", where="vault")
     return current_lists().plan.arms[_opened(row)["arm"]]
+
+
+def is_reconciled(known: Known | None = None) -> bool:
+    """Whether the vault has every allocation that this host or the trial's record knows of."""
+    from flarefree.web.trial import running_trial
+
+    known = Known.of(running_trial().standing().facts) if known is None else known
+    try:
+        require_reconciled(read_chain().chain, known, _witness(_last()))
+    except Unreconciled:
+        return False
+    return True
 
 
 # After a restore ---------------------------------------------------------------------------------
@@ -333,7 +350,9 @@ def store_known(
                 continue
             decision = decide(lists, request, _view(lists, request, before, is_open=True))
             if not isinstance(decision, Allocated):
-                raise Unreconciled("an allocation cannot be brought back", where=request.subject, found=str(decision))
+                raise Unreconciled(
+                    "an allocation cannot be brought back", where=request.subject, found=str(decision)
+                )
             found = Witness(decision.allocation.sequence, decision.allocation.code)
             if found != witness:
                 raise Unreconciled(
@@ -375,8 +394,3 @@ def _require_same(witness: Witness) -> None:
             found=code,
             expected=witness.code,
         )
-
-
-def time_of(receipt: Receipt) -> datetime:
-    """When an allocation was asked for."""
-    return read_time(receipt.time)

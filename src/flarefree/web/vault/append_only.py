@@ -18,16 +18,18 @@ def triggers_of(table: str, vendor: str) -> tuple[str, ...]:
     """The statements that make a table grow only."""
     words = _WORDS.format(table=table)
     if vendor == "sqlite":
-        return tuple(
+        changes = tuple(
             f'CREATE TRIGGER "{table}_no_{verb.lower()}" BEFORE {verb} ON "{table}" '
             f"BEGIN SELECT RAISE(ABORT, '{words}'); END"
             for verb in ("UPDATE", "DELETE")
-        ) + (
-            # `INSERT OR REPLACE` would remove the row that stands in its way, without a trigger's notice.
+        )
+        # `INSERT OR REPLACE` would remove the row that stands in its way, without a trigger's notice.
+        replaces = (
             f'CREATE TRIGGER "{table}_no_replace" BEFORE INSERT ON "{table}" '
             f'WHEN EXISTS (SELECT 1 FROM "{table}" WHERE {_CONFLICTS[table]}) '
-            f"BEGIN SELECT RAISE(ABORT, '{words}'); END",
+            f"BEGIN SELECT RAISE(ABORT, '{words}'); END"
         )
+        return (*changes, replaces)
     function = f"{table}_grows_only"
     return (
         f'CREATE FUNCTION "{function}"() RETURNS trigger LANGUAGE plpgsql AS '

@@ -1,4 +1,4 @@
-"""That a vault brought back from an older backup gives no slot twice: it must stand where it is known to have stood.
+"""A vault brought back from an older backup gives no slot twice: it must stand where it is known to have.
 
 Two witnesses are asked at each allocation: a note on this host, made after each commit and in no backup, and
 what the trial's record says of the last allocation.  A vault that is behind either of them, or differs, or
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from flarefree.web.vault.models import Allocation
 __all__ = ["Known", "Unreconciled", "Witness", "note_on_host", "read_note", "require_reconciled"]
 
 
-class Unreconciled(ConductError):
+class Unreconciled(ConductError):  # noqa: N818 — said as it is met: the vault is unreconciled
     """The vault is not known to stand where it stood; nothing is allocated until it does."""
 
 
@@ -56,6 +57,13 @@ class Known:
     lists_sha256: str = ""
     last: Witness = Witness(0)
 
+    @classmethod
+    def of(cls, trial: Mapping[str, object]) -> Known:
+        """From what is recorded of the trial."""
+        return cls(
+            str(trial.get("lists_sha256") or ""), Witness.read(str(trial.get("last_allocation") or ""))
+        )
+
 
 def require_reconciled(chain: str, known: Known, last: Witness) -> None:
     """Refuse unless the vault has every allocation that is known of.
@@ -80,9 +88,7 @@ def require_reconciled(chain: str, known: Known, last: Witness) -> None:
         )
     for who, witness in (("this host", noted), ("the trial's record", known.last)):
         if witness.sequence > last.sequence:
-            raise _unreconciled(
-                f"{last.sequence} allocations", f"{witness.sequence}, which {who} knows of"
-            )
+            raise _unreconciled(f"{last.sequence} allocations", f"{witness.sequence}, which {who} knows of")
         if witness.sequence and _code_of(witness.sequence, last) != witness.code:
             raise _unreconciled(
                 f"another code for allocation {witness.sequence}", f"{witness.code}, which {who} knows of"

@@ -15,7 +15,7 @@ from flarefree.conduct.randomization.lists import ListSet, load_lists
 from flarefree.conduct.randomization.plan import plan_of
 from flarefree.conduct.visibility import Actor
 from flarefree.errors import ConductError
-from flarefree.web.vault.chain import add_entry, begin_chain, read_chain, vault_transaction
+from flarefree.web.vault.chain import add_entry, begin_chain, vault_transaction
 from flarefree.web.vault.guarding import Known, Witness, note_on_host
 from flarefree.web.vault.keys import make_key, open_bytes, seal_bytes
 from flarefree.web.vault.models import Allocation, Lists
@@ -23,7 +23,17 @@ from flarefree.web.vault.models import Allocation, Lists
 if TYPE_CHECKING:
     from flarefree.protocol.loaded import LoadedProtocol
 
-__all__ = ["InstalledLists", "ListStatus", "current_lists", "install_lists", "lists_status", "number_of_list"]
+__all__ = [
+    "InstalledLists",
+    "ListUse",
+    "ListsStatus",
+    "current_lists",
+    "emergency_codes",
+    "install_lists",
+    "installed_lists",
+    "list_uses",
+    "number_of_list",
+]
 
 _PURPOSE = "lists"
 
@@ -40,7 +50,26 @@ class InstalledLists:
 
 
 @dataclass(frozen=True, slots=True)
-class ListStatus:
+class ListsStatus:
+    """What gates ask: whether lists are there, which, and whether the scheme's report was signed.
+
+    Attributes
+    ----------
+    is_sealed : bool
+    scheme_hash, sha256, protocol_digest : str
+        Empty without lists.
+    has_signed_report : bool
+    """
+
+    is_sealed: bool
+    scheme_hash: str = ""
+    sha256: str = ""
+    protocol_digest: str = ""
+    has_signed_report: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListUse:
     """How far a list is used."""
 
     stratum: tuple[str, ...]
@@ -92,9 +121,7 @@ def install_lists(
         public_key=public_key,
         published_sha256=published_sha256,
     )
-    installed = InstalledLists(
-        plan.trial, lists.sha256, protocol.digest, plan.scheme_hash, public_key.hex()
-    )
+    installed = InstalledLists(plan.trial, lists.sha256, protocol.digest, plan.scheme_hash, public_key.hex())
     make_key()
     with vault_transaction():
         before = Lists.objects.first()
@@ -164,7 +191,7 @@ def current_lists(known: Known | None = None) -> ListSet:
 def _open(sha256: str) -> ListSet:
     row = Lists.objects.get(sha256=sha256)
     return load_lists(
-        open_bytes(row.sealed, purpose=f"{_PURPOSE} {sha256}"),
+        open_bytes(bytes(row.sealed), purpose=f"{_PURPOSE} {sha256}"),
         trial=row.trial,
         protocol_digest=row.protocol_digest,
         scheme_hash=row.scheme_hash,
@@ -185,11 +212,20 @@ def installed_lists() -> InstalledLists | None:
     return None if row is None else _told(row)
 
 
-def lists_status() -> tuple[ListStatus, ...]:
+def list_uses() -> tuple[ListUse, ...]:
     """How far each list is used: for the unblinded role, who is told before one ends."""
-    read_chain()
     used = dict(Allocation.objects.values_list("list_number").annotate(Count("sequence")))
     return tuple(
-        ListStatus(one.cell, one.use, len(one.codes), used.get(i, 0))
+        ListUse(one.cell, one.use, len(one.codes), used.get(i, 0))
         for i, one in enumerate(current_lists().lists)
     )
+
+
+def emergency_codes() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Each stratum with the codes of its emergency list that are still to be given, in their order.
+
+    For the list on paper: codes are drawn apart from arms and tell nothing.
+    """
+    used = {use.stratum: use.used for use in list_uses() if use.use == "emergency"}
+    lists = (one for one in current_lists().lists if one.use == "emergency")
+    return tuple((one.cell, one.codes[used[one.cell] :]) for one in lists)

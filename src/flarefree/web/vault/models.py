@@ -1,4 +1,4 @@
-"""Tables of the vault.  Rows are only added: no table here is ever updated, not even a pointer to the next slot.
+"""Tables of the vault.  Rows are only added: no table is ever updated, not even a pointer to the next slot.
 
 What names an arm, or would let one be guessed, stands in columns called `sealed`: encrypted under the vault's
 own key and padded, so that neither bytes nor length tell anything.  The rest may be read by whoever keeps the
@@ -63,9 +63,7 @@ class Allocation(models.Model):
     class Meta:
         """One patient a slot."""
 
-        constraints = (
-            models.UniqueConstraint(fields=("list_number", "slot"), name="one_patient_of_a_slot"),
-        )
+        constraints = (models.UniqueConstraint(fields=("list_number", "slot"), name="one_patient_of_a_slot"),)
 
 
 class Kept(models.Model):

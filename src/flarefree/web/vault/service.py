@@ -1,4 +1,6 @@
-"""The allocation vault: the one door.  What comes out of it has no arm, but for one patient's code in an emergency and the released key file.
+"""The allocation vault's one door.
+
+What comes out of it has no arm, but for one patient's code in an emergency, and the released key file.
 
 Takes requests to randomize, sealed lists, laboratory results that would give the arm away; gives receipts,
 refusals and what may be shown.  No other module of this package is imported from outside.
@@ -7,31 +9,50 @@ refusals and what may be shown.  No other module of this package is imported fro
 from __future__ import annotations
 
 from flarefree.conduct.randomization.allocating import Receipt, Refused, Request
-from flarefree.web.vault.allocations import Given, allocate, receipt_of, receipts_since, store_known
+from flarefree.web.vault.alarms import Alarm, alarms, ring
+from flarefree.web.vault.allocations import (
+    Given,
+    allocate,
+    is_reconciled,
+    receipt_of,
+    receipts_since,
+    store_known,
+)
 from flarefree.web.vault.guarding import Known, Unreconciled, Witness
 from flarefree.web.vault.lists import (
     InstalledLists,
-    ListStatus,
+    ListsStatus,
+    ListUse,
+    emergency_codes,
     install_lists,
     installed_lists,
-    lists_status,
+    list_uses,
 )
+from flarefree.web.vault.reports import keep_report, lists_status
 
 __all__ = [
+    "Alarm",
     "Given",
     "InstalledLists",
     "Known",
-    "ListStatus",
+    "ListUse",
+    "ListsStatus",
     "Receipt",
     "Refused",
     "Request",
     "Unreconciled",
     "Witness",
+    "alarms",
     "allocate",
+    "emergency_codes",
     "install_lists",
     "installed_lists",
+    "is_reconciled",
+    "keep_report",
+    "list_uses",
     "lists_status",
     "receipt_of",
     "receipts_since",
+    "ring",
     "store_known",
 ]

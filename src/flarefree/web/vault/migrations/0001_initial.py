@@ -4,85 +4,97 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Alarm',
+            name="Alarm",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=200, unique=True)),
-                ('at', models.DateTimeField()),
-                ('kind', models.CharField(max_length=40)),
-                ('text', models.TextField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=200, unique=True)),
+                ("at", models.DateTimeField()),
+                ("kind", models.CharField(max_length=40)),
+                ("text", models.TextField()),
             ],
         ),
         migrations.CreateModel(
-            name='VaultLogRow',
+            name="VaultLogRow",
             fields=[
-                ('number', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('chain', models.CharField(max_length=120)),
-                ('previous', models.CharField(max_length=64)),
-                ('hash', models.CharField(max_length=64)),
-                ('content', models.TextField()),
-                ('items', models.TextField()),
-                ('request', models.CharField(max_length=120, unique=True)),
-                ('about', models.CharField(db_index=True, max_length=200)),
+                ("number", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("chain", models.CharField(max_length=120)),
+                ("previous", models.CharField(max_length=64)),
+                ("hash", models.CharField(max_length=64)),
+                ("content", models.TextField()),
+                ("items", models.TextField()),
+                ("request", models.CharField(max_length=120, unique=True)),
+                ("about", models.CharField(db_index=True, max_length=200)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Allocation',
+            name="Allocation",
             fields=[
-                ('sequence', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('request', models.CharField(max_length=120, unique=True)),
-                ('subject', models.CharField(max_length=80, unique=True)),
-                ('site', models.CharField(max_length=40)),
-                ('list_number', models.PositiveIntegerField()),
-                ('slot', models.PositiveIntegerField()),
-                ('code', models.CharField(max_length=20, unique=True)),
-                ('asked', models.TextField()),
-                ('sealed', models.BinaryField()),
-                ('entry', models.BigIntegerField()),
+                ("sequence", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("request", models.CharField(max_length=120, unique=True)),
+                ("subject", models.CharField(max_length=80, unique=True)),
+                ("site", models.CharField(max_length=40)),
+                ("list_number", models.PositiveIntegerField()),
+                ("slot", models.PositiveIntegerField()),
+                ("code", models.CharField(max_length=20, unique=True)),
+                ("asked", models.TextField()),
+                ("sealed", models.BinaryField()),
+                ("entry", models.BigIntegerField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('list_number', 'slot'), name='one_patient_of_a_slot')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("list_number", "slot"), name="one_patient_of_a_slot")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Kept',
+            name="Kept",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=32)),
-                ('key', models.CharField(max_length=120)),
-                ('subject', models.CharField(max_length=80)),
-                ('sealed', models.BinaryField()),
-                ('entry', models.BigIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=32)),
+                ("key", models.CharField(max_length=120)),
+                ("subject", models.CharField(max_length=80)),
+                ("sealed", models.BinaryField()),
+                ("entry", models.BigIntegerField()),
             ],
             options={
-                'indexes': [models.Index(fields=['kind', 'subject'], name='vault_kept_kind_41a2b7_idx')],
-                'constraints': [models.UniqueConstraint(fields=('kind', 'key'), name='kept_once')],
+                "indexes": [models.Index(fields=["kind", "subject"], name="vault_kept_kind_41a2b7_idx")],
+                "constraints": [models.UniqueConstraint(fields=("kind", "key"), name="kept_once")],
             },
         ),
         migrations.CreateModel(
-            name='Lists',
+            name="Lists",
             fields=[
-                ('number', models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
-                ('sha256', models.CharField(max_length=64)),
-                ('trial', models.CharField(max_length=200)),
-                ('protocol_digest', models.CharField(max_length=64)),
-                ('scheme_hash', models.CharField(max_length=64)),
-                ('public_key', models.CharField(max_length=64)),
-                ('sealed', models.BinaryField()),
+                ("number", models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+                ("sha256", models.CharField(max_length=64)),
+                ("trial", models.CharField(max_length=200)),
+                ("protocol_digest", models.CharField(max_length=64)),
+                ("scheme_hash", models.CharField(max_length=64)),
+                ("public_key", models.CharField(max_length=64)),
+                ("sealed", models.BinaryField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('number', 1)), name='one_set_of_lists')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("number", 1)), name="one_set_of_lists")
+                ],
             },
         ),
     ]
