@@ -33,7 +33,7 @@ __all__ = ["EnterEmergencyAllocation", "RandomizeSubject"]
 
 Words = Annotated[str, StringConstraints(min_length=3, max_length=2000)]
 Subject = Annotated[str, StringConstraints(min_length=1, max_length=80)]
-Code = Annotated[str, StringConstraints(pattern=r"\A[0-9]{8}\Z")]
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$")]
 
 _VERB, _FIELD = "randomize", "allocation.request"
 
