@@ -31,6 +31,11 @@ COMMANDS = {
     ),
     "simulate": ("flarefree.cli.simulate", "simulate", "Simulate a protocol's trial thousands of times."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
+    "validate": (
+        "flarefree.cli.validate",
+        "validate",
+        "Run the acceptance checks on this copy; a signed report.",
+    ),
     "evidence": ("flarefree.cli.evidence", "app", "Read, check and pool the evidence of published trials."),
 }
 

@@ -13,7 +13,7 @@ from flarefree.cli.progress import progress_bar
 if TYPE_CHECKING:
     from flarefree.conduct.randomization.reporting import SchemeReport
 
-__all__ = ["app"]
+__all__ = ["app", "read_signing_key"]
 
 app = typer.Typer(
     name="randomization",
@@ -138,7 +138,7 @@ def _require_place_for_signature(sign: Path | None, out: Path | None) -> None:
         return
     if out is None:
         raise OutputError("a signed report needs a folder", where="--sign", try_="--out FOLDER")
-    _read_key(sign)
+    read_signing_key(sign)
 
 
 def _parse_shares(words: list[str]) -> dict[str, dict[str, float]]:
@@ -179,7 +179,7 @@ def _write(report: SchemeReport, folder: Path, sign: Path | None, signed_by: str
         if sign is not None:
             from flarefree.conduct.randomization.reporting import sign_report
 
-            sealed = sign_report(report, _read_key(sign), signed_by=signed_by, time=signed_at)
+            sealed = sign_report(report, read_signing_key(sign), signed_by=signed_by, time=signed_at)
             (folder / "report.signed").write_bytes(sealed.to_bytes())
     except OSError as error:
         raise OutputError(
@@ -200,7 +200,8 @@ def _frame(report: SchemeReport) -> Any:
     return pl.DataFrame(rows, schema={**names, "std_error": pl.Float64}, orient="row")
 
 
-def _read_key(path: Path) -> bytes:
+def read_signing_key(path: Path) -> bytes:
+    """The key in a file of 64 hexadecimal digits."""
     from flarefree.errors import ReadError
 
     try:
