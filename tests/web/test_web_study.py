@@ -73,6 +73,13 @@ def test_shown_troughs_are_no_values(cohort):
 
     from flarefree.web.study import study_of_record
 
-    values = {"subject": "P-0001", "site": "02", "test": "TACROL", "value": "6.1", "unit": "ng/mL", "date": "2024-05-01"}
+    values = {
+        "subject": "P-0001",
+        "site": "02",
+        "test": "TACROL",
+        "value": "6.1",
+        "unit": "ng/mL",
+        "date": "2024-05-01",
+    }
     plant("P-0001", ("lab", "sham", "labs.trough_shown", values), request="sham")
     assert "TACROL" not in study_of_record(["P-0001"])["observations"]["test"].to_list()

@@ -11,7 +11,7 @@ from flarefree.web.commands.base import Asked, Command, Plan, Write
 from flarefree.web.commands.executing import execute
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-MEASURES = "LBTESTCD LBORRES LBORRESU LBDTC".split()
+MEASURES = ["LBTESTCD", "LBORRES", "LBORRESU", "LBDTC"]
 OPEN = "labs.efficacy"
 
 
@@ -55,9 +55,7 @@ def things_of(planted: Planted, row: Mapping[str, Any]) -> list[tuple[str, str, 
         "age_years": f"{row['age_years']:g}", "randomized_at": str(row["randomization_date"]),
     }  # fmt: skip
     found: list[tuple[str, str, str, dict[str, Any]]] = [("subject", name, "subject.characteristics", told)]
-    found.append(
-        ("dispensing", f"{name}.1", "dispensing.record", of | {"date": str(row["first_dose_date"])})
-    )
+    found.append(("dispensing", f"{name}.1", "dispensing.record", of | {"date": str(row["first_dose_date"])}))
     for n, lab in enumerate(r for r in planted.rows.get("lb", []) if r["USUBJID"] == name):
         test, value, unit, day = (lab[variable] for variable in MEASURES)
         values = of | {"test": test, "value": value, "unit": unit, "date": day}
@@ -81,5 +79,7 @@ def things_of(planted: Planted, row: Mapping[str, Any]) -> list[tuple[str, str, 
         dead = {"is_alive": False, "date": str(row["death_date"])}
         found.append(("vital_status", f"{name}.1", "vital_status.record", of | dead))
     else:
-        found.append(("withdrawal", f"{name}.1", "withdrawals.record", of | ends | {"what": "completed the study"}))
+        found.append(
+            ("withdrawal", f"{name}.1", "withdrawals.record", of | ends | {"what": "completed the study"})
+        )
     return found

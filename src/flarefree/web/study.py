@@ -1,4 +1,4 @@
-"""The study as the record has it now, without arms: what the detector, the committee and a masked review read.
+"""The study as the record has it now, without arms: what detector, committee and masked review read.
 
 The record's things become rows of SDTM (`study_rows.py`), and these are read by the very readers that read
 files, so that a study taken from here and one exported and read again are one.  A row's number is that of
@@ -30,11 +30,18 @@ if TYPE_CHECKING:
 __all__ = ["DECISION_COLUMNS", "masked_review", "rows_of_record", "study_of_record", "study_of_rows"]
 
 _KINDS = frozenset({how.kind for how in DATASETS} | {"subject", "consent", "vital_status", "withdrawal"})
+_NOT_FOR_DETECTION = frozenset({"AE", "EX", "MH", "SV"})
+"""The committee judges no adverse event; visits and doses are dated in what else is read."""
 DECISION_COLUMNS = ("subject", "endpoint", "reader", "is_confirmed", "event_date", "decided_date", "comment")
 """Of the file of decisions, which has our names: CDISC has no such dataset."""
 
 
-def study_of_record(subjects: Iterable[str] | None = None, *, decisions: pl.DataFrame | None = None) -> Study:
+def study_of_record(
+    subjects: Iterable[str] | None = None,
+    *,
+    decisions: pl.DataFrame | None = None,
+    is_for_detection: bool = False,
+) -> Study:
     """The study as it stands, without arms.
 
     Parameters
@@ -43,13 +50,20 @@ def study_of_record(subjects: Iterable[str] | None = None, *, decisions: pl.Data
         Only these; all if not given.
     decisions : DataFrame, optional
         The committee's, as `conduct.adjudication.decisions_frame` makes them.
+    is_for_detection : bool
+        Only what an adjudicated end point may rest on, and without findings: the detector runs at each new
+        value, and somebody waits.
 
     Returns
     -------
     Study
         Its sources are kinds of things of the record, its row numbers the log's entries.
     """
-    return study_of_rows(rows_of_record(subjects), running_trial().protocol, decisions=decisions)
+    rows = rows_of_record(subjects)
+    if is_for_detection:
+        rows = tuple(one for one in rows if one.domain not in _NOT_FOR_DETECTION)
+    protocol = running_trial().protocol
+    return study_of_rows(rows, protocol, decisions=decisions, is_checked=not is_for_detection)
 
 
 def rows_of_record(subjects: Iterable[str] | None = None) -> tuple[Rows, ...]:
@@ -66,7 +80,11 @@ def _items_of(subjects: Sequence[str]) -> Iterator[Item]:
 
 
 def study_of_rows(
-    rows: Iterable[Rows], protocol: LoadedProtocol, *, decisions: pl.DataFrame | None = None
+    rows: Iterable[Rows],
+    protocol: LoadedProtocol,
+    *,
+    decisions: pl.DataFrame | None = None,
+    is_checked: bool = True,
 ) -> Study:
     """A study of rows of SDTM, as the readers read it."""
     from flarefree.readers.assembling import assemble
@@ -76,7 +94,8 @@ def study_of_rows(
     if decisions is not None and decisions.height:
         readings.append(_decisions(decisions))
     name = protocol.spec.name
-    return assemble(readings, expected, name=name, protocol=_reference(protocol))
+    reference = _reference(protocol)
+    return assemble(readings, expected, name=name, protocol=reference, is_checked=is_checked)
 
 
 @lru_cache(maxsize=4)
@@ -84,8 +103,7 @@ def _expectations(digest: str) -> Expectations:
     """Of the protocol in force, laid out once."""
     from flarefree.readers.expectations import Expectations
 
-    del digest
-    return Expectations.of(running_trial().protocol.spec)
+    return Expectations.of(running_trial().protocol_of(digest).spec)
 
 
 def _reference(protocol: LoadedProtocol) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-__all__ = ["DATASETS", "EFFICACY_KINDS", "NOT_COVARIATES", "DatasetOf"]
+__all__ = ["DATASETS", "EFFICACY_KINDS", "NOT_COVARIATES", "SUBJECT_ATTRIBUTES", "DatasetOf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ def _of(kind: str, domain: str, columns: str, required: str = "", **constants: s
     for line in filter(str.strip, columns.splitlines()):
         variable, _, attributes = line.partition(":")
         made[variable.strip()] = tuple(attributes.split())
-    return DatasetOf(kind, domain, MappingProxyType(made), tuple(required.split()), MappingProxyType(constants))
+    return DatasetOf(
+        kind, domain, MappingProxyType(made), tuple(required.split()), MappingProxyType(constants)
+    )
 
 
 def _findings(kind: str, domain: str) -> DatasetOf:
@@ -138,3 +140,6 @@ NOT_COVARIATES = frozenset(
     }
 )  # fmt: skip
 """Attributes of a subject that are no characteristic of the protocol's, or are in DM itself."""
+
+SUBJECT_ATTRIBUTES = frozenset({"sex", "birth_year", "birth_date", "age_years", "race", "void"})
+"""Of a subject itself: what an equation may read.  Day 1 is not among them, as data after it come later."""

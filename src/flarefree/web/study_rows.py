@@ -23,7 +23,9 @@ __all__ = ["Row", "Rows", "date_in", "rows_of"]
 
 Row = dict[str, str | None]
 
-_NEVER = frozenset({"labs.trough_shown", "labs.trough_true", "labs.arm_typical", "site.guess", "allocation.arm"})
+_NEVER = frozenset(
+    {"labs.trough_shown", "labs.trough_true", "labs.arm_typical", "site.guess", "allocation.arm"}
+)
 """Shown troughs are shams in one arm: no analysis may take them for values."""
 
 _STRATUM, _ACTUAL = "stratum.", "stratum_actual."
@@ -38,7 +40,7 @@ class Rows:
     domain, kind : str
         `LB`, and the kind of thing that its rows are.
     rows : tuple of Row
-        Every variable in every row.
+        Every variable that any row has, in every row.
     entries : tuple of int
         Number of the log's entry that wrote each row as it stands.
     keys : tuple of str
@@ -77,16 +79,17 @@ def rows_of(items: Iterable[Item], spec: Protocol, zones: Mapping[str, str]) -> 
             by_kind.setdefault(item.kind, []).append(item)
     people = _People(by_kind, spec, zones)
     found = [_whole("DM", "subject", people.demographics()), _whole("SUPPDM", "subject", people.others())]
-    found += [
-        _whole(how.domain, how.kind, _made(how, by_kind.get(how.kind, ()), spec)) for how in DATASETS
-    ]
+    found += [_whole(how.domain, how.kind, _made(how, by_kind.get(how.kind, ()), spec)) for how in DATASETS]
     found.append(_whole("DS", "withdrawal", people.dispositions()))
     return tuple(one for one in found if one.rows or one.domain == "DM")
 
 
 def _whole(domain: str, kind: str, made: Iterable[_Made]) -> Rows:
     rows = sorted(made, key=lambda one: (one.entry, one.since, one.key))
-    variables = list(dict.fromkeys(name for one in rows for name in one.row))
+    # Variables that nobody filled are left out: each costs a reader's time at every new value.
+    variables = list(
+        dict.fromkeys(name for one in rows for name, told in one.row.items() if told is not None)
+    )
     told = tuple({name: one.row.get(name) for name in variables} for one in rows)
     return Rows(domain, kind, told, tuple(one.entry for one in rows), tuple(one.key for one in rows))
 
@@ -139,8 +142,14 @@ class _People:
         consents = self._dates("consent", "date", "given_on", "signed_on", latest=False)
         deaths = {**self._endings(Ending.DEATH), **self._deaths()}
         drug_ends = self._endings(Ending.DRUG)
-        last = {**self._endings(Ending.STUDY), **self._endings(Ending.CONSENT), **self._endings(Ending.COMPLETED)}
-        first_doses = self._dates("dispensing", "first_dose_on", "start", "date", "dispensed_on", latest=False)
+        last = {
+            **self._endings(Ending.STUDY),
+            **self._endings(Ending.CONSENT),
+            **self._endings(Ending.COMPLETED),
+        }
+        first_doses = self._dates(
+            "dispensing", "first_dose_on", "start", "date", "dispensed_on", latest=False
+        )
         for item in self._subjects():
             day_one = self._day_one(item)
             named = {fact.entry for fact in item.facts.values()}

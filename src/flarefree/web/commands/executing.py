@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from flarefree.conduct.audit import Change, Draft, Entry, Head
 from flarefree.conduct.visibility import Target, require_allowed
 from flarefree.errors import ConductError
+from flarefree.web.after import after_commit
 from flarefree.web.commands.base import Asked, Command, Need, Outcome, Plan, RefusedThen, Write
 from flarefree.web.record import models
 from flarefree.web.record.keeping import keep_entry
@@ -96,6 +97,8 @@ def _execute(command: Command, asked: Asked) -> Outcome:
     )
     result = dict(plan.result)
     entry = keep_entry(draft, fingerprint=command.fingerprint, answer=lambda _: result, head=head)
+    written = tuple(write for write, _ in changes)
+    transaction.on_commit(lambda: after_commit(written, asked))
     return _outcome(asked, entry, result, is_repeated=False)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from flarefree.conduct.visibility import Actor, Target, decide
-from flarefree.web.record.reading import Item, read_thing, read_things
+from flarefree.web.record.reading import Fact, Item, read_thing, read_things
 from flarefree.web.trial import running_trial
 
 __all__ = ["see", "see_thing", "see_things"]
@@ -30,11 +30,17 @@ def see(actor: Actor, items: Iterable[Item], *, phase: str = "") -> tuple[Item, 
             allowed[where] = decide(trial.matrix, actor, "see", field, phase, target).is_allowed
         return allowed[where]
 
-    shown = (
-        replace(item, facts=MappingProxyType({n: f for n, f in item.facts.items() if is_seen(f.field, item)}))
-        for item in items
-    )
+    shown = (_only(item, {n: f for n, f in item.facts.items() if is_seen(f.field, item)}) for item in items)
     return tuple(item for item in shown if item.facts)
+
+
+def _only(item: Item, facts: dict[str, Fact]) -> Item:
+    """A thing with some of its values; whose it is, is told only where that value is among them.
+
+    A member of the committee sees a case and not its patient.
+    """
+    hidden = {name: "" for name in ("subject", "site") if name in item.facts and name not in facts}
+    return replace(item, facts=MappingProxyType(facts), **hidden)
 
 
 def see_thing(actor: Actor, kind: str, key: str) -> Item | None:
