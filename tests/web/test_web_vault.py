@@ -1,4 +1,4 @@
-"""The vault: one allocation a request, a patient, a slot; nothing is taken back; an old backup allocates nothing."""
+"""The vault: one allocation a request, a patient, a slot; nothing is taken back."""
 
 from __future__ import annotations
 

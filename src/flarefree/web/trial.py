@@ -126,7 +126,8 @@ class RunningTrial:
 
     def zone_of(self, site: str) -> str:
         """A site's time zone; UTC of the trial itself."""
-        return str(facts_of("site", "zone").get(site) or "UTC") if site else "UTC"
+        thing = read_thing("site", site) if site else None
+        return str(thing["zone"] or "UTC") if thing is not None else "UTC"
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ from flarefree.web.after import after_commit
 from flarefree.web.commands.base import Asked, Command, Need, Outcome, Plan, RefusedThen, Write
 from flarefree.web.record import models
 from flarefree.web.record.keeping import keep_entry
-from flarefree.web.record.reading import read_head, read_standing
+from flarefree.web.record.reading import read_head, read_standing, reading_once
 from flarefree.web.trial import running_trial
 
 __all__ = ["execute"]
@@ -77,16 +77,18 @@ def _execute(command: Command, asked: Asked) -> Outcome:
         return before
     asked = _in_order(asked, head)
     trial = running_trial()
-    standing = trial.standing(asked.at)
-    _require_verb(command, asked, standing.phase)
-    plan = command.plan(asked)
-    changes = tuple(_changes(plan.writes))
-    _require_rights(command, asked, plan, changes, standing.phase)
+    with reading_once():
+        standing = trial.standing(asked.at)
+        _require_verb(command, asked, standing.phase)
+        plan = command.plan(asked)
+        changes = tuple(_changes(plan.writes))
+        _require_rights(command, asked, plan, changes, standing.phase)
+        zone = trial.zone_of(plan.site)
     draft = Draft(
         who=asked.actor.person if asked.actor else "system",
         role=asked.actor.role if asked.actor else "system",
         at=asked.at,
-        zone=trial.zone_of(plan.site),
+        zone=zone,
         action=command.verb,
         about=plan.about,
         reason_code=plan.reason_code,

@@ -25,7 +25,7 @@ from flarefree.web.commands.allocated import (
 from flarefree.web.commands.base import Asked, Command, Need, Plan, RefusedThen
 from flarefree.web.commands.gates import Gates, gates_of
 from flarefree.web.commands.trial_phases import HaltRandomization
-from flarefree.web.record.reading import Item
+from flarefree.web.record.reading import Item, read_ahead
 from flarefree.web.trial import Standing, running_trial
 from flarefree.web.vault import service
 
@@ -83,6 +83,7 @@ class EnterEmergencyAllocation(Command):
 
 def _plan(key: str, asked: Asked, *, channel: str, **told: str) -> Plan:
     assert asked.actor is not None  # no machine randomizes
+    read_ahead(key)
     subject = require_subject(key, asked, _VERB, _FIELD)
     need = Need(_VERB, _FIELD, subject.site)
     before = given_before(subject)

@@ -12,7 +12,7 @@ from flarefree.conduct.audit import Change, Draft, Entry, Head, append_entry, be
 from flarefree.conduct.audit.entries import canonical
 from flarefree.errors import ConductError
 from flarefree.web.record import models
-from flarefree.web.record.reading import read_head
+from flarefree.web.record.reading import batched, read_head
 
 __all__ = ["apply_changes", "begin_record", "keep_entry", "split_record"]
 
@@ -102,8 +102,7 @@ def _things(number: int, told: Sequence[tuple[str, str, str, Change]]) -> dict[t
 
 
 def _of_names(names: Sequence[tuple[str, str]]) -> Iterator[models.Thing]:
-    by_kind: dict[str, list[str]] = {}
-    for kind, key in names:
-        by_kind.setdefault(kind, []).append(key)
-    for kind, keys in by_kind.items():
-        yield from models.Thing.objects.filter(kind=kind, key__in=keys)
+    for some in batched(names):
+        pairs = ", ".join(["(%s, %s)"] * len(some))
+        statement = f"SELECT * FROM record_thing WHERE (kind, key) IN (VALUES {pairs})"
+        yield from models.Thing.objects.raw(statement, [word for name in some for word in name])

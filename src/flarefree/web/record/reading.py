@@ -6,9 +6,14 @@ A record's name in the log is `kind/key/attribute`: `lab/7k3f/value`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from flarefree.conduct.audit import Head
 from flarefree.conduct.audit.entries import Value
@@ -17,12 +22,15 @@ from flarefree.web.record import models
 __all__ = [
     "Fact",
     "Item",
+    "batched",
     "facts_of",
     "history_of",
+    "read_ahead",
     "read_head",
     "read_standing",
     "read_thing",
     "read_things",
+    "reading_once",
 ]
 
 
@@ -70,7 +78,7 @@ class Item:
 
 def read_thing(kind: str, key: str) -> Item | None:
     """One thing, None if nobody ever spoke of it."""
-    return next(_items(kind=kind, key=key), None)
+    return next(iter(_remembered(("thing", kind, key), lambda: _items(kind=kind, key=key))), None)
 
 
 def read_things(
@@ -84,20 +92,74 @@ def read_things(
         Only these, for lists over many subjects; all if empty.
     """
     given = {"kind": kind, "subject": subject, "site": site}
-    return tuple(_items(attributes, **{name: value for name, value in given.items() if value}))
+    which = {name: value for name, value in given.items() if value}
+    key = ("things", kind, subject, site, attributes)
+    return _remembered(key, lambda: _items(attributes, **which))
+
+
+# What a command reads is read once ----------------------------------------------------------------
+
+_read: ContextVar[dict[tuple[object, ...], tuple[Item, ...]] | None] = ContextVar("read", default=None)
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Within the block what was read is not asked of the database again: for what is read under a lock.
+
+    The block ends before anything is written.
+    """
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+def read_ahead(subject: str) -> None:
+    """Read all that is known of a subject at once, where a command will ask for most of it; under a lock."""
+    read = _read.get()
+    if read is None:
+        return
+    items = read_things(subject=subject)
+    kinds: dict[str, list[Item]] = {}
+    for item in items:
+        read["thing", item.kind, item.key] = (item,)
+        kinds.setdefault(item.kind, []).append(item)
+    read["subject", subject] = ()
+    for kind, found in kinds.items():
+        read["things", kind, subject, "", ()] = tuple(found)
+
+
+def _remembered(key: tuple[object, ...], ask: Callable[[], Iterable[Item]]) -> tuple[Item, ...]:
+    read = _read.get()
+    if read is None:
+        return tuple(ask())
+    if key not in read:
+        is_known = key[0] == "things" and key[3:] == ("", ()) and ("subject", key[2]) in read
+        read[key] = () if is_known else tuple(ask())
+    return read[key]
+
+
+# Statements are written out: Django takes longer to put them together than the database to answer.
+_STANDING = (
+    "SELECT t.id, t.kind, t.key, t.subject, t.site, t.since, l.attribute, l.value, l.field, l.entry "
+    "FROM record_thing t JOIN record_latest l ON l.thing_id = t.id WHERE "
+)
 
 
 def _items(attributes: tuple[str, ...] = (), **which: str) -> Iterator[Item]:
-    rows = models.Latest.objects.filter(**{f"thing__{name}": value for name, value in which.items()})
+    asked = [f"t.{name} = %s" for name in which]
+    values: list[str] = list(which.values())
     if attributes:
-        rows = rows.filter(attribute__in=attributes)
-    told = rows.order_by("thing__since", "thing_id", "id").values_list(
-        "thing_id", "thing__kind", "thing__key", "thing__subject", "thing__site", "thing__since",
-        "attribute", "value", "field", "entry",
-    )  # fmt: skip
+        asked.append(f"l.attribute IN ({', '.join(['%s'] * len(attributes))})")
+        values += attributes
+    where = " AND ".join(asked) or "1 = 1"
     place: tuple[int, str, str, str, str, int] | None = None
     facts: dict[str, Fact] = {}
-    for thing, kind, key, subject, site, since, attribute, value, field, entry in told.iterator():
+    for *told, attribute, value, field, entry in _ask(
+        f"{_STANDING}{where} ORDER BY t.since, t.id, l.id", values
+    ):
+        thing, kind, key, subject, site, since = told
         if place is not None and place[0] != thing:
             yield Item(*place[1:5], MappingProxyType(facts), place[5])
             facts = {}
@@ -107,23 +169,42 @@ def _items(attributes: tuple[str, ...] = (), **which: str) -> Iterator[Item]:
         yield Item(*place[1:5], MappingProxyType(facts), place[5])
 
 
+def _ask(statement: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
 def read_standing(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str, str], Value]:
-    """The values that stand of some things, by kind, key and attribute; a query for each kind."""
-    by_kind: dict[str, set[str]] = {}
-    for kind, key in names:
-        by_kind.setdefault(kind, set()).add(key)
+    """The values that stand of some things, by kind, key and attribute."""
     found: dict[tuple[str, str, str], Value] = {}
-    for kind, keys in by_kind.items():
-        rows = models.Latest.objects.filter(thing__kind=kind, thing__key__in=keys)
-        for key, attribute, value in rows.values_list("thing__key", "attribute", "value"):
-            found[kind, key, attribute] = json.loads(value)
+    for some in batched(dict.fromkeys(names)):
+        pairs = ", ".join(["(%s, %s)"] * len(some))
+        values = [word for name in some for word in name]
+        for row in _ask(f"{_STANDING}(t.kind, t.key) IN (VALUES {pairs})", values):
+            found[row[1], row[2], row[6]] = json.loads(row[7])
     return found
+
+
+def batched(names: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """So many names at once as a statement can have."""
+    rest = list(names)
+    while rest:
+        yield rest[:_MOST_NAMES]
+        del rest[:_MOST_NAMES]
+
+
+_MOST_NAMES = 400
 
 
 def facts_of(kind: str, attribute: str) -> dict[str, Value]:
     """One attribute of all things of a kind, by key."""
-    rows = models.Latest.objects.filter(thing__kind=kind, attribute=attribute)
-    return {key: json.loads(value) for key, value in rows.values_list("thing__key", "value")}
+    statement = (
+        "SELECT t.key, l.value FROM record_thing t JOIN record_latest l ON l.thing_id = t.id "
+        "WHERE t.kind = %s AND l.attribute = %s ORDER BY t.id"
+    )
+    return {key: json.loads(value) for key, value in _ask(statement, (kind, attribute))}
 
 
 def history_of(kind: str, key: str, attribute: str) -> tuple[Fact, ...]:
