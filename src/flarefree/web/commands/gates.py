@@ -63,7 +63,9 @@ class Gates:
         return frozenset(name for name, is_open in told.items() if is_open)
 
 
-def gates_of(subject: str, at: datetime | None = None) -> Gates:
+def gates_of(
+    subject: str, at: datetime | None = None, *, confirmed: Mapping[str, bool | None] | None = None
+) -> Gates:
     """What is known of a patient now; of one who is not there, nothing is.
 
     Parameters
@@ -71,6 +73,8 @@ def gates_of(subject: str, at: datetime | None = None) -> Gates:
     subject : str
     at : datetime, optional
         With its zone; the application's clock if not given.
+    confirmed : mapping, optional
+        What the investigator confirms, if not what the record holds.
     """
     from flarefree.web.clock import now
 
@@ -78,7 +82,9 @@ def gates_of(subject: str, at: datetime | None = None) -> Gates:
     thing = read_thing("subject", subject)
     today = date_at_site(thing.site if thing else "", at or now())
     screened = screened_of(protocol, thing, today, _values(subject))
-    eligibility = judge_eligibility(protocol, screened, confirmed_of(subject))
+    eligibility = judge_eligibility(
+        protocol, screened, confirmed_of(subject) if confirmed is None else confirmed
+    )
     return Gates(
         has_consent=consent_of(subject) is not None,
         is_eligible=eligibility.is_eligible,
@@ -105,6 +111,9 @@ def consent_of(subject: str) -> Item | None:
     return next((item for item in reversed(given) if item["given_on"]), None)
 
 
+_MEANS = {"yes": True, "no": False}
+
+
 def confirmed_of(subject: str) -> dict[str, bool | None]:
     """What the investigator confirmed, by rule; the last word counts."""
     found: dict[str, bool | None] = {}
@@ -113,8 +122,7 @@ def confirmed_of(subject: str) -> dict[str, bool | None]:
             continue
         for attribute in item.facts:
             if attribute.startswith("confirmed."):
-                value = item[attribute]
-                found[attribute.removeprefix("confirmed.")] = None if value is None else bool(value)
+                found[attribute.removeprefix("confirmed.")] = _MEANS.get(str(item[attribute]))
     return found
 
 
