@@ -5,11 +5,15 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "flarefree.web.people",
     "flarefree.web.record",
     "flarefree.web.vault",
     "flarefree.web.voice",
     "flarefree.web.pages",
 ]
+MIDDLEWARE = ["allauth.account.middleware.AccountMiddleware"]
 AUTH_USER_MODEL = "people.Account"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from flarefree.web.health import healthz
+
 urlpatterns = [
-    path("accounts/", include("allauth.account.urls")),
-    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("healthz", healthz, name="healthz"),
+    path("accounts/", include("flarefree.web.people.urls")),
+    path("api/", include("flarefree.web.api.urls")),
+    path("voice/", include("flarefree.web.voice.urls")),
     path("", include("flarefree.web.pages.urls")),
 ]
 handler400 = "flarefree.web.pages.views.front.not_understood"

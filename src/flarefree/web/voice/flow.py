@@ -222,8 +222,6 @@ def _identified(line: Line, call: Call, reply: Reply, at: datetime) -> Step:
     if reply.is_good:
         told = replace(call, person=reply.values["person"], identified_at=at)
         return Step(_on(told, Place.TASK))
-    if reply.because == "locked":
-        return _end(call, "locked")
     # The same words for an account that does not exist, and both are asked for again.
     step = _missed(line, call, "not_identified")
     return step if step.call.is_over else Step(replace(step.call, place=Place.ACCOUNT, account=""))

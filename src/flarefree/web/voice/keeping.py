@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -66,7 +66,8 @@ def keep_call(before: Call, after: Call, at: datetime) -> bool:
 
 
 def _state_of(call: Call) -> str:
-    told = asdict(call)
+    told: dict[str, Any] = {f.name: getattr(call, f.name) for f in fields(call)}
+    told["values"] = dict(call.values)
     for name in _TIMES:
         told[name] = told[name].isoformat() if told[name] else None
     return json.dumps(told, sort_keys=True)

@@ -114,4 +114,4 @@ def line_of_trial() -> Line:
                 expected=f"1 to {MOST_LEVELS}",
             )
         questions.append(Question(name, covariate.label, levels))
-    return Line(protocol.spec.trial.title, tuple(questions))
+    return Line(protocol.spec.name.replace("-", " "), tuple(questions))

@@ -18,8 +18,9 @@ from flarefree.errors import ConductError
 from flarefree.web.people.grants import account_is_open
 from flarefree.web.voice.flow import ACCOUNT_DIGITS, PIN_DIGITS
 from flarefree.web.voice.models import VoicePin
+from flarefree.web.voice.noting import note_call
 
-__all__ = ["LOCKED_FOR", "MOST_FAILURES", "VOID_AFTER", "IssuedPin", "issue_pin", "person_of"]
+__all__ = ["LOCKED_FOR", "MOST_FAILURES", "VOID_AFTER", "IssuedPin", "Tried", "issue_pin", "try_pin"]
 
 MOST_FAILURES = 5
 """Wrong PINs in a row before the account is closed to the telephone for `LOCKED_FOR`."""
@@ -52,23 +53,32 @@ def issue_pin(person: str, at: datetime) -> IssuedPin:
         kept = VoicePin.objects.filter(person=person).first()
         account = kept.account if kept else _free_account()
         VoicePin.objects.update_or_create(person=person, defaults={**told, "account": account})
+    note_call(person, "telephone_pin_set", at)
     return IssuedPin(account, pin)
 
 
-def person_of(account: str, pin: str, at: datetime) -> str | None:
-    """Whose account and PIN these are; None if they do not belong together or are closed."""
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Whose number was tried, empty if nobody's; and whether the PIN was right and the account open."""
+
+    person: str
+    is_admitted: bool
+
+
+def try_pin(account: str, pin: str, at: datetime) -> Tried:
+    """Whether account and PIN belong together; a wrong one is counted."""
     row = VoicePin.objects.filter(account=account).first()
     if row is None:
         make_password(pin)  # as long as a comparison takes
-        return None
+        return Tried("", False)
     is_right = check_password(pin, row.hash)
     if row.failures >= VOID_AFTER or (row.locked_until is not None and at < row.locked_until):
-        return None
+        return Tried(row.person, False)
     if not is_right or not account_is_open(row.person):
         _note_failure(row.pk, at)
-        return None
+        return Tried(row.person, False)
     VoicePin.objects.filter(pk=row.pk).update(failures=0, locked_until=None)
-    return row.person
+    return Tried(row.person, True)
 
 
 def _note_failure(pk: int, at: datetime) -> None:

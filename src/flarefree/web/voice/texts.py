@@ -63,13 +63,12 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         # ends
         "goodbye": "Goodbye.",
         "operator": "Please call the trial office, or use the web page. Nothing more was done in this call.",
-        "locked": "This account is closed to the telephone for a while. Please call the trial office.",
         "too_long": "This call has taken too long. Please call again.",
         "refused": "Nothing was done: {why}.",
         "strata_differ": "Nothing was done: {label} is recorded otherwise. Correct it on the web page.",
         "unknown_outcome": "I cannot tell what became of your request. Please call again, press 2, and enter "
         "request number {request}.",
-        "closed": "This line is closed.",
+        "trouble": "Something failed. Please call again, and press 2 to hear what became of your request.",
     }
 )
 

@@ -1,0 +1,91 @@
+"""The content of a request: JSON, read strictly, so that what the OpenAPI document says is what is taken.
+
+A number is not taken for a text, nor the other way; text has no control characters and no spaces around it,
+so that its length is the same for who counts it before and after.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import from_json
+
+from flarefree.web.api.problems import Refusal
+from flarefree.web.commands.base import Command
+
+__all__ = ["REQUEST_ID", "TEXT", "RequestId", "model_of", "read_body"]
+
+REQUEST_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{7,79}$(?!\n)"
+RequestId = Annotated[
+    str,
+    Field(
+        pattern=REQUEST_ID.removesuffix(r"(?!\n)"),  # the validator's own `$` is the very end
+        description="Made by you, new for each request: the same id again gives the same answer, and does "
+        "nothing twice.",
+        examples=["7b0c6f0e-1d0a-4c55-9a51-6d3c1f3a2b10"],
+    ),
+]
+_EDGE = r"[^\s\x00-\x1f\x7f]"
+TEXT = rf"^(?:{_EDGE}(?:[^\x00-\x08\x0b-\x1f\x7f]*{_EDGE})?)?$(?!\n)"
+_TEXT = re.compile(TEXT)
+
+
+def model_of(command: type[Command]) -> type[BaseModel]:
+    """What is posted for a command."""
+    return create_model(
+        f"Ask_{command.name}",
+        __config__=ConfigDict(frozen=True, extra="forbid"),
+        __doc__=f"Asks for `{command.name}`.",
+        request_id=(RequestId, ...),
+        command=(command, ...),
+    )
+
+
+def read_body(request: HttpRequest, model: type[BaseModel]) -> Any:
+    """The content of a request, checked.
+
+    Raises
+    ------
+    Refusal
+        Not JSON, or with text that cannot be kept.
+    ValidationError
+        Not as the model says.
+    """
+    if request.content_type != "application/json":
+        raise Refusal(415, "this address takes JSON", expected="Content-Type: application/json")
+    body = request.body
+    try:
+        raw = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refusal(422, "the request is not JSON", expected=str(error)) from error
+    for place, text in _texts(raw, ()):
+        if not _TEXT.search(text):
+            raise Refusal(
+                422,
+                "text that cannot be kept",
+                where=".".join(place),
+                expected="no control characters, and no spaces before or after it",
+            )
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError:
+        raise
+    except ValueError as error:
+        raise Refusal(422, "the request is not as expected", expected=type(error).__name__) from error
+
+
+def _texts(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text in a value, keys too, with where it stands."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, list):
+        for n, one in enumerate(value):
+            yield from _texts(one, (*place, str(n)))
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield (*place, "a name"), name
+            yield from _texts(one, (*place, name))
