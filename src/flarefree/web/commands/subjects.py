@@ -62,7 +62,7 @@ class ScreenSubject(Command):
         site = read_thing("site", self.site)
         if site is None:
             raise ConductError(NOTHING_HERE)
-        if site["is_open"] is not True:
+        if site["is_open"] is False:
             raise ConductError("this site takes no new patients", where="site", found=self.site)
         number = 1 + _last_number(self.site)
         key = f"{self.site}-{number:03d}"
