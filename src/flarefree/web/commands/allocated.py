@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from flarefree.conduct.audit.entries import read_time
 from flarefree.conduct.randomization.allocating import Request
 from flarefree.errors import ConductError
 from flarefree.web.clock import now
 from flarefree.web.commands.base import Asked, Command, Plan, Write
-from flarefree.web.commands.rights import require_right
+from flarefree.web.commands.gates import date_at_site
 from flarefree.web.record.reading import Item, facts_of, read_thing, read_things
 from flarefree.web.trial import TRIAL_KEY, Standing, running_trial
 from flarefree.web.vault import service
@@ -21,21 +22,11 @@ __all__ = [
     "known_allocations",
     "known_of",
     "repair_allocations",
-    "require_subject",
     "result_of",
 ]
 
 _FIELD = "allocation.request"
 _COUNT = "recruitment.dashboard"
-
-
-def require_subject(key: str, asked: Asked, verb: str, field: str) -> Item:
-    """A patient about whom the asker may do this; one who is not there is denied in the same words."""
-    subject = read_thing("subject", key)
-    require_right(asked, verb, field, site="" if subject is None else subject.site)
-    if subject is None:
-        raise ConductError("there is nothing here for you")
-    return subject
 
 
 def known_of(standing: Standing) -> service.Known:
@@ -69,6 +60,7 @@ def allocated_writes(
     writes = [
         of_subject("randomized_by", _FIELD, by, is_consequence=False),
         of_subject("randomized_at", _FIELD, receipt.time),
+        of_subject("day_one", _FIELD, date_at_site(subject.site, read_time(receipt.time)).isoformat()),
         of_subject("channel", _FIELD, receipt.channel),
         of_subject("allocation_request", _FIELD, receipt.request_id),
         of_subject("kit", "allocation.kit", receipt.code),

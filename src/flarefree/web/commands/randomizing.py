@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from flarefree.conduct.audit.entries import time_text
 from flarefree.conduct.visibility import Target
@@ -18,24 +18,27 @@ from flarefree.errors import ConductError
 from flarefree.web.commands.allocated import (
     allocated_writes,
     given_before,
+    known_allocations,
     known_of,
-    require_subject,
     result_of,
 )
-from flarefree.web.commands.base import Asked, Command, Need, Plan, RefusedThen
+from flarefree.web.commands.base import Asked, Command, Need, Plan, RefusedThen, Write
 from flarefree.web.commands.gates import Gates, gates_of
+from flarefree.web.commands.parts import SubjectKey, subject_for
+from flarefree.web.commands.rights import require_right
 from flarefree.web.commands.trial_phases import HaltRandomization
 from flarefree.web.record.reading import Item, read_ahead
-from flarefree.web.trial import Standing, running_trial
+from flarefree.web.trial import TRIAL_KEY, Standing, running_trial
 from flarefree.web.vault import service
 
-__all__ = ["EnterEmergencyAllocation", "RandomizeSubject"]
+__all__ = ["EnterEmergencyAllocation", "FlagRandomizedInError", "RandomizeSubject", "ReconcileVault"]
 
 Words = Annotated[str, StringConstraints(min_length=3, max_length=2000)]
-Subject = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$")]
 
 _VERB, _FIELD = "randomize", "allocation.request"
+_ELIGIBILITY = "eligibility.record"
+_APPROVE, _CONFIGURATION = "approve", "configuration"
 
 
 class RandomizeSubject(Command):
@@ -46,7 +49,7 @@ class RandomizeSubject(Command):
 
     name: ClassVar[str] = "randomize_subject"
     verb: ClassVar[str] = _VERB
-    subject: Subject
+    subject: SubjectKey
 
     def plan(self, asked: Asked) -> Plan:
         """The receipt of the one allocation that this patient has."""
@@ -68,7 +71,7 @@ class EnterEmergencyAllocation(Command):
 
     name: ClassVar[str] = "enter_emergency_allocation"
     verb: ClassVar[str] = _VERB
-    subject: Subject
+    subject: SubjectKey
     code: Code
     given_at: AwareDatetime
     reason: Words
@@ -84,7 +87,7 @@ class EnterEmergencyAllocation(Command):
 def _plan(key: str, asked: Asked, *, channel: str, **told: str) -> Plan:
     assert asked.actor is not None  # no machine randomizes
     read_ahead(key)
-    subject = require_subject(key, asked, _VERB, _FIELD)
+    subject = subject_for(asked, key, _VERB, _FIELD)
     need = Need(_VERB, _FIELD, subject.site)
     before = given_before(subject)
     if before is not None:
@@ -191,3 +194,58 @@ _HALTS = {
     "list_at_its_end": "a list is at its end",
     "not_reconciled": "the allocation vault is not where it is known to have stood",
 }
+
+
+class FlagRandomizedInError(Command):
+    """Note that a patient should not have been randomized.  The allocation stands; nothing else changes."""
+
+    name: ClassVar[str] = "flag_randomized_in_error"
+    verb: ClassVar[str] = "record"
+    subject: SubjectKey
+    reason: Words
+
+    def plan(self, asked: Asked) -> Plan:
+        """A flag beside the allocation, once."""
+        subject = subject_for(asked, self.subject, "record", _ELIGIBILITY)
+        if subject["kit"] is None:
+            raise ConductError("this patient was not randomized", where=subject.key)
+        if subject["randomized_in_error"] is not None:
+            raise ConductError("this is flagged already", where=subject.key)
+        write = Write("subject", subject.key, "randomized_in_error", _ELIGIBILITY, self.reason)
+        return Plan(subject.name, subject.site, writes=(write,), reason=self.reason)
+
+
+class ReconcileVault(Command):
+    """After a restore: the vault is brought to where the record, or a site's paper, says that it stood.
+
+    What the vault lacks is decided again from the record, in its order; the lists must give the same codes.
+
+    Attributes
+    ----------
+    last_number, last_code : int, str
+        Of the last allocation that anybody knows of, from the record, an anchor or a site.
+    reason : str
+        What was restored, from when.
+    """
+
+    name: ClassVar[str] = "reconcile_vault"
+    verb: ClassVar[str] = "approve"
+    last_number: Annotated[int, Field(ge=0)]
+    last_code: Annotated[str, StringConstraints(pattern=r"^([0-9]{8})?$")] = ""
+    reason: Words
+
+    def plan(self, asked: Asked) -> Plan:
+        """How many allocations were brought back; who says so is logged in both logs."""
+        assert asked.actor is not None
+        require_right(asked, _APPROVE, _CONFIGURATION)
+        standing = running_trial().standing(asked.at)
+        last = service.Witness(self.last_number, self.last_code)
+        back = service.store_known(
+            known_allocations(),
+            last=last,
+            by=asked.actor.person,
+            at=asked.at,
+            protocol=standing.protocol_digest,
+        )
+        write = Write("trial", TRIAL_KEY, "reconciled_at", _CONFIGURATION, time_text(asked.at))
+        return Plan(f"trial/{TRIAL_KEY}", writes=(write,), reason=self.reason, result={"brought_back": back})

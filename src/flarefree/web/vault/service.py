@@ -28,6 +28,7 @@ from flarefree.web.vault.lists import (
     installed_lists,
     list_uses,
 )
+from flarefree.web.vault.opening import open_code
 from flarefree.web.vault.reports import keep_report, lists_status
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "keep_report",
     "list_uses",
     "lists_status",
+    "open_code",
     "receipt_of",
     "receipts_since",
     "ring",
