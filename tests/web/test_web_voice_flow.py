@@ -65,7 +65,7 @@ class Outside:
             case Identify():
                 return Reply(False, because="not_identified")
             case CheckDevice():
-                return Reply(ask.code == "111222", because="not_proven")
+                return Reply(ask.code == "111222", {"identification": "proof"}, "not_proven")
             case FindSubject(site="017", number="004"):
                 return Reply(True, {"site": "017", "subject": "017-004"})
             case FindSubject():
@@ -128,7 +128,7 @@ RANDOMIZING = ("123456", "654321", "1", "017", "004", "2", "3", "1")
 
 
 def test_a_patient_is_randomized_after_all_of_it_was_read_back():
-    """Ada keys in patient 017-004, hears site, subject, each stratum and the request's number, and confirms."""
+    """Ada keys in patient 017-004, hears all of it and the request's number, and confirms."""
     one = phone()
     read_back = " ".join(one.key(*RANDOMIZING[:-1]).say)
     for part in ("0 1 7", "0 1 7, 0 0 4", "Mycophenolate", "Other", "1 2 3, 4 5 6, 7 8 9"):

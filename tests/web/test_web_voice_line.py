@@ -199,3 +199,104 @@ def test_each_person_has_a_number_of_their_own_and_a_new_pin_ends_the_old(caller
     assert not try_pin(keys[0], keys[1], BEGIN).is_admitted or again.pin == keys[1]
     assert try_pin(again.account, again.pin, BEGIN).is_admitted
     assert again.pin not in repr(again)
+
+
+# Code break by telephone (B9) --------------------------------------------------------------------
+
+
+def device_of(person: str, at) -> str:
+    """The six digits that a person's authenticator shows; it is set up if they have none."""
+    from allauth.mfa.models import Authenticator
+    from allauth.mfa.totp.internal import auth
+
+    from flarefree.web.people.models import Account
+
+    user = Account.objects.get(name=person)
+    device = Authenticator.objects.filter(user=user, type="totp").first()
+    if device is None:
+        device = auth.TOTP.activate(user, auth.generate_totp_secret()).instance
+    secret = auth.decrypt(device.data["secret"])
+    return auth.format_hotp_value(auth.hotp_value(secret, next(iter(auth.yield_hotp_counters_from_time()))))
+
+
+@pytest.fixture
+def broken(trial, caller):
+    """A patient who is randomized, and the keys that break their code."""
+    from django.core.cache import cache
+
+    from flarefree.web.checks.live_trial import randomize
+
+    cache.clear()
+    telephone, keys = caller
+    randomize("001-0001")
+    clock = telephone().clock
+    return telephone, (keys[0], keys[1], "3", device_of("ada", clock.at), "001", "0001", "1", "2", "1")
+
+
+def test_a_code_is_broken_by_telephone_within_two_minutes(broken):
+    """B9: two factors, reason, impact; one answer; notices and register hold no arm; nothing kept has one."""
+    from flarefree.web.commands.code_breaks import register_of
+    from flarefree.web.record.models import LogRow
+    from flarefree.web.record.reading import read_things
+    from flarefree.web.voice.models import VoiceCall
+
+    telephone, keys = broken
+    one = telephone()
+    begun = one.clock.at
+    said = " ".join(one.keys(*keys).say)
+    arms = [arm for arm in ("Mycophenolate mofetil", "Azathioprine") if arm in said]
+    assert len(arms) == 1
+    assert (one.clock.at - begun).total_seconds() < 120
+    (entry,) = register_of("001-0001")
+    assert (entry.request.actor.person, entry.request.channel.value) == ("ada", "voice")
+    assert {item["to_role"] for item in read_things("notice")} == {
+        "sponsor",
+        "medical_monitor",
+        "safety_officer",
+    }
+    kept = " ".join(VoiceCall.objects.values_list("state", flat=True))
+    kept += " ".join(
+        f"{r.content} {r.items} {r.answer}" for r in LogRow.objects.filter(about__contains="001-0001")
+    )
+    kept = kept.replace("Intravenous cyclophosphamide", "")
+    assert arms[0] not in kept
+    again = " ".join(one.key("1").say)
+    assert arms[0] in again
+    assert len(register_of()) == 1
+
+
+def test_a_code_break_needs_the_device_and_a_code_is_good_once(broken):
+    from flarefree.web.commands.code_breaks import register_of
+
+    telephone, keys = broken
+    wrong = "000000" if keys[3] != "000000" else "000001"
+    assert "not right" in " ".join(telephone().keys(*keys[:3], wrong).say)
+    telephone("CA2").keys(*keys[:4])
+    assert "not right" in " ".join(telephone("CA3").keys(*keys[:4]).say)
+    assert register_of() == ()
+
+
+def test_the_same_patient_is_not_told_to_an_investigator_of_another_site(broken):
+    from flarefree.web.checks.live_trial import BEGIN
+    from flarefree.web.commands.code_breaks import register_of
+    from flarefree.web.voice.pins import issue_pin
+
+    telephone, _ = broken
+    give_role("bob", "investigator", "002", at=telephone().clock.at)
+    issued = issue_pin("bob", telephone().clock.at)
+    code = device_of("bob", BEGIN)
+    said = " ".join(telephone("CB").keys(issued.account, issued.pin, "3", code, "001", "0001").say)
+    assert "no such subject" in said
+    assert register_of() == ()
+
+
+def test_a_dropped_code_break_is_not_told_by_its_number(broken):
+    from flarefree.web.voice.models import VoiceCall
+
+    telephone, keys = broken
+    one = telephone()
+    one.keys(*keys)
+    one.hang_up()
+    number = VoiceCall.objects.get(call="CA1").request
+    said = " ".join(telephone("CA2").keys(keys[0], keys[1], "2", number).say)
+    assert "was broken" in said and "Mycophenolate" not in said and "Azathioprine" not in said

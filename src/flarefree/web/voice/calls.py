@@ -128,6 +128,8 @@ class Call:
         As keyed; and whose it is, once identified.
     identified_at, device_at : datetime, optional
         When PIN, and second factor, were found right.
+    identification : str
+        Key of the note in the log that they were.
     task : Task, optional
     site, subject : str
     strata : tuple of str
@@ -151,6 +153,7 @@ class Call:
     person: str = ""
     identified_at: datetime | None = None
     device_at: datetime | None = None
+    identification: str = ""
     task: Task | None = None
     site: str = ""
     subject: str = ""
@@ -253,14 +256,18 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class BreakCode:
-    """The one commit of a call: break a subject's code.  Asked again, it answers the same."""
+    """The one commit of a call: break a subject's code.  Asked again, it answers the same.
+
+    `turn` tells one hearing of the answer from another.
+    """
 
     person: str
     request: str
     subject: str
     reason: str
     impact: str
-    proven_at: datetime
+    identification: str
+    turn: int
 
 
 Ask = Identify | CheckDevice | FindSubject | Randomize | Recall | BreakCode

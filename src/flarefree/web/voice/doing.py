@@ -17,6 +17,7 @@ from flarefree.web.queries.requests import outcome_of
 from flarefree.web.queries.seeing import see_things
 from flarefree.web.record.reading import Item, read_thing, read_things
 from flarefree.web.trial import running_trial
+from flarefree.web.voice.breaking import break_code, prove
 from flarefree.web.voice.calls import (
     Ask,
     BreakCode,
@@ -30,7 +31,6 @@ from flarefree.web.voice.calls import (
     Task,
 )
 from flarefree.web.voice.committing import randomize, request_of
-from flarefree.web.voice.devices import device_shows
 from flarefree.web.voice.noting import note_call
 from flarefree.web.voice.pins import try_pin
 
@@ -69,8 +69,7 @@ def _do(ask: Ask, at: datetime) -> Reply:
             told = {"person": tried.person} if tried.is_admitted else {}
             return Reply(tried.is_admitted, told, "" if tried.is_admitted else "not_identified")
         case CheckDevice():
-            is_right = device_shows(ask.person, ask.code)
-            return Reply(is_right, because="" if is_right else "not_proven")
+            return prove(ask.person, ask.code, at)
         case FindSubject():
             return _find_subject(ask, at)
         case Randomize():
@@ -78,8 +77,6 @@ def _do(ask: Ask, at: datetime) -> Reply:
         case Recall():
             return _recall(ask)
         case BreakCode():
-            from flarefree.web.voice.breaking import break_code
-
             return break_code(ask, _actor_of(ask.person, Task.BREAK_CODE, ask.subject, at), at)
 
 

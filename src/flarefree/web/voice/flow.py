@@ -86,7 +86,8 @@ def resume(line: Line, call: Call, ask: Ask, reply: Reply, at: datetime) -> Step
         case CheckDevice():
             if not reply.is_good:
                 return _missed(line, call, reply.because)
-            return Step(replace(_on(call, Place.SITE), device_at=at))
+            proof = reply.values["identification"]
+            return Step(replace(_on(call, Place.SITE), device_at=at, identification=proof))
         case FindSubject():
             return _found(line, call, reply)
         case Randomize():
@@ -241,8 +242,9 @@ def _found(line: Line, call: Call, reply: Reply) -> Step:
 
 
 def _code_break(call: Call) -> BreakCode:
-    assert call.device_at is not None
-    return BreakCode(call.person, call.request, call.subject, call.reason, call.impact, call.device_at)
+    return BreakCode(
+        call.person, call.request, call.subject, call.reason, call.impact, call.identification, call.turn
+    )
 
 
 def _say_again(call: Call) -> Step:
@@ -259,7 +261,17 @@ def _on(call: Call, place: Place, notice: str = "", values: Mapping[str, str] | 
 
 
 def _cleared(call: Call, task: Task | None = None) -> Call:
-    return replace(call, task=task, site="", subject="", strata=(), reason="", impact="", device_at=None)
+    return replace(
+        call,
+        task=task,
+        site="",
+        subject="",
+        strata=(),
+        reason="",
+        impact="",
+        device_at=None,
+        identification="",
+    )
 
 
 def _missed(line: Line, call: Call, why: str) -> Step:
