@@ -35,8 +35,8 @@ def appoint() -> None:
     roles = {"ada": "committee_chair", **dict.fromkeys(MEMBERS, "committee_member")}
     for name, role in roles.items():
         values = {
-            "person": name, "role": role, "sites": MEMBERS.get(name, ""), "begin": "2026-01-01T00:00:00Z",
-            "granted_by": "root", "reason": "appointed",
+            "person": name, "role": role, "sites": MEMBERS.get(name, ""),
+            "begin": "2026-01-01T00:00:00.000000Z", "granted_by": "root", "reason": "appointed",
         }  # fmt: skip
         plant(name, ("grant", f"{name}.1", "permissions.history", values), request=f"grant {name}")
 

@@ -40,7 +40,7 @@ class DatasetOf:
 
 def _of(kind: str, domain: str, columns: str, required: str = "", **constants: str) -> DatasetOf:
     """A dataset's columns from lines of `VARIABLE: attribute attribute`."""
-    made = {"USUBJID": ("subject",)}
+    made: dict[str, tuple[str, ...]] = {"USUBJID": ("subject",)}
     for line in filter(str.strip, columns.splitlines()):
         variable, _, attributes = line.partition(":")
         made[variable.strip()] = tuple(attributes.split())

@@ -119,6 +119,7 @@ class CastVote(Command):
             frozenset({person}),
             tuple(_asked_for(w, f"{self.case}.{person}", "answer") for w in writes),
             (Need("vote", "votes.own"),),
+            reason="a vote was cast",
             result={"case": self.case},  # not whether it was the last vote: that would tell of the others
         )
 
@@ -203,6 +204,7 @@ def _decision(case: Case, person: str, writes: tuple[Write, ...]) -> Plan:
         frozenset({person}),
         tuple(_asked_for(w, case.number, "answer") for w in writes),
         (Need("decide", "decisions.record"),),
+        reason="votes differed",
         result={"case": case.number},
     )
 

@@ -62,7 +62,9 @@ class ReleaseCases(Command):
         shown = sum(
             b.suspected + b.controls + b.duplicates for b in after.batches[len(stored.queue.batches) :]
         )
-        return Plan("cases/all", writes=writes, needs=_NEED, result={"shown": shown})
+        return Plan(
+            "cases/all", writes=writes, needs=_NEED, reason="put before members", result={"shown": shown}
+        )
 
 
 class AskThird(Command):
@@ -79,7 +81,10 @@ class AskThird(Command):
         case = stored.queue.case(self.case)
         after = stored.queue.third(self.case, voters_of(committee), lots(), asked.at, _who(asked))
         writes = writes_of(stored, after, committee, asked.request, asked.at)
-        return Plan(f"case/{self.case}", case.site, writes=writes, needs=_NEED, result={"case": self.case})
+        return Plan(
+            f"case/{self.case}", case.site, writes=writes, needs=_NEED, reason="votes differ",
+            result={"case": self.case},
+        )  # fmt: skip
 
 
 class ReplaceReader(Command):
@@ -203,7 +208,7 @@ class RecordLeave(Command):
         told = {"member": self.member, "first": self.first.isoformat(), "last": self.last.isoformat()}
         writes = _things("leave", asked, told)
         writes = (*writes, *restaffed(committee.with_member(with_leave), asked))
-        return Plan(f"leave/{new_key(asked.request)}", writes=writes, needs=_NEED)
+        return Plan(f"leave/{new_key(asked.request)}", writes=writes, needs=_NEED, reason="leave")
 
 
 class RestaffCases(Command):
@@ -214,7 +219,8 @@ class RestaffCases(Command):
 
     def plan(self, asked: Asked) -> Plan:
         """The cases that change hands."""
-        return Plan("cases/all", writes=restaffed(read_committee(asked.at), asked), needs=_NEED)
+        writes = restaffed(read_committee(asked.at), asked)
+        return Plan("cases/all", writes=writes, needs=_NEED, reason="readers are away or have left")
 
 
 class AnswerAboutDossier(Command):

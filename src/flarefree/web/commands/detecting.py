@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from flarefree.conduct.adjudication.queue import Queue, reconcile
+from flarefree.conduct.audit.entries import Value
 from flarefree.conduct.detecting import Detection, Detector
 from flarefree.errors import FlarefreeError
 from flarefree.web.commands.base import Asked, Command, Plan, Write
@@ -26,6 +27,7 @@ from flarefree.web.trial import running_trial
 
 __all__ = ["LookForEvents", "after_change", "detect_all", "detect_in", "repair_cases"]
 
+_WHY = "the detector looked at the data"
 _log = logging.getLogger(__name__)
 _detectors: dict[str, Detector] = {}
 
@@ -45,13 +47,17 @@ class LookForEvents(Command):
         writes = writes_of(stored, after, committee, asked.request, asked.at, detection.candidates)
         lock = read_thing("adjudication_lock", "this")
         if writes and lock is not None and lock["is_in_force"] is True:
-            broken = {"is_in_force": False, "broken_at": asked.at.isoformat(), "why": "the data changed"}
+            broken: dict[str, Value] = {
+                "is_in_force": False,
+                "broken_at": asked.at.isoformat(),
+                "why": "the data changed",
+            }
             writes += tuple(
                 Write("adjudication_lock", "this", name, "decisions.record", value, True)
                 for name, value in broken.items()
             )
         item = read_thing("subject", self.subject)
-        return Plan(f"subject/{self.subject}", "" if item is None else item.site, writes=writes)
+        return Plan(f"subject/{self.subject}", "" if item is None else item.site, writes=writes, reason=_WHY)
 
 
 def _is_shown(queue: Queue) -> bool:

@@ -39,8 +39,13 @@ def _only(item: Item, facts: dict[str, Fact]) -> Item:
 
     A member of the committee sees a case and not its patient.
     """
-    hidden = {name: "" for name in ("subject", "site") if name in item.facts and name not in facts}
-    return replace(item, facts=MappingProxyType(facts), **hidden)
+    hidden = {name for name in ("subject", "site") if name in item.facts and name not in facts}
+    return replace(
+        item,
+        facts=MappingProxyType(facts),
+        subject="" if "subject" in hidden else item.subject,
+        site="" if "site" in hidden else item.site,
+    )
 
 
 def see_thing(actor: Actor, kind: str, key: str) -> Item | None:
