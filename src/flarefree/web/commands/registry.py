@@ -24,6 +24,9 @@ def all_commands() -> MappingProxyType[str, type[Command]]:
             continue
         loaded = import_module(f"{_package.__name__}.{module.name}")
         for value in vars(loaded).values():
-            if isinstance(value, type) and issubclass(value, Command) and value.__module__ == loaded.__name__:
+            if not (isinstance(value, type) and issubclass(value, Command)):
+                continue
+            # A class without a name of its own is what others are made from.
+            if value.__module__ == loaded.__name__ and "name" in vars(value):
                 found[value.name] = value
     return MappingProxyType(dict(sorted(found.items())))
