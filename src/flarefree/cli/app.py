@@ -30,6 +30,7 @@ COMMANDS = {
         "Compare schemes of randomization before the first patient.",
     ),
     "simulate": ("flarefree.cli.simulate", "simulate", "Simulate a protocol's trial thousands of times."),
+    "serve": ("flarefree.cli.serve", "serve", "Conduct a trial in the browser."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
     "validate": (
         "flarefree.cli.validate",

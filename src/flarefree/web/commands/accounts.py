@@ -27,9 +27,11 @@ __all__ = [
     "CloseAccount",
     "GrantRole",
     "InviteAccount",
+    "InviteFirstAdministrator",
     "OpenAccount",
     "Reason",
     "RevokeRole",
+    "is_waiting_for",
 ]
 
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{1,39}$")]
@@ -202,6 +204,35 @@ class BeginAdministration(Command):
         return Plan(
             f"account/{self.person}", writes=writes, reason="first start", result={"person": self.person}
         )
+
+
+class InviteFirstAdministrator(Command):
+    """The first administrator's link, made at a start, as long as nobody else was ever let in."""
+
+    name: ClassVar[str] = "invite_first_administrator"
+    verb: ClassVar[str] = "grant"
+    is_machine: ClassVar[bool] = True
+    person: AccountName
+
+    def plan(self, asked: Asked) -> Plan:
+        """That a link was made."""
+        if not is_waiting_for(self.person):
+            raise ConductError(
+                "the first administrator was let in already", where="person", found=self.person
+            )
+        writes = (
+            Write("account", self.person, "invited_at", _REGISTER, time_text(asked.at)),
+            Write("account", self.person, "invited_to_set", _REGISTER, "password"),
+        )
+        return Plan(f"account/{self.person}", writes=writes, reason="first log-in")
+
+
+def is_waiting_for(person: str) -> bool:
+    """Whether an account is the only one, and was never logged in with."""
+    accounts = read_things("account", attributes=("is_active",))
+    ends = read_things("login", attributes=("end",))
+    is_only = [account.key for account in accounts] == [person]
+    return is_only and all(item["end"] not in {"admitted", "password_set"} for item in ends)
 
 
 # Parts of plans ------------------------------------------------------------------------------------

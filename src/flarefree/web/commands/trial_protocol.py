@@ -21,7 +21,7 @@ from flarefree.web.commands.rights import require_right
 from flarefree.web.record.reading import Item, read_thing
 from flarefree.web.trial import BEFORE_GO_LIVE, PROTOCOL, TRIAL_KEY, Standing, running_trial
 
-__all__ = ["AmendProtocol", "ApproveAmendment", "RecordProtocol", "write_of_trial"]
+__all__ = ["AmendProtocol", "ApproveAmendment", "RecordProtocol", "write_of_matrix", "write_of_trial"]
 
 ProtocolText = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1_000_000)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -60,6 +60,7 @@ class RecordProtocol(Command):
         writes = (
             *(write_of_trial(name, value) for name, value in told.items()),
             *_version(loaded, self.text, asked, in_force_from=asked.at),
+            write_of_matrix(trial.matrix.digest),
         )
         result = {"protocol": loaded.spec.name, "digest": loaded.digest}
         return Plan(f"trial/{TRIAL_KEY}", writes=writes, reason=self.reason, result=result)
@@ -135,6 +136,13 @@ class ApproveAmendment(Command):
 def write_of_trial(name: str, value: Value, *, is_consequence: bool = False) -> Write:
     """A value of the trial itself."""
     return Write("trial", TRIAL_KEY, name, _FIELD, value, is_consequence)
+
+
+def write_of_matrix(digest: str) -> Write:
+    """The role matrix itself, so that a later one can be compared with it."""
+    from flarefree.conduct.roles.matrix import built_in_text
+
+    return Write("matrix", digest, "text", _FIELD, built_in_text())
 
 
 def _version(

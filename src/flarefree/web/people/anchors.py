@@ -46,7 +46,7 @@ def _is_of_data(items: str) -> bool:
 
 
 _NOT_DATA = frozenset(
-    {"account", "anchor", "grant", "login", "protocol", "reading", "site", "token", "trial"}
+    {"account", "anchor", "grant", "login", "matrix", "protocol", "reading", "site", "token", "trial"}
 )
 
 

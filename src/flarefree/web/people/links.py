@@ -14,8 +14,8 @@ from django.db import transaction
 
 from flarefree.errors import ConductError
 from flarefree.web.clock import now
-from flarefree.web.commands.accounts import InviteAccount
-from flarefree.web.commands.base import Asked, Outcome
+from flarefree.web.commands.accounts import InviteAccount, InviteFirstAdministrator
+from flarefree.web.commands.base import Asked, Command, Outcome
 from flarefree.web.commands.executing import execute
 from flarefree.web.commands.logins import NoteLogin
 from flarefree.web.people.acting import digest_of_secret
@@ -23,7 +23,7 @@ from flarefree.web.people.grants import account_is_open
 from flarefree.web.people.models import Account, Link
 from flarefree.web.record.reading import read_thing
 
-__all__ = ["BEGIN_PATH", "GOOD_FOR", "Invitation", "find_link", "invite", "use_link"]
+__all__ = ["BEGIN_PATH", "GOOD_FOR", "Invitation", "find_link", "invite", "invite_first", "use_link"]
 
 GOOD_FOR = timedelta(hours=72)
 BEGIN_PATH = "/accounts/begin/"
@@ -55,6 +55,16 @@ def invite(asked: Asked, person: str, *, resets_second_factor: bool = False, rea
     """
     told = {"reason": reason} if reason else {}
     command = InviteAccount(person=person, resets_second_factor=resets_second_factor, **told)
+    return _link(command, asked, person, resets_second_factor=resets_second_factor)
+
+
+def invite_first(person: str) -> Invitation:
+    """The link that is printed at the first start, and at later ones until it was used."""
+    asked = NoteLogin.asked("first")
+    return _link(InviteFirstAdministrator(person=person), asked, person, resets_second_factor=False)
+
+
+def _link(command: Command, asked: Asked, person: str, *, resets_second_factor: bool) -> Invitation:
     with transaction.atomic():
         outcome = execute(command, asked)
         if outcome.is_repeated:
