@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,16 +12,22 @@ from ninja import NinjaAPI
 from flarefree.web.api.answers import Done, answer
 from flarefree.web.api.content import model_of, read_body
 from flarefree.web.clock import now
-from flarefree.web.commands.base import Asked, Command
+from flarefree.web.commands.base import Asked, Command, Outcome
 from flarefree.web.commands.executing import execute
 from flarefree.web.commands.registry import all_commands
+from flarefree.web.people.tokens import revoke_token
+from flarefree.web.queries.identities import identity_of
 
-__all__ = ["add_commands", "commands_of_people"]
+__all__ = ["ON_PAGES_ONLY", "add_commands", "commands_of_people"]
+
+ON_PAGES_ONLY = frozenset({"invite_account"})
+"""A link that lets somebody in is shown to a person, once; a program is not given one."""
 
 
 def commands_of_people() -> dict[str, type[Command]]:
     """Those that a person may ask for; the application's own are not offered."""
-    return {name: command for name, command in all_commands().items() if not command.is_machine}
+    found = all_commands().items()
+    return {name: c for name, c in found if not c.is_machine and name not in ON_PAGES_ONLY}
 
 
 def add_commands(api: NinjaAPI) -> None:
@@ -42,7 +49,7 @@ def _operation(command: type[Command]) -> Callable[..., HttpResponse]:
     def asked_for(request: HttpRequest) -> HttpResponse:
         told: Any = read_body(request, model)
         asked = Asked(actor_in(request), told.request_id, now(), "api")
-        outcome = execute(told.command, asked)
+        outcome = _do(told.command, asked)
         return answer(
             {
                 "request_id": outcome.request,
@@ -54,6 +61,24 @@ def _operation(command: type[Command]) -> Callable[..., HttpResponse]:
 
     asked_for.__name__ = command.name
     return asked_for
+
+
+def _do(command: Any, asked: Asked) -> Outcome:
+    """As any command; two have a part that is not in the record."""
+    match command.name:
+        case "revoke_token":
+            return revoke_token(asked, command.token, command.reason)
+        case "read_identity":
+            return _with_identity(command, asked)
+    return execute(command, asked)
+
+
+def _with_identity(command: Any, asked: Asked) -> Outcome:
+    """The look is logged; what was seen is told and kept nowhere."""
+    assert asked.actor is not None
+    seen = identity_of(asked.actor, command.subject, asked.request, asked.channel)
+    outcome = execute(command, asked)
+    return replace(outcome, result={**outcome.result, "name": seen.name, "contact": seen.contact})
 
 
 def actor_in(request: HttpRequest) -> Any:

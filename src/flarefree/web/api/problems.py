@@ -53,7 +53,9 @@ def problem(status: int, what: str, parts: Mapping[str, str] | None = None) -> H
     """
     told: dict[str, Any] = {"title": _TITLES[status], "status": status, "detail": what}
     told |= {name: parts[name][:_LONGEST] for name in _PARTS if parts and parts.get(name)}
-    return HttpResponse(json.dumps(told), status=status, content_type=PROBLEM_TYPE)
+    response = HttpResponse(json.dumps(told), status=status, content_type=PROBLEM_TYPE)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def problem_of(error: FlarefreeError) -> HttpResponse:
