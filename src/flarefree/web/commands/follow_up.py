@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
@@ -13,7 +14,7 @@ from flarefree.conduct.schedule import dues_of
 from flarefree.conduct.withdrawals import LOST, Ending, EndingEntry, add_ending
 from flarefree.errors import ConductError
 from flarefree.protocol.schema import Protocol
-from flarefree.web.commands.base import Asked, Command, Plan, Write
+from flarefree.web.commands.base import Asked, Command, Need, Plan, Write
 from flarefree.web.commands.endings import attempts_of, endings_from, participation_from
 from flarefree.web.commands.naming import new_key
 from flarefree.web.commands.parts import (
@@ -254,7 +255,8 @@ class CompleteStudy(Command):
         ended_ = tuple(
             Write(w.kind, w.key, w.attribute, w.field, w.value, is_consequence=True) for w in ended
         )
-        return _plan(asked, subject, (*ended_, *moved), "the last visit took place")
+        plan = _plan(asked, subject, (*ended_, *moved), "the last visit took place")
+        return replace(plan, needs=(Need("sign", "visits.record"),))
 
 
 class CorrectEnding(Command):

@@ -1,4 +1,4 @@
-"""Virtual patients for a trial that really randomizes: who comes is drawn first, the course once the arm is known.
+"""Virtual patients for a trial that really randomizes: who comes is drawn first, the course goes by the arm.
 
 A patient's course depends on the arm, which nobody knows before randomization.  So a candidate brings a
 stratum, a site and a day; when the list has given an arm, the candidate takes the course of the next virtual
