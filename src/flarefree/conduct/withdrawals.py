@@ -25,6 +25,7 @@ __all__ = [
     "Standing",
     "account_for",
     "add_ending",
+    "current_endings",
     "participation_of",
     "reasons_of",
 ]
@@ -161,7 +162,7 @@ def _require_date(entry: EndingEntry, day_one: date, today: date) -> None:
 
 
 def _require_correction(entries: tuple[EndingEntry, ...], entry: EndingEntry) -> None:
-    current = {other.id for other in _current(entries)}
+    current = {other.id for other in current_endings(entries)}
     if entry.supersedes and entry.supersedes not in current:
         raise ConductError(
             "there is no such entry to correct",
@@ -206,7 +207,7 @@ def _require_attempts(spec: Protocol, entry: EndingEntry) -> None:
 
 def _require_open(entries: tuple[EndingEntry, ...], entry: EndingEntry) -> None:
     """What has ended does not end again; leaving and completing exclude each other."""
-    ended = {e.what: e for e in _current(entries) if e.id != entry.supersedes}
+    ended = {e.what: e for e in current_endings(entries) if e.id != entry.supersedes}
     exclusive = {Ending.STUDY: Ending.COMPLETED, Ending.COMPLETED: Ending.STUDY}
     for what in (entry.what, exclusive.get(entry.what)):
         if what is not None and what in ended:
@@ -220,7 +221,8 @@ def _require_open(entries: tuple[EndingEntry, ...], entry: EndingEntry) -> None:
         raise ConductError("this is after death", where="date", found=entry.date.isoformat())
 
 
-def _current(entries: Iterable[EndingEntry]) -> tuple[EndingEntry, ...]:
+def current_endings(entries: Iterable[EndingEntry]) -> tuple[EndingEntry, ...]:
+    """The entries in force: neither corrected by another nor void."""
     kept = tuple(entries)
     corrected = {entry.supersedes for entry in kept}
     return tuple(entry for entry in kept if entry.id not in corrected and not entry.is_void)
@@ -296,7 +298,7 @@ def participation_of(
     spec: Protocol, entries: Iterable[EndingEntry], last_visit: date | None = None
 ) -> Participation:
     """Where a patient stands by the entries in force; corrected ones count no more."""
-    by = {entry.what: entry for entry in _current(entries)}
+    by = {entry.what: entry for entry in current_endings(entries)}
 
     def on(what: Ending) -> date | None:
         return by[what].date if what in by else None

@@ -52,6 +52,7 @@ _PLAIN = (
     "id", "subject", "site", "endpoint", "day", "last_day", "basis", "kind", "level", "number", "state",
     "copy_of",
 )  # fmt: skip
+_SAYS = {"suspected": True, "no event": False}
 _OF_VOTES = frozenset({"voted", "opened vote"})
 
 
@@ -195,15 +196,8 @@ def investigators_words() -> tuple[InvestigatorWord, ...]:
         if item["void"] is True or not on or not endpoint or item.subject not in ones:
             continue
         apart = (date.fromisoformat(on) - ones[item.subject]).days
-        said = item["is_event"]
-        words.append(
-            InvestigatorWord(
-                item.subject,
-                endpoint,
-                apart + 1 if apart >= 0 else apart,
-                said if isinstance(said, bool) else None,
-            )
-        )
+        day = apart + 1 if apart >= 0 else apart
+        words.append(InvestigatorWord(item.subject, endpoint, day, _SAYS.get(str(item["says"]))))
     return tuple(words)
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DECISION_COLUMNS", "masked_review", "rows_of_record", "study_of_record", "study_of_rows"]
 
-_KINDS = frozenset({how.kind for how in DATASETS} | {"subject", "consent", "vital_status", "withdrawal"})
+_KINDS = frozenset(
+    {how.kind for how in DATASETS} | {"subject", "consent", "vital_status", "withdrawal", "screen_failure"}
+)
 _NOT_FOR_DETECTION = frozenset({"AE", "EX", "MH", "SV"})
 """The committee judges no adverse event; visits and doses are dated in what else is read."""
 DECISION_COLUMNS = ("subject", "endpoint", "reader", "is_confirmed", "event_date", "decided_date", "comment")
@@ -71,7 +73,8 @@ def rows_of_record(subjects: Iterable[str] | None = None) -> tuple[Rows, ...]:
     items = read_things() if subjects is None else _items_of(tuple(subjects))
     zones = {site: str(zone or "UTC") for site, zone in facts_of("site", "zone").items()}
     known = (item for item in items if item.kind in _KINDS)
-    return rows_of(known, running_trial().protocol.spec, zones)
+    countries = {site: str(told) for site, told in facts_of("site", "country").items() if told}
+    return rows_of(known, running_trial().protocol.spec, zones, countries)
 
 
 def _items_of(subjects: Sequence[str]) -> Iterator[Item]:

@@ -128,7 +128,7 @@ DATASETS: tuple[DatasetOf, ...] = (
 EFFICACY_KINDS = frozenset(
     {
         "lab", "measurement", "score", "biopsy", "visit", "medication", "procedure", "clinical_event",
-        "vital_status", "withdrawal", "medical_history",
+        "vital_status", "withdrawal", "consent", "medical_history",
     }
 )  # fmt: skip
 """Kinds on which an adjudicated end point may rest, beside the subject itself."""
@@ -136,7 +136,8 @@ EFFICACY_KINDS = frozenset(
 NOT_COVARIATES = frozenset(
     {
         "subject", "site", "number", "status", "screened_on", "sex", "birth_year", "race", "ethnicity",
-        "kit", "randomized_at", "randomized_by", "channel", "consequence", "void",
+        "kit", "randomized_at", "randomized_by", "randomized_in_error", "day_one", "age", "age_years",
+        "channel", "consequence", "void",
     }
 )  # fmt: skip
 """Attributes of a subject that are no characteristic of the protocol's, or are in DM itself."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from flarefree.conduct.audit.entries import Value
-from flarefree.conduct.withdrawals import Ending, reasons_of
-from flarefree.web.record.reading import Item
+from flarefree.conduct.withdrawals import Ending, EndingEntry, current_endings, reasons_of
+from flarefree.web.commands.endings import endings_from
+from flarefree.web.record.reading import Fact, Item
 from flarefree.web.study_map import DATASETS, NOT_COVARIATES, DatasetOf
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ _NEVER = frozenset(
 )
 """Shown troughs are shams in one arm: no analysis may take them for values."""
 
-_STRATUM, _ACTUAL = "stratum.", "stratum_actual."
+_STRATUM = "stratum."
+_NOTHING = (None, "")
+_NOT_CODED = (*_NOTHING, "not coded", "none")
+"""Words that a corrected medication has where its drug is no longer in the dictionary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ class _Made:
     since: int
 
 
-def rows_of(items: Iterable[Item], spec: Protocol, zones: Mapping[str, str]) -> tuple[Rows, ...]:
+def rows_of(
+    items: Iterable[Item], spec: Protocol, zones: Mapping[str, str], countries: Mapping[str, str]
+) -> tuple[Rows, ...]:
     """All datasets of some things, DM first; those without rows are left out.
 
     Parameters
@@ -72,12 +78,14 @@ def rows_of(items: Iterable[Item], spec: Protocol, zones: Mapping[str, str]) -> 
     spec : Protocol
     zones : mapping of str to str
         Time zone of each site: day 1 is a day there.
+    countries : mapping of str to str
+        Of each site.
     """
     by_kind: dict[str, list[Item]] = {}
     for item in items:
         if item["void"] is not True:
             by_kind.setdefault(item.kind, []).append(item)
-    people = _People(by_kind, spec, zones)
+    people = _People(by_kind, spec, zones, countries)
     found = [_whole("DM", "subject", people.demographics()), _whole("SUPPDM", "subject", people.others())]
     found += [_whole(how.domain, how.kind, _made(how, by_kind.get(how.kind, ()), spec)) for how in DATASETS]
     found.append(_whole("DS", "withdrawal", people.dispositions()))
@@ -99,6 +107,7 @@ def _whole(domain: str, kind: str, made: Iterable[_Made]) -> Rows:
 
 def _made(how: DatasetOf, items: Iterable[Item], spec: Protocol) -> Iterator[_Made]:
     numbers = {visit.name: visit.number for visit in spec.schedule.visits}
+    nothing = _NOT_CODED if how.domain == "CM" else _NOTHING
     for item in items:
         if any(fact.field in _NEVER for fact in item.facts.values()):
             continue
@@ -108,7 +117,7 @@ def _made(how: DatasetOf, items: Iterable[Item], spec: Protocol) -> Iterator[_Ma
             row[variable] = None
             for attribute in attributes:
                 fact = item.facts.get(attribute)
-                if fact is not None and fact.value not in (None, ""):
+                if fact is not None and fact.value not in nothing:
                     row[variable] = _text(fact.value)
                     entries.append(fact.entry)
                     break
@@ -137,16 +146,13 @@ class _People:
     by_kind: Mapping[str, list[Item]]
     spec: Protocol
     zones: Mapping[str, str]
+    countries: Mapping[str, str]
 
     def demographics(self) -> Iterator[_Made]:
         consents = self._dates("consent", "date", "given_on", "signed_on", latest=False)
         deaths = {**self._endings(Ending.DEATH), **self._deaths()}
         drug_ends = self._endings(Ending.DRUG)
-        last = {
-            **self._endings(Ending.STUDY),
-            **self._endings(Ending.CONSENT),
-            **self._endings(Ending.COMPLETED),
-        }
+        last = self._endings(Ending.STUDY, Ending.CONSENT, Ending.COMPLETED)
         first_doses = self._dates(
             "dispensing", "first_dose_on", "start", "date", "dispensed_on", latest=False
         )
@@ -164,12 +170,12 @@ class _People:
                 "STUDYID": self.spec.name,
                 "USUBJID": item.key,
                 "SITEID": _said(item, "site"),
-                "COUNTRY": _said(item, "country"),
+                "COUNTRY": self.countries.get(item.site),
                 "SEX": _said(item, "sex"),
                 "RACE": _said(item, "race"),
                 "ETHNIC": _said(item, "ethnicity"),
                 "BRTHDTC": _said(item, "birth_date") or _said(item, "birth_year"),
-                "AGE": _said(item, "age_years") or self._age(item, day_one, consents),
+                "AGE": _said(item, "age_years") or _said(item, "age") or self._age(item, day_one, consents),
                 "AGEU": "YEARS",
                 "RANDDT": None if day_one is None else day_one.isoformat(),
                 **{name: None if told is None else told[0] for name, told in facts.items()},
@@ -178,54 +184,70 @@ class _People:
             yield _Made(row, max(entries), item.key, item.since)
 
     def others(self) -> Iterator[_Made]:
-        """Further characteristics, strata as they were used, and as they really are."""
+        """Further characteristics; strata as used (`stratum.`) and as they are (`stratum_actual.`)."""
         for item in self._subjects():
             for attribute, fact in item.facts.items():
                 if attribute in NOT_COVARIATES or fact.value in (None, "") or fact.field in _NEVER:
                     continue
-                name = attribute.removeprefix(_STRATUM)
-                if name.startswith(_ACTUAL):
-                    name = f"{name.removeprefix(_ACTUAL)}_actual"
-                row: Row = {"USUBJID": item.key, "RDOMAIN": "DM", "QNAM": name, "QVAL": _text(fact.value)}
-                yield _Made(row, fact.entry, f"{item.key}/{attribute}", item.since)
+                if attribute.startswith(_STRATUM) and attribute.removeprefix(_STRATUM) not in item.facts:
+                    yield self._other(item, attribute.removeprefix(_STRATUM), fact)
+                yield self._other(item, attribute, fact)
+
+    def _other(self, item: Item, name: str, fact: Fact) -> _Made:
+        row: Row = {"USUBJID": item.key, "RDOMAIN": "DM", "QNAM": name, "QVAL": _text(fact.value)}
+        return _Made(row, fact.entry, f"{item.key}/{name}", item.since)
 
     def dispositions(self) -> Iterator[_Made]:
         """Ends of participation; that the drug was stopped is no end, and is told in DM."""
-        for item in self.by_kind.get("subject", ()):
-            if item["status"] == "screen_failed":
-                yield self._disposition(item, item.key, "SCREEN FAILURE", _said(item, "screened_on"))
-        for item in self.by_kind.get("withdrawal", ()):
-            what = _ending(item)
-            if what is not None and what is not Ending.DRUG:
-                yield self._disposition(item, item.subject, self._coded(what, item), _said(item, "date"))
+        for item in self._of("screen_failure"):
+            on = _said(item, "date")
+            yield self._disposition(item, "SCREEN FAILURE", _said(item, "reason") or "", on)
+        for item, entry in self.endings():
+            if entry.what is not Ending.DRUG:
+                coded = self._coded(entry)
+                yield self._disposition(item, coded, entry.reason or coded, entry.date.isoformat())
 
-    def _disposition(self, item: Item, subject: str, coded: str, on: str | None) -> _Made:
+    def _disposition(self, item: Item, coded: str, reason: str, on: str | None) -> _Made:
         row: Row = {
-            "USUBJID": subject,
+            "USUBJID": item.subject,
             "DSCAT": "DISPOSITION EVENT",
             "DSDECOD": coded,
-            "DSTERM": _said(item, "reason") or coded,
+            "DSTERM": reason or coded,
             "DSSTDTC": on,
         }
         return _Made(row, max(fact.entry for fact in item.facts.values()), item.key, item.since)
 
-    def _coded(self, what: Ending, item: Item) -> str:
+    def _coded(self, entry: EndingEntry) -> str:
         """The coded term, as the protocol's own lists have it."""
-        if what is Ending.COMPLETED:
+        if entry.what is Ending.COMPLETED:
             return next(iter(self.spec.withdrawals.completed), "COMPLETED")
-        if what is Ending.DEATH:
+        if entry.what is Ending.DEATH:
             return "DEATH"
-        reason = _said(item, "reason") or ""
-        terms = reasons_of(self.spec, what).get(reason, ())
-        return terms[0] if terms else "WITHDRAWAL BY SUBJECT" if what is Ending.CONSENT else reason.upper()
+        terms = reasons_of(self.spec, entry.what).get(entry.reason, ())
+        return terms[0] if terms else entry.reason.upper()
+
+    def endings(self) -> Iterator[tuple[Item, EndingEntry]]:
+        """Endings in force, each with the thing that tells it."""
+        by_subject: dict[str, list[Item]] = {}
+        for kind in ("withdrawal", "consent"):
+            for item in self._of(kind):
+                by_subject.setdefault(item.subject, []).append(item)
+        for items in by_subject.values():
+            by_key = {item.key: item for item in items}
+            for entry in current_endings(endings_from(items)):
+                yield by_key[entry.id], entry
 
     # Dates ---------------------------------------------------------------------------------------
 
+    def _of(self, kind: str) -> list[Item]:
+        return self.by_kind.get(kind, [])
+
     def _subjects(self) -> list[Item]:
-        return self.by_kind.get("subject", [])
+        return self._of("subject")
 
     def _day_one(self, item: Item) -> date | None:
-        return date_in(self.zones.get(item.site, "UTC"), _said(item, "randomized_at") or "")
+        told = _said(item, "day_one")
+        return date_in(self.zones.get(item.site, "UTC"), told or _said(item, "randomized_at") or "")
 
     def _age(self, item: Item, day_one: date | None, consents: Mapping[str, tuple[str, int]]) -> str | None:
         """In whole years: the year of consent (or of day 1) less that of birth."""
@@ -239,7 +261,7 @@ class _People:
 
     def _dates(self, kind: str, *attributes: str, latest: bool) -> dict[str, tuple[str, int]]:
         found: dict[str, tuple[str, int]] = {}
-        for item in self.by_kind.get(kind, ()):
+        for item in self._of(kind):
             for attribute in attributes:
                 fact = item.facts.get(attribute)
                 if fact is not None and isinstance(fact.value, str) and fact.value:
@@ -249,31 +271,22 @@ class _People:
                     break
         return found
 
-    def _endings(self, what: Ending) -> dict[str, tuple[str, int]]:
+    def _endings(self, *what: Ending) -> dict[str, tuple[str, int]]:
         found: dict[str, tuple[str, int]] = {}
-        for item in self.by_kind.get("withdrawal", ()):
-            fact = item.facts.get("date")
-            if _ending(item) is what and fact is not None and isinstance(fact.value, str):
-                found[item.subject] = (fact.value, fact.entry)
+        for item, entry in self.endings():
+            if entry.what in what:
+                told = (entry.date.isoformat(), max(fact.entry for fact in item.facts.values()))
+                found[item.subject] = min(found.get(item.subject, told), told)
         return found
 
     def _deaths(self) -> dict[str, tuple[str, int]]:
         found: dict[str, tuple[str, int]] = {}
-        for item in self.by_kind.get("vital_status", ()):
+        for item in self._of("vital_status"):
             is_dead = item["is_alive"] is False or str(item["status"] or "") in ("dead", "died", "death")
             fact = item.facts.get("death_date") or (item.facts.get("date") if is_dead else None)
             if fact is not None and isinstance(fact.value, str) and fact.value:
                 found[item.subject] = (fact.value, fact.entry)
         return found
-
-
-def _ending(item: Item) -> Ending | None:
-    """What ends, by its value (`study drug`) or its name (`drug`)."""
-    said = str(item["what"] or item["ends"] or item["ending"] or "").strip()
-    for ending in Ending:
-        if said in (ending.value, ending.name.lower()):
-            return ending
-    return None
 
 
 def _said(item: Item, attribute: str) -> str | None:
