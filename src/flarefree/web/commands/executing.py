@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from flarefree.conduct.audit import Change, Draft, Entry, Head
 from flarefree.conduct.visibility import Target, require_allowed
@@ -47,6 +47,19 @@ def execute(command: Command, asked: Asked) -> Outcome:
         else, or the log cannot be written.  Nothing was changed.
     """
     _require_asker(command, asked)
+    try:
+        return _once(command, asked)
+    except DatabaseError as error:
+        # Disk full, read-only, out of reach: what cannot be logged is not done, and is said (A5).
+        raise ConductError(
+            "the record cannot be written, so nothing was changed",
+            where="record",
+            found=type(error).__name__,
+            try_="bring its storage back, then ask again with the same request",
+        ) from error
+
+
+def _once(command: Command, asked: Asked) -> Outcome:
     before = _answered(command, asked)
     if before is not None:
         return before
