@@ -12,6 +12,7 @@ from flarefree.cli.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
     from flarefree.analysis.run import Analysis
+    from flarefree.records.study import Study
     from flarefree.reports.content import ReportContent
     from flarefree.reports.write import WrittenReport
 
@@ -34,6 +35,10 @@ def analyze(
     masked: Annotated[
         bool, typer.Option("--masked", help="Hide the arms, for a blinded review of the data.")
     ] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="The key file of a blinded trial, as its two key holders released it."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Analyze a study and write its report.
@@ -47,7 +52,7 @@ def analyze(
     Example: flarefree analyze my-study --protocol alms-maintenance --out report
     """
     with progress_bar(quiet=as_json) as move:
-        written, analysis = _analyze(study, protocol, out, True if masked else None, move)
+        written, analysis = _analyze(study, protocol, out, True if masked else None, move, key)
     _say(written, analysis, as_json)
 
 
@@ -80,7 +85,12 @@ def demo(
 
 
 def _analyze(
-    study: Path, protocol: str | None, out: Path, masked: bool | None, move: Progress
+    study: Path,
+    protocol: str | None,
+    out: Path,
+    masked: bool | None,
+    move: Progress,
+    key: Path | None = None,
 ) -> tuple[WrittenReport, Analysis]:
     from flarefree.analysis.run import analyze as run_analyses
     from flarefree.endpoints.derive import derive
@@ -90,11 +100,23 @@ def _analyze(
     require_replaceable(out)
     move(f"Reading {study.name}", 0, 1)
     records = read_study(study, protocol=protocol)
+    if key is not None:
+        records = _released(records, study, protocol, key)
     move("Deriving endpoints", 0, 1)
     derivation = derive(records, protocol)
     analysis = run_analyses(derivation, masked=masked, progress=move)
     move("Explaining events", 0, 1)
     return write_report(_content(analysis), out, progress=move), analysis
+
+
+def _released(records: Study, study: Path, protocol: str | None, key: Path) -> Study:
+    """The study with the arms that the key file tells."""
+    from flarefree.protocol import load_protocol
+    from flarefree.readers.release_key import read_release_key, with_arms
+    from flarefree.readers.study_folder import release_keys_of
+
+    loaded = load_protocol(protocol or records.protocol)
+    return with_arms(records, read_release_key(key, release_keys_of(study)), loaded)
 
 
 def _content(analysis: Analysis) -> ReportContent:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flarefree.protocol.schema import Protocol
     from flarefree.records.study import Study
 
-__all__ = ["read_study"]
+__all__ = ["read_study", "release_keys_of"]
 
 _STUDY_FILES = ("study.yaml", "study.yml")
 
@@ -89,6 +89,13 @@ def read_study(path: Path | str, protocol: LoadedProtocol | Protocol | str | Pat
         is_virtual=said.is_virtual,
         notes=[*notes, *_several_studies(readings)],
     )
+
+
+def release_keys_of(path: Path | str) -> tuple[str, ...]:
+    """Public keys of those who may release the arms, as the `study.yaml` of a study says; none without it."""
+    path = Path(path)
+    described = _study_yaml(path if path.is_dir() else path.parent)
+    return () if described is None else read_study_yaml(described).release_keys
 
 
 def _study_yaml(folder: Path) -> Path | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileEntry", "StudyFile", "read_study_yaml"]
 
-_STUDY_KEYS = ("protocol", "name", "virtual", "missing", "dates", "decimal", "files", "note")
+_STUDY_KEYS = ("protocol", "name", "virtual", "missing", "dates", "decimal", "files", "release_keys", "note")
 _FILE_KEYS = (
     "file", "table", "columns", "measures", "values", "constants", "units", "missing", "dates", "decimal",
     "delimiter", "encoding", "note",
@@ -56,12 +56,16 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class StudyFile:
-    """What `study.yaml` says; `files` is None where every file of the folder is to be recognized."""
+    """What `study.yaml` says; `files` is None where every file of the folder is to be recognized.
+
+    `release_keys` are public keys of those who together may release the arms of a trial (`--key`).
+    """
 
     name: str = ""
     protocol: str = ""
     is_virtual: bool = False
     files: tuple[FileEntry, ...] | None = None
+    release_keys: tuple[str, ...] = ()
 
 
 def read_study_yaml(path: Path, covariates: Iterable[str] | None = None) -> StudyFile:
@@ -126,6 +130,7 @@ class _Reading:
             self._text(values, "protocol", ""),
             self._flag(values, "virtual"),
             entries,
+            tuple(self._text(values, "release_keys", "").split()) if "release_keys" in values else (),
         )
 
     def _entry(self, item: Any, path: str) -> FileEntry:

@@ -296,6 +296,12 @@ def arm_of(subject: str) -> str:
     return current_lists().plan.arms[_opened(row)["arm"]]
 
 
+def opened_arms() -> dict[str, int]:
+    """Every patient's arm by its number.  Only for other modules of the vault."""
+    rows = models.Allocation.objects.order_by("sequence")
+    return {row.subject: int(_opened(row)["arm"]) for row in rows}
+
+
 def is_reconciled(known: Known | None = None) -> bool:
     """Whether the vault has every allocation that this host or the trial's record knows of."""
     from flarefree.web.trial import running_trial

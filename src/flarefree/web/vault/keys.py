@@ -26,7 +26,7 @@ _BLOCK = 512
 _LENGTH_BYTES = 4
 
 
-def seal_value(value: Any, *, purpose: str) -> bytes:
+def seal_value(value: Any, *, purpose: str, block: int = _BLOCK) -> bytes:
     """A JSON value, encrypted; its length is that of so many whole blocks.
 
     Parameters
@@ -34,8 +34,11 @@ def seal_value(value: Any, *, purpose: str) -> bytes:
     purpose : str
         What it is and of whom: what was sealed for one purpose does not open for another, so that two sealed
         values cannot be exchanged.
+    block : int
+        Bytes of a block: more than values of one kind differ by.
     """
-    return seal_bytes(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), purpose=purpose)
+    plain = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return seal_bytes(plain, purpose=purpose, block=block)
 
 
 def open_value(sealed: bytes, *, purpose: str) -> Any:
@@ -49,10 +52,10 @@ def open_value(sealed: bytes, *, purpose: str) -> Any:
     return json.loads(open_bytes(sealed, purpose=purpose))
 
 
-def seal_bytes(plain: bytes, *, purpose: str) -> bytes:
+def seal_bytes(plain: bytes, *, purpose: str, block: int = _BLOCK) -> bytes:
     """Bytes, padded with random ones to whole blocks, encrypted (AES-256-GCM, a nonce of its own)."""
     framed = len(plain).to_bytes(_LENGTH_BYTES) + plain
-    padded = framed + secrets.token_bytes(-len(framed) % _BLOCK)
+    padded = framed + secrets.token_bytes(-len(framed) % block)
     return encrypt(padded, _key(), trial=purpose)
 
 

@@ -18,7 +18,9 @@ from flarefree.web.vault.allocations import (
     receipts_since,
     store_known,
 )
+from flarefree.web.vault.append_only import grants_of
 from flarefree.web.vault.guarding import Known, Unreconciled, Witness
+from flarefree.web.vault.keeping import keep, kept_values
 from flarefree.web.vault.lists import (
     InstalledLists,
     ListsStatus,
@@ -29,7 +31,9 @@ from flarefree.web.vault.lists import (
     list_uses,
 )
 from flarefree.web.vault.opening import open_code
+from flarefree.web.vault.releasing import is_released, key_file, present_share, signed_by
 from flarefree.web.vault.reports import keep_report, lists_status
+from flarefree.web.vault.troughs import install_donors, keep_trough, receive_sample, shown_troughs
 
 __all__ = [
     "Alarm",
@@ -46,15 +50,26 @@ __all__ = [
     "alarms",
     "allocate",
     "emergency_codes",
+    "grants_of",
+    "install_donors",
     "install_lists",
     "installed_lists",
     "is_reconciled",
+    "is_released",
+    "keep",
     "keep_report",
+    "keep_trough",
+    "kept_values",
+    "key_file",
     "list_uses",
     "lists_status",
     "open_code",
+    "present_share",
     "receipt_of",
     "receipts_since",
+    "receive_sample",
     "ring",
+    "shown_troughs",
+    "signed_by",
     "store_known",
 ]
