@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -147,8 +148,8 @@ class Draft:
             )
 
     def _require_each_once(self) -> None:
-        fields = [(change.record, change.field) for change in self.changes]
-        twice = next((pair for pair in fields if fields.count(pair) > 1), None)
+        fields = Counter((change.record, change.field) for change in self.changes)
+        twice = next((pair for pair, times in fields.items() if times > 1), None)
         if twice is not None:
             raise ConductError("a field is changed twice in one entry", where=".".join(twice))
 

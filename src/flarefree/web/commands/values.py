@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
@@ -29,7 +30,7 @@ from flarefree.web.forms.checking import check_result, oddities_of
 from flarefree.web.record.reading import Item, read_thing, read_things
 from flarefree.web.trial import running_trial
 
-__all__ = ["CorrectValue", "MarkEnteredInError"]
+__all__ = ["CorrectValue", "MarkEnteredInError", "opened_again"]
 
 
 class CorrectValue(Command):
@@ -78,7 +79,7 @@ class CorrectValue(Command):
             *writes_of(row.kind, row.key, _field_of(row), told),
             *closed_for(subject, row.name, {oddity.code for oddity in odd}, today),
             *raised_for(asked.request, 0, subject, row.name, odd, today, visit=visit, known=known),
-            *_opened_again(items, row),
+            *opened_again(items, row),
         )
         return Plan(
             row.name,
@@ -100,7 +101,7 @@ def _field_of(row: Item) -> str:
     return row.facts["value"].field
 
 
-def _opened_again(items: tuple[Item, ...], row: Item) -> tuple[Write, ...]:
+def opened_again(items: Iterable[Item], row: Item) -> tuple[Write, ...]:
     """A signed form of which a value changed is `entered` once more."""
     return tuple(
         Write("visit", item.key, "status", "visits.record", "entered", is_consequence=True)
@@ -134,6 +135,6 @@ class MarkEnteredInError(Command):
         writes = (
             *writes_of(row.kind, row.key, field, {"void": True, "void_because": self.reason}),
             *closed_for(subject, row.name, (), today, because="the row was entered in error"),
-            *_opened_again(read_things("visit", subject=row.subject), row),
+            *opened_again(read_things("visit", subject=row.subject), row),
         )
         return Plan(row.name, site=row.site, writes=writes, reason=self.reason, result={row.kind: row.key})

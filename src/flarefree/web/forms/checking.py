@@ -146,6 +146,8 @@ def _with_unit(
 
 def _unit_within(value: str) -> str:
     """`5 /hpf` carries its unit."""
+    if value.replace(".", "", 1).isdigit():
+        return ""
     import polars as pl
 
     from flarefree.readers.values import read_numbers

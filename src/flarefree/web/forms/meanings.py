@@ -6,6 +6,7 @@ of its export are one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -147,6 +148,9 @@ def _read_by(protocol: LoadedProtocol, path: str) -> Iterator[str]:
                 yield from _read_by(protocol, f"endpoints.{name}")
 
 
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+
+
 # Numbers ------------------------------------------------------------------------------------------
 
 
@@ -161,6 +165,9 @@ class Written:
 
 def numbers_of(spec: MeasureSpec, texts: Iterable[str]) -> tuple[float | None, ...]:
     """What results of a measure mean, before any change of unit; None where they mean nothing."""
+    texts = tuple(texts)
+    if spec.type == "number" and all(map(_PLAIN_NUMBER.fullmatch, texts)):
+        return tuple(map(float, texts))  # most results; a table's reader is slow for one
     import polars as pl
 
     from flarefree.readers.values import NO_WORDS, YES_WORDS, beyond_limits, code_texts, read_numbers
