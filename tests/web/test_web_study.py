@@ -15,7 +15,7 @@ def cohort(record: None):
     from flarefree.conduct.checks.cohort import plant_cohort
     from flarefree.web.trial import running_trial
 
-    planted = plant_cohort(running_trial().protocol, 24, SEED)
+    planted = plant_cohort(running_trial().protocol, 12, SEED)
     plant_cohort_in_record(planted.planted)
     return planted
 
@@ -83,3 +83,118 @@ def test_shown_troughs_are_no_values(cohort):
     }
     plant("P-0001", ("lab", "sham", "labs.trough_shown", values), request="sham")
     assert "TACROL" not in study_of_record(["P-0001"])["observations"]["test"].to_list()
+
+
+def _judged() -> None:
+    """A committee confirms every case that the rule finds, and refutes the others."""
+    import random
+
+    from web_committee import KEEPER, appoint, ask, go_live, member
+
+    from flarefree.conduct.adjudication.cases import CaseKind, CaseState
+    from flarefree.conduct.detecting import Level
+    from flarefree.web.chance import lots_drawn_from
+    from flarefree.web.commands.adjudication import CastVote
+    from flarefree.web.commands.adjudication_keeping import ReleaseCases
+    from flarefree.web.committee_store import read_whole_queue
+
+    appoint()
+    go_live()
+    with lots_drawn_from(random.Random(SEED)):
+        ask(KEEPER, ReleaseCases())
+    for case in read_whole_queue().queue.cases:
+        for name in case.round.assigned if case.state is CaseState.VOTING else ():
+            is_event = case.kind is CaseKind.SUSPECTED and case.level is Level.MET
+            day = case.day + 1 if is_event else None
+            said = "confirmed" if is_event else "refuted"
+            ask(member(name), CastVote(case=case.number, answer=said, event_day=day, reason="so"), days=1)
+
+
+LINEAGE = ("source", "row", "rows", "table", "confirmed_by")
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_the_exported_study_is_the_record_s_decision_by_decision(cohort, tmp_path, format):
+    from web_committee import MANAGER
+
+    from flarefree.endpoints.derive import derive
+    from flarefree.readers import read_study
+    from flarefree.web.committee_store import decisions_of_record
+    from flarefree.web.exporting import export_study
+    from flarefree.web.study import study_of_record
+
+    _judged()
+    done = export_study(MANAGER, tmp_path / "study", format=format)
+    decisions = decisions_of_record()
+    assert decisions.height > 5 and done.patients == 12
+    ours, theirs = derive(study_of_record(decisions=decisions)), derive(read_study(tmp_path / "study"))
+    assert (
+        ours.study["decisions"].drop("source", "row").equals(theirs.study["decisions"].drop("source", "row"))
+    )
+    for name in ("events", "time_to_event"):
+        one, other = getattr(ours, name), getattr(theirs, name)
+        kept = [column for column in one.columns if not column.startswith(LINEAGE)]
+        assert one.height > 10
+        assert one.select(kept).equals(other.select(kept)), name
+    again = derive(study_of_record())
+    assert not again.events["day"].equals(ours.events["day"])
+
+
+def test_an_export_is_logged_whole_and_without_arms(cohort, tmp_path):
+    import json
+
+    from web_committee import MANAGER, member
+
+    from flarefree.errors import ConductError, OutputError
+    from flarefree.web import exporting
+    from flarefree.web.record.models import LogRow
+
+    _judged()
+    with pytest.raises(ConductError, match="nothing here for you"):
+        exporting.export_study(member("eva"), tmp_path / "out" / "no")
+    done = exporting.export_study(MANAGER, tmp_path / "out" / "study")
+    entry = LogRow.objects.order_by("-number").first().to_entry()
+    assert done.digest in str(entry.items) and entry.content["who"] == MANAGER.person
+    with pytest.raises(OutputError, match="already"):
+        exporting.export_study(MANAGER, tmp_path / "out" / "study")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["study"]
+    written = b"".join(
+        path.read_bytes() for path in (tmp_path / "out" / "study").iterdir() if path.suffix == ".csv"
+    )
+    for word in (b"MMF", b"AZA", b"ARM", b"is_control", b"control", b"nonce"):
+        assert word not in written
+    lines = [
+        json.loads(line) for line in (tmp_path / "out" / "study" / "audit.jsonl").read_text().splitlines()
+    ]
+    assert len(lines) == entry.number
+    votes = [line for line in lines if "votes." in str(line["items"]) or "is_control" in str(line["items"])]
+    assert votes == [] and any(line["content"] is None for line in lines)
+
+
+def test_an_export_that_fails_leaves_nothing(cohort, tmp_path, monkeypatch):
+    from web_committee import MANAGER, go_live
+
+    from flarefree.web import exporting
+
+    go_live()
+
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "_write_log", full)
+    with pytest.raises(OSError, match="No space"):
+        exporting.export_study(MANAGER, tmp_path / "out" / "study")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_masked_review_runs_the_analysis_in_one_column(cohort):
+    from flarefree.conduct.visibility import Actor
+    from flarefree.errors import ConductError
+    from flarefree.web.study import masked_review
+
+    _judged()
+    review = masked_review(Actor("stan", "blinded_statistician"))
+    assert review.is_masked
+    assert sum(result.status == "computed" for result in review.results) > 3
+    with pytest.raises(ConductError):
+        masked_review(Actor("ines", "investigator", frozenset({"01"})))

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": ("flarefree.cli.analyze", "demo", "Run the whole job on one virtual trial."),
     "analyze": ("flarefree.cli.analyze", "analyze", "Analyze a study and write its report."),
     "check": ("flarefree.cli.check", "check_command", "Report everything that is odd in a study's data."),
+    "export": ("flarefree.cli.export", "export", "Take the study out of a running trial, without arms."),
     "explain": ("flarefree.cli.explain", "explain_command", "Say why a patient had an endpoint, or had not."),
     "randomization": (
         "flarefree.cli.randomization",

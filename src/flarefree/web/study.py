@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from flarefree.readers.expectations import Expectations
     from flarefree.records.study import Study
 
-__all__ = ["DECISION_COLUMNS", "masked_review", "rows_of_record", "study_of_record", "study_of_rows"]
+__all__ = [
+    "DECISION_COLUMNS",
+    "is_of_study",
+    "masked_review",
+    "rows_of_record",
+    "study_of_record",
+    "study_of_rows",
+]
 
 _KINDS = frozenset(
     {how.kind for how in DATASETS} | {"subject", "consent", "vital_status", "withdrawal", "screen_failure"}
@@ -72,9 +79,14 @@ def rows_of_record(subjects: Iterable[str] | None = None) -> tuple[Rows, ...]:
     """Rows of SDTM of all subjects, or of some."""
     items = read_things() if subjects is None else _items_of(tuple(subjects))
     zones = {site: str(zone or "UTC") for site, zone in facts_of("site", "zone").items()}
-    known = (item for item in items if item.kind in _KINDS)
+    known = (item for item in items if is_of_study(item))
     countries = {site: str(told) for site, told in facts_of("site", "country").items() if told}
     return rows_of(known, running_trial().protocol.spec, zones, countries)
+
+
+def is_of_study(item: Item) -> bool:
+    """Whether a thing is of those that rows are made of."""
+    return item.kind in _KINDS
 
 
 def _items_of(subjects: Sequence[str]) -> Iterator[Item]:

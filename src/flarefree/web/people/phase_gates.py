@@ -13,7 +13,7 @@ from types import MappingProxyType
 from flarefree.conduct.workflow import Machine
 from flarefree.web.commands.base import Asked
 from flarefree.web.people.anchors import is_anchored
-from flarefree.web.record.reading import facts_of
+from flarefree.web.record.reading import facts_of, read_thing
 from flarefree.web.trial import PROTOCOL, Standing, running_trial
 
 __all__ = ["Gates", "open_gates"]
@@ -90,7 +90,9 @@ def _queries_closed(asked: Asked, standing: Standing, told: Told) -> bool:
 
 
 def _cases_closed(asked: Asked, standing: Standing, told: Told) -> bool:
-    return all(state in {"decided", "void"} for state in facts_of("case", "state").values())
+    """Adjudication was locked, which asks for an empty queue that is not behind the data (E7)."""
+    lock = read_thing("adjudication_lock", "this")
+    return (lock is not None and lock["is_in_force"] is True) or not facts_of("case_file", "state")
 
 
 def _log_anchored(asked: Asked, standing: Standing, told: Told) -> bool:
