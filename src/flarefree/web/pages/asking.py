@@ -13,13 +13,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import render
 from django.urls import reverse
 
-from flarefree.conduct.visibility import Actor
+from flarefree.conduct.visibility import Actor, Target, decide
 from flarefree.errors import ConductError
 from flarefree.web.commands.base import Outcome
 from flarefree.web.pages.forms import AskForm, ask_for
 from flarefree.web.trial import running_trial
 
-__all__ = ["Crumb", "ask_page", "guarded", "may", "show"]
+__all__ = ["Crumb", "ask_page", "done", "guarded", "may", "sees", "show"]
 
 Right = tuple[str, str]
 Crumb = tuple[str, str]
@@ -33,7 +33,15 @@ def may(actor: Actor, rights: Iterable[Right], phase: str = "") -> bool:
     return any(trial.matrix.allows(actor.role, verb, field, phase) for verb, field in rights)
 
 
-def guarded(view: Callable[..., HttpResponseBase], rights: tuple[Right, ...]) -> Callable[..., HttpResponseBase]:
+def sees(actor: Actor, field: str, site: str, verb: str = "see") -> bool:
+    """Whether somebody may do something with a field of a site's rows now."""
+    trial = running_trial()
+    return decide(trial.matrix, actor, verb, field, trial.phase, Target(site)).is_allowed
+
+
+def guarded(
+    view: Callable[..., HttpResponseBase], rights: tuple[Right, ...]
+) -> Callable[..., HttpResponseBase]:
     """A view that only those reach who have one of the rights; it is given who acts.
 
     Pages are kept by no cache: what stands on them is one person's, of one moment.
@@ -68,6 +76,12 @@ def show(
     return render(request, f"pages/{template}.html", told or {}, status=status)
 
 
+def done(request: HttpRequest, outcome: Outcome, then: str, said: str = "Saved.") -> HttpResponseRedirect:
+    """Leave a form behind: the next page says what became of it, by its entry's number."""
+    messages.success(request, f"{said} Entry {outcome.entry} of the log.", extra_tags="good")
+    return HttpResponseRedirect(then)
+
+
 def ask_page(
     request: HttpRequest,
     actor: Actor,
@@ -96,10 +110,9 @@ def ask_page(
         What the next page says of it.
     """
     if request.method == "POST":
-        answer = ask_for(form, request.POST.dict(), actor)
+        answer = ask_for(form, request.POST, actor)
         if not isinstance(answer, AskForm):
-            messages.success(request, f"{said} Entry {answer.entry} of the log.", extra_tags="good")
-            return HttpResponseRedirect(then(answer) if callable(then) else then)
+            return done(request, answer, then(answer) if callable(then) else then, said)
         form = answer
     shown = {
         "form": form,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flarefree.conduct.visibility import Actor
     from flarefree.web.commands.base import Command, Outcome
 
-__all__ = ["AskForm", "Input", "Wrong", "ask_for", "form_of", "new_request_id", "wrong_of"]
+__all__ = ["AskForm", "Input", "Wrong", "ask_content", "ask_for", "form_of", "new_request_id", "wrong_of"]
 
 REQUEST = "request_id"
 """The hidden input of every form that asks for a change."""
@@ -71,7 +71,8 @@ class Input:
     ----------
     name, label, hint, unit : str
     kind : str
-        `text`, `long`, `number`, `date`, `datetime`, `choice`, `radio`, `check`, `password` or `hidden`.
+        `text`, `long`, `number`, `date`, `datetime`, `choice`, `radio`, `check`, `checks` (several of the
+        choices, a line of the value each), `password` or `hidden`.
     choices : tuple of (value, label)
     is_required, is_short : bool
     autocomplete : str
@@ -100,6 +101,11 @@ class Input:
         """Ids of its hint and error."""
         told = [f"{self.input_id}-hint"] * bool(self.hint) + [f"{self.input_id}-error"] * bool(self.error)
         return " ".join(told)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Of several choices, those that are."""
+        return tuple(self.value.split("\n")) if self.value else ()
 
     @property
     def html_type(self) -> str:
@@ -133,7 +139,7 @@ class AskForm:
 
     def filled(self, told: Mapping[str, str]) -> AskForm:
         """With what was typed, and its request id."""
-        inputs = tuple(replace(given, value=told.get(given.name, "").strip()) for given in self.inputs)
+        inputs = tuple(replace(given, value=_typed(given, told)) for given in self.inputs)
         return replace(self, inputs=inputs, request=told.get(REQUEST) or self.request)
 
     def with_wrongs(self, wrongs: Sequence[Wrong]) -> AskForm:
@@ -164,6 +170,14 @@ class AskForm:
         )
 
 
+def _typed(given: Input, told: Mapping[str, str]) -> str:
+    """What stands in an input; of boxes that are ticked together, a line each."""
+    if given.kind == "checks":
+        several = getattr(told, "getlist", None)
+        return "\n".join(several(given.name)) if several is not None else told.get(given.name, "")
+    return told.get(given.name, "").strip()
+
+
 def _ask(given: Input) -> str:
     return "Choose" if given.kind in {"choice", "radio"} else "Enter"
 
@@ -177,12 +191,21 @@ def _nested(typed: Mapping[str, Any]) -> dict[str, Any]:
             found.setdefault(outer, {})[inner] = value
         else:
             found[name] = value
-    return found
+    return {name: _in_order(value) for name, value in found.items()}
+
+
+def _in_order(value: Any) -> Any:
+    """`tablets.1` and `tablets.2` are the first and the second of several."""
+    if isinstance(value, dict) and value and all(name.isdigit() for name in value):
+        return [value[name] for name in sorted(value, key=int)]
+    return value
 
 
 def _value_of(given: Input, annotation: Any) -> Any:
     if given.kind == "check":
         return given.value in {"on", "true", "yes"}
+    if given.kind == "checks":
+        return given.value.split("\n")
     # Several words in one input, as codes of sites.
     return given.value.replace(",", " ").split() if get_origin(annotation) is tuple else given.value
 
@@ -277,15 +300,20 @@ def ask_for(form: AskForm, told: Mapping[str, str], actor: Actor) -> Outcome | A
     Outcome or AskForm
         What became of it, or the form again with what was wrong; nothing was changed then.
     """
+    form = form.filled(told)
+    return ask_content(form, form.content(), actor)
+
+
+def ask_content(form: AskForm, content: Mapping[str, Any], actor: Actor) -> Outcome | AskForm:
+    """Ask for a command whose content the page made of what was typed."""
     from flarefree.web.commands.base import Asked
     from flarefree.web.commands.executing import execute
 
-    form = form.filled(told)
     missing = form.missing()
     if missing:
         return form.with_wrongs(missing)
     try:
-        command = form.command.model_validate(form.content())
+        command = form.command.model_validate(content)
         return execute(command, Asked(actor, form.request, clock.now(), "web"))
     except ValidationError as error:
         return form.with_wrongs(_wrongs_of(error))

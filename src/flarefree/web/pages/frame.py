@@ -57,10 +57,12 @@ class Frame:
     @cached_property
     def actor(self) -> Actor | None:
         """Who acts; nobody on the pages around the log-in."""
+        user = getattr(self._request, "user", None)
+        if user is None or not user.is_authenticated:
+            return None
         from flarefree.web.people.acting import actor_of
 
-        user = getattr(self._request, "user", None)
-        return actor_of(self._request) if user is not None and user.is_authenticated else None
+        return actor_of(self._request)
 
     @property
     def is_demo(self) -> bool:
@@ -116,9 +118,11 @@ class Frame:
     @cached_property
     def has_several_roles(self) -> bool:
         """Whether there is another to choose."""
+        if self.actor is None:
+            return False
         from flarefree.web.people.acting import roles_of
 
-        return bool(self.actor) and len(roles_of(self._request)) > 1
+        return len(roles_of(self._request)) > 1
 
     @cached_property
     def menu(self) -> tuple[Group, ...]:

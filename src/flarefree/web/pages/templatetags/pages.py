@@ -76,11 +76,9 @@ def state(value: Any) -> str:
 
 @register.filter
 def grouped(code: str) -> str:
-    """A code in groups of three, so that it is read aloud without a slip."""
+    """A code in groups of four, so that it is read aloud without a slip."""
     text = str(code)
-    if "-" in text or " " in text or len(text) < 6:
-        return text
-    return " ".join(text[n : n + 3] for n in range(0, len(text), 3))
+    return " ".join(text[n : n + 4] for n in range(0, len(text), 4))
 
 
 @register.simple_tag
@@ -91,7 +89,21 @@ def qr(text: str, title: str) -> SafeString:
 
     out = io.BytesIO()
     segno.make(text, micro=False).save(
-        out, kind="svg", border=3, xmldecl=False, svgns=False, omitsize=True, title=None, svgclass=None, lineclass="qrline"
+        out,
+        kind="svg",
+        border=3,
+        xmldecl=False,
+        svgns=False,
+        omitsize=True,
+        title=None,
+        svgclass=None,
+        lineclass="qrline",
     )
     drawn = out.getvalue().decode().strip()
-    return mark_safe(drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1))  # noqa: S308
+    return mark_safe(drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1))
+
+
+@register.filter
+def css_id(name: str) -> str:
+    """An id as a CSS selector has it: its dots are no classes."""
+    return str(name).replace(".", "\\.")

@@ -6,15 +6,21 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from flarefree.conduct.visibility import Actor
-from flarefree.web.commands.accounts import CloseAccount, GrantRole, OpenAccount, RevokeRole
+from flarefree.errors import ConductError
+from flarefree.web import clock
+from flarefree.web.commands.accounts import CloseAccount, GrantRole, InviteAccount, OpenAccount, RevokeRole
+from flarefree.web.commands.base import Asked
 from flarefree.web.pages.asking import ask_page, may, show
-from flarefree.web.pages.forms import Input, form_of
+from flarefree.web.pages.forms import Input, form_of, wrong_of
 from flarefree.web.pages.tables import Cell, table_of
+from flarefree.web.people.links import invite
 from flarefree.web.queries.seeing import see_thing, see_things
 from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
 
-__all__ = ["account", "accounts", "close_account", "grant_role", "open_account", "revoke_role"]
+__all__ = [
+    "account", "accounts", "close_account", "grant_role", "invite_account", "open_account", "revoke_role",
+]  # fmt: skip
 
 GRANT = (("grant", "accounts.register"),)
 _WHY = Input("reason", "Why", "long", hint="Stays in the log.")
@@ -85,7 +91,12 @@ def grant_role(request: HttpRequest, actor: Actor, person: str) -> HttpResponseB
     form = form_of(
         GrantRole,
         Input("role", "Role", "choice", choices=roles),
-        Input("sites", "Sites", hint="Codes with spaces between them; empty for a role that has no sites.", is_required=False),
+        Input(
+            "sites",
+            "Sites",
+            hint="Codes with spaces between them; empty for a role that has no sites.",
+            is_required=False,
+        ),
         _WHY,
         fixed={"person": person},
     )
@@ -93,6 +104,42 @@ def grant_role(request: HttpRequest, actor: Actor, person: str) -> HttpResponseB
         request, actor, form, title=f"A role for {thing['full_name']}", button="Give the role",
         then=reverse("account", args=[person]), said="The role was given.", crumbs=_crumbs(thing),
     )  # fmt: skip
+
+
+def invite_account(request: HttpRequest, actor: Actor, person: str) -> HttpResponseBase:
+    """A link by which somebody sets their password, shown once."""
+    thing = _account(actor, person)
+    form = form_of(
+        InviteAccount,
+        Input(
+            "resets_second_factor", "The authenticator is set up anew too", "check",
+            hint="Where the telephone was lost.",
+        ),
+        Input("reason", "Why", value="first log-in"),
+        fixed={"person": person},
+    )  # fmt: skip
+    if request.method == "POST":
+        form = form.filled(request.POST)
+        told = form.content()
+        try:
+            invitation = invite(
+                Asked(actor, form.request, clock.now(), "web"), person,
+                resets_second_factor=told["resets_second_factor"], reason=told.get("reason", ""),
+            )  # fmt: skip
+        except ConductError as error:
+            form = form.with_wrongs((wrong_of(error),))
+        else:
+            link = request.build_absolute_uri(invitation.path) if invitation.path else ""
+            return show(request, "invitation", {"account": thing, "link": link})
+    shown = {
+        "form": form,
+        "title": f"A link for {thing['full_name']}",
+        "lead": "By it they set a password. It is shown once, and never kept.",
+        "button": "Make the link",
+        "back": reverse("account", args=[person]),
+        "crumbs": _crumbs(thing),
+    }
+    return show(request, "ask", shown, status=422 if form.wrongs else 200)
 
 
 def revoke_role(request: HttpRequest, actor: Actor, person: str, role: str) -> HttpResponseBase:
@@ -125,7 +172,10 @@ def _account(actor: Actor, person: str) -> Item:
 
 
 def _crumbs(thing: Item) -> tuple[tuple[str, str], ...]:
-    return (("Accounts", reverse("accounts")), (str(thing["full_name"]), reverse("account", args=[thing.key])))
+    return (
+        ("Accounts", reverse("accounts")),
+        (str(thing["full_name"]), reverse("account", args=[thing.key])),
+    )
 
 
 def _role(grant: Item) -> str:

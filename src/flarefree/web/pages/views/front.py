@@ -1,16 +1,45 @@
-"""First pages: what is due today, which role to act in, help."""
+"""First pages: which role to act in, help, and the answers for what is not there."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
 
-__all__ = ["help_page", "no_such_page", "not_understood"]
+from flarefree.errors import ConductError
+from flarefree.web.people.acting import choose_role as act_in
+from flarefree.web.people.acting import roles_of
+from flarefree.web.trial import running_trial
+
+__all__ = ["choose_role", "help_page", "no_such_page", "not_understood"]
 
 
 def help_page(request: HttpRequest) -> HttpResponse:
     """How things are done, for everybody."""
     return render(request, "pages/help.html")
+
+
+@never_cache
+@login_required
+def choose_role(request: HttpRequest) -> HttpResponse:
+    """Somebody with several roles says in which they act; somebody without one is told so."""
+    held = roles_of(request)
+    if request.method == "POST":
+        try:
+            act_in(request, request.POST.get("role", ""))
+        except ConductError:
+            return no_such_page(request)
+        return HttpResponseRedirect("/")
+    roles = running_trial().matrix.roles
+    shown = tuple((name, *_title(roles[name].title)) for name in held if name in roles)
+    return render(request, "pages/choose_role.html", {"roles": shown})
+
+
+def _title(title: str) -> tuple[str, str]:
+    """What a role is, and what it is for."""
+    what, _, purpose = title.partition(";")
+    return what, purpose.strip()
 
 
 def no_such_page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -20,7 +49,9 @@ def no_such_page(request: HttpRequest, exception: Exception | None = None) -> Ht
     return response
 
 
-def not_understood(request: HttpRequest, exception: Exception | None = None, reason: str = "") -> HttpResponse:
+def not_understood(
+    request: HttpRequest, exception: Exception | None = None, reason: str = ""
+) -> HttpResponse:
     """A form that was open too long, or something that no form of ours sends."""
     response = render(request, "400.html", status=400)
     response["Cache-Control"] = "no-store"

@@ -15,7 +15,9 @@ from flarefree.web.queries.seeing import see_thing, see_things
 __all__ = ["add_site", "change_site", "sites"]
 
 CHANGE = (("configure", "sites.register"),)
-_ZONE = Input("zone", "Time zone", hint="As the IANA names it: Europe/Berlin. The site's days are reckoned by it.")
+_ZONE = Input(
+    "zone", "Time zone", hint="As the IANA names it: Europe/Berlin. The site's days are reckoned by it."
+)
 
 
 def sites(request: HttpRequest, actor: Actor) -> HttpResponseBase:

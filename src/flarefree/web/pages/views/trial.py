@@ -43,7 +43,10 @@ GATES = {
         "Every sentence was followed to the fields it reads.",
     ),
     "matrix_recorded": ("The role matrix is recorded", "It is the one that this program runs by."),
-    "lists_sealed": ("Allocation lists are sealed", "Drawn by the unblinded statistician, kept in the vault."),
+    "lists_sealed": (
+        "Allocation lists are sealed",
+        "Drawn by the unblinded statistician, kept in the vault.",
+    ),
     "simulation_report_signed": (
         "The scheme's simulation report is signed",
         "Of exactly the scheme whose lists are sealed.",
@@ -173,7 +176,9 @@ def protocol(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         for version in see_things(actor, "protocol", attributes=("name", "recorded_by", "in_force_from"))
     ]
     head = ("Digest", "Recorded by", "In force from", "State", "To do")
-    table = table_of("Versions", head, rows, empty="None is recorded yet; this is the file of the installation.")
+    table = table_of(
+        "Versions", head, rows, empty="None is recorded yet; this is the file of the installation."
+    )
     told = {
         "sentences": _sentences(loaded),
         "eligibility": loaded.spec.design.eligibility,

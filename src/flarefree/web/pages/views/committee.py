@@ -1,0 +1,385 @@
+"""The end-points committee: a member's desk and vote, the coordinator's board, the chair's disagreements."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+
+from flarefree.conduct.visibility import Actor
+from flarefree.reports.formatting import NumberStyle, format_cell
+from flarefree.results import Table as ResultTable
+from flarefree.web.commands.adjudication import (
+    AskAboutDossier,
+    CastVote,
+    DecideAsChair,
+    DecideTogether,
+    DeclineCase,
+)
+from flarefree.web.commands.adjudication_closing import AcknowledgeReferral
+from flarefree.web.commands.adjudication_keeping import (
+    AnswerAboutDossier,
+    AskThird,
+    RecordConflict,
+    RecordLeave,
+    ReleaseCases,
+    ReopenCase,
+    ReplaceReader,
+)
+from flarefree.web.pages.asking import ask_page, show
+from flarefree.web.pages.forms import AskForm, Input, form_of
+from flarefree.web.pages.plots import Level, Line, Plot, Point, draw_plot
+from flarefree.web.pages.tables import Cell, Table, table_of
+from flarefree.web.queries.committee import agreement, board, desk, referrals
+from flarefree.web.queries.dossiers import DossierPage, Series, dossier_page, prepared_dossier
+from flarefree.web.trial import running_trial
+
+__all__ = [
+    "acknowledge_referral",
+    "agreement_page",
+    "answer_question",
+    "ask_about",
+    "ask_third",
+    "board_page",
+    "case",
+    "conflict",
+    "decide",
+    "decline",
+    "desk_page",
+    "leave",
+    "prepared",
+    "referrals_page",
+    "release",
+    "reopen",
+    "replace_reader",
+]  # fmt: skip
+
+_ANSWERS = (
+    ("confirmed", "Yes: the event happened"),
+    ("refuted", "No: it did not"),
+    ("undecidable", "It cannot be said from this dossier"),
+)
+_REASON = Input(
+    "reason", "What your answer rests on", "long", hint="Values, days, records. Name no treatment."
+)
+_WHY = Input("why", "Why", "long")
+
+
+def endpoint_label(name: str) -> str:
+    """As the protocol says it."""
+    endpoint = running_trial().protocol.spec.endpoints.get(name)
+    return endpoint.label if endpoint is not None else name.replace("_", " ")
+
+
+def plots_of(series: tuple[Series, ...], day: int) -> tuple[Plot, ...]:
+    """The courses that a dossier shows, those that the sentence reads first."""
+    ordered = sorted(series, key=lambda one: not one.thresholds)
+    return tuple(_plot(one, day) for one in ordered if sum(p.value is not None for p in one.points) > 1)
+
+
+def _plot(series: Series, day: int) -> Plot:
+    points = tuple(
+        Point(p.day, p.value, f"Day {p.day}: {p.shown} {series.unit}".rstrip())
+        for p in series.points
+        if p.value is not None
+    )
+    levels = tuple(Level(value, words, "threshold") for words, value in series.thresholds)
+    return draw_plot(
+        series.measure.replace("_", "-"), series.label, (Line(points),), unit=series.unit, levels=levels,
+        marks=((day, f"day {day}"),),
+    )  # fmt: skip
+
+
+# Members ------------------------------------------------------------------------------------------
+
+
+def desk_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """The cases that await somebody's vote, and those that had it."""
+    rows = [
+        (
+            Cell(f"Case {one.number}", reverse("case", args=[one.number])),
+            endpoint_label(one.endpoint),
+            Cell(f"Day {one.day}"),
+            Cell(state=one.state),
+            one.verdict,
+        )
+        for one in desk(actor)
+    ]
+    head = ("Case", "Question", "Time", "State", "Verdict")
+    open_rows = [row for row in rows if row[3].state in {"to vote", "to decide"}]
+    told = {
+        "open": table_of("To do", head, open_rows, empty="Nothing awaits you."),
+        "done": table_of("Done", head, [r for r in rows if r not in open_rows], empty="Nothing yet."),
+    }
+    return show(request, "desk", told)
+
+
+def case(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """One dossier, and the vote, sealed until all are in."""
+    page = dossier_page(actor, number)
+    assert page.case is not None
+    form = form_of(
+        CastVote,
+        Input("answer", page.dossier.question, "radio", choices=_ANSWERS),
+        Input(
+            "event_day", "On which study day?", "number", is_short=True, is_required=False,
+            value=str(page.dossier.day), hint="The first day on which the event was there; leave it for “no”.",
+        ),
+        _REASON,
+        fixed={"case": number},
+    )  # fmt: skip
+    if request.method == "POST" and request.POST.get("answer") != "confirmed":
+        request.POST = request.POST.copy()  # type: ignore[assignment]
+        request.POST["event_day"] = ""
+    told = {
+        **_dossier_told(page),
+        "crumbs": (("Desk", reverse("desk")),),
+        "can_vote": page.case.state == "to vote",
+    }
+    return ask_page(
+        request, actor, form, title=f"Case {number}", template="case", button="Seal the vote", then=reverse("desk"),
+        said="Your vote is sealed.", told=told,
+    )  # fmt: skip
+
+
+def _dossier_told(page: DossierPage) -> dict[str, object]:
+    dossier = page.dossier
+    measures = running_trial().protocol.spec.measures
+    rows = [
+        (
+            Cell(
+                measures[line.measure].label if line.measure in measures else line.measure.replace("_", " ")
+            ),
+            Cell(f"{line.day}", is_number=True),
+            Cell(f"{line.shown} {line.unit}".rstrip(), state="cited" if line.is_asked else ""),
+        )
+        for line in dossier.values
+    ]
+    return {
+        "case": page.case,
+        "dossier": dossier,
+        "plots": plots_of(page.series, dossier.day),
+        "clauses": page.clauses,
+        "values": table_of("Values", ("Measure", "Day", "Value"), rows, empty="No values."),
+        "cited": table_of(
+            "Rows that the sentence reads", ("Measure", "Day", "Value"), [r for r in rows if r[2].state],
+            empty="The sentence reads no laboratory value on that day.",
+        ),
+        "questions": page.questions,
+    }  # fmt: skip
+
+
+def decline(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """A member knows the patient, or has another reason not to judge."""
+    extent = Input(
+        "extent", "What you should not see", "radio", value="patient",
+        choices=(("patient", "This patient"), ("site", "This site's patients"), ("everything", "Any case")),
+    )  # fmt: skip
+    dossier_page(actor, number)
+    form = form_of(DeclineCase, _WHY, extent, fixed={"case": number})
+    return ask_page(
+        request, actor, form, title=f"Decline case {number}", button="Decline", then=reverse("desk"),
+        lead="Somebody else reads it. It leaves your desk.", crumbs=_case_crumbs(number), said="The case was declined.",
+    )  # fmt: skip
+
+
+def ask_about(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """What is missing in a dossier is asked of the coordinator."""
+    dossier_page(actor, number)
+    form = form_of(
+        AskAboutDossier, Input("text", "What do you need to know?", "long"), fixed={"case": number}
+    )
+    return ask_page(
+        request, actor, form, title=f"Ask about case {number}", button="Ask", then=reverse("case", args=[number]),
+        said="The coordinator was asked.", crumbs=_case_crumbs(number),
+    )  # fmt: skip
+
+
+def decide(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """Votes differ: the chair settles it, alone or with the members who met."""
+    page = dossier_page(actor, number)
+    assert page.case is not None
+    answer = Input("answer", page.dossier.question, "radio", choices=_ANSWERS)
+    day = Input(
+        "event_day",
+        "On which study day?",
+        "number",
+        is_short=True,
+        is_required=False,
+        value=str(page.dossier.day),
+    )
+    if request.method == "POST" and request.POST.get("answer") != "confirmed":
+        request.POST = request.POST.copy()  # type: ignore[assignment]
+        request.POST["event_day"] = ""
+    if running_trial().protocol.spec.adjudication.on_disagreement == "consensus":
+        present = Input("present", "Who met", hint="Accounts, with spaces between them")
+        form: AskForm = form_of(DecideTogether, answer, day, present, _REASON, fixed={"case": number})
+    else:
+        form = form_of(DecideAsChair, answer, day, _REASON, fixed={"case": number})
+    told = {**_dossier_told(page), "crumbs": _case_crumbs(number), "can_vote": True, "is_decision": True}
+    return ask_page(
+        request, actor, form, title=f"Decide case {number}", template="case", button="Record the decision",
+        then=reverse("desk"), said="The decision is recorded.", told=told,
+    )  # fmt: skip
+
+
+def _case_crumbs(number: str) -> tuple[tuple[str, str], ...]:
+    return (("Desk", reverse("desk")), (f"Case {number}", reverse("case", args=[number])))
+
+
+# The coordinator ----------------------------------------------------------------------------------
+
+
+def board_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """Who has which case, whose vote is missing, what must be asked of sites."""
+    shown = board(actor)
+    return show(request, "board", {"board": shown, "table": _board_table(shown.cases)})
+
+
+def _board_table(cases: tuple[object, ...]) -> Table:
+    rows = [
+        (
+            Cell(f"Case {one.number}", reverse("prepared", args=[one.number])),  # type: ignore[attr-defined]
+            endpoint_label(one.endpoint),  # type: ignore[attr-defined]
+            Cell(state=one.state),  # type: ignore[attr-defined]
+            Cell(
+                ", ".join(one.readers),
+                note=f"votes missing: {', '.join(one.outstanding)}" if one.outstanding else "",
+            ),  # type: ignore[attr-defined]
+            Cell(state=f"needs {one.needs}" if one.needs else ""),  # type: ignore[attr-defined]
+        )
+        for one in cases
+    ]
+    head = ("Case", "Question", "State", "Readers", "Disagreement")
+    return table_of("Cases", head, rows, empty="No case is on a desk.")
+
+
+def prepared(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """A dossier as its readers get it, with what the coordinator can do about it."""
+    page = prepared_dossier(actor, number)
+    mine = next((one for one in board(actor).cases if one.number == number), None)
+    return show(request, "prepared", {**_dossier_told(page), "one": mine, "number": number})
+
+
+def release(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """The next batch goes to its readers, with its controls."""
+    return ask_page(
+        request, actor, form_of(ReleaseCases), title="Release the waiting cases", button="Release",
+        lead="Readers are drawn, never of the patient's own site; negative controls are mixed in, and nobody sees which.",
+        then=reverse("board"), said="The batch was released.", crumbs=(("Board", reverse("board")),),
+    )  # fmt: skip
+
+
+def ask_third(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """Votes differ: a third member is asked."""
+    return _of_case(
+        request, actor, form_of(AskThird, fixed={"case": number}), number, "Ask a third reader", "Ask"
+    )
+
+
+def replace_reader(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """A reader who cannot vote is replaced."""
+    one = next((c for c in board(actor).cases if c.number == number), None)
+    readers = tuple((name, name) for name in (one.readers if one else ()))
+    form = form_of(
+        ReplaceReader,
+        Input("member", "Who is replaced", "choice", choices=readers),
+        _WHY,
+        fixed={"case": number},
+    )
+    return _of_case(request, actor, form, number, "Replace a reader", "Replace")
+
+
+def reopen(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
+    """A decided case comes again; its verdict stays in its history."""
+    form = form_of(ReopenCase, _WHY, fixed={"case": number})
+    return _of_case(request, actor, form, number, "Reopen the case", "Reopen")
+
+
+def _of_case(
+    request: HttpRequest, actor: Actor, form: AskForm, number: str, title: str, button: str
+) -> HttpResponseBase:
+    crumbs = (("Board", reverse("board")), (f"Case {number}", reverse("prepared", args=[number])))
+    return ask_page(
+        request, actor, form, title=f"{title}: case {number}", button=button, crumbs=crumbs,
+        then=reverse("prepared", args=[number]),
+    )  # fmt: skip
+
+
+def conflict(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """A member must not see some patients."""
+    form = form_of(
+        RecordConflict,
+        Input("member", "Member"),
+        _WHY,
+        Input("site", "Of which site", is_required=False, is_short=True),
+        Input("subject", "Or of which subject", is_required=False, is_short=True),
+        fixed={"endpoint": ""},
+    )
+    return ask_page(request, actor, form, title="A conflict of interest", then=reverse("board"))
+
+
+def leave(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """A member is away."""
+    form = form_of(
+        RecordLeave,
+        Input("member", "Member"),
+        Input("first", "First day away", "date", is_short=True),
+        Input("last", "Last day away", "date", is_short=True),
+    )
+    return ask_page(request, actor, form, title="A member is away", then=reverse("board"))
+
+
+def answer_question(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
+    """An answer to a member's question about a dossier."""
+    form = form_of(AnswerAboutDossier, Input("text", "Answer", "long"), fixed={"query": key})
+    return ask_page(
+        request, actor, form, title="Answer a member's question", then=reverse("board"), button="Answer"
+    )
+
+
+# Safety and statistics ----------------------------------------------------------------------------
+
+
+def referrals_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """Suspected events that were judged to be none: does one need a safety report?"""
+    rows = [
+        (
+            one.subject, endpoint_label(one.endpoint), f"Day {one.day}", one.answer, one.decided_at[:10],
+            Cell(one.outcome) if one.outcome else Cell("Answer", reverse("acknowledge_referral", args=[one.key])),
+        )
+        for one in referrals(actor)
+    ]  # fmt: skip
+    head = ("Subject", "Suspected", "Time", "Verdict", "Decided", "What was done")
+    table = table_of("Judged to be no event", head, rows, empty="None so far.")
+    return show(request, "list", {"title": "Judged to be no event", "table": table})
+
+
+def acknowledge_referral(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
+    """What safety did about it."""
+    outcomes = ("reported as an adverse event", "asked the site", "no report needed")
+    form = form_of(
+        AcknowledgeReferral,
+        Input("outcome", "What was done", "radio", choices=tuple((o, o.capitalize()) for o in outcomes)),
+        fixed={"referral": key},
+    )
+    return ask_page(request, actor, form, title="A verdict of “no event”", then=reverse("referrals"))
+
+
+def agreement_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """How the committee agrees, and how much the rule misses."""
+    found = agreement(actor)
+    return show(request, "agreement", {"found": found, "tables": tuple(map(_result_table, found.tables))})
+
+
+def _result_table(table: ResultTable) -> Table:
+    """A table of results as the report prints its cells."""
+    style = NumberStyle()
+    head = (table.stub or "Event", *(column.label for column in table.columns))
+    rows = [
+        (
+            row.label,
+            *(format_cell(row.cells[c.key], style) if c.key in row.cells else "" for c in table.columns),
+        )
+        for row in table.rows
+    ]
+    return table_of(table.title, head, rows, empty="Nothing was judged yet.", is_caption_hidden=False)
