@@ -1,0 +1,41 @@
+"""Which fields an actor sees of which site: asked of the matrix once for a list, not for each value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flarefree.conduct.visibility import Actor, Target, decide
+from flarefree.errors import ConductError
+from flarefree.web.trial import running_trial
+
+__all__ = ["Sight", "require_seen"]
+
+
+@dataclass
+class Sight:
+    """An actor's sight, remembered while a page is made."""
+
+    actor: Actor
+    _phase: str = ""
+    _known: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def sees(self, name: str, site: str = "") -> bool:
+        """Whether they see a field of a site's rows."""
+        if (name, site) not in self._known:
+            trial = running_trial()
+            self._phase = self._phase or trial.phase
+            decision = decide(trial.matrix, self.actor, "see", name, self._phase, Target(site))
+            self._known[name, site] = decision.is_allowed
+        return self._known[name, site]
+
+
+def require_seen(actor: Actor, name: str, site: str = "") -> None:
+    """The one denial, where they do not.
+
+    Raises
+    ------
+    ConductError
+        In the words of every denial.
+    """
+    if not Sight(actor).sees(name, site):
+        raise ConductError("there is nothing here for you")
