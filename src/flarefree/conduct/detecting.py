@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -23,6 +23,7 @@ from flarefree.endpoints.adjudication import SAME_EVENT_DAYS
 from flarefree.endpoints.explanation import SourceRow
 from flarefree.errors import ConductError
 from flarefree.protocol.language.printing import print_node
+from flarefree.protocol.language.walking import walk
 from flarefree.protocol.loaded import LoadedProtocol
 from flarefree.records.study import Study
 from flarefree.records.tables import empty_table
@@ -206,6 +207,7 @@ class Detector:
             )
         self._lowest = RANK[Level(protocol.spec.adjudication.opens_on)]
         self._leaves = {name: tuple(_leaves(protocol, name)) for name in self.endpoints}
+        self._judged = _with_endpoints(protocol, self.endpoints)
         self._rules = {name: _rule(protocol, name) for name in self.endpoints}
         same = protocol.spec.parameters.get("same_event_days", SAME_EVENT_DAYS)
         self.same_event_days = int(same)
@@ -234,7 +236,7 @@ class Detector:
         from flarefree.conduct.suspecting import Look
         from flarefree.endpoints.derive import derive_arrays
 
-        return Look(self, derive_arrays(bare, self.protocol), at).detection()
+        return Look(self, derive_arrays(bare, self._judged), at).detection()
 
     def leaves(self, endpoint: str) -> tuple[str, ...]:
         """The events that an adjudicated endpoint is made of; itself, if it is no composite."""
@@ -265,6 +267,35 @@ def _leaves(protocol: LoadedProtocol, endpoint: str) -> Iterator[str]:
         yield endpoint
     for component in spec.first_of:
         yield from _leaves(protocol, component)
+
+
+def _with_endpoints(protocol: LoadedProtocol, endpoints: Iterable[str]) -> LoadedProtocol:
+    """The protocol with these endpoints and all that they, and covariates, name.
+
+    Somebody waits for the detector at each new value; remissions and withdrawals are for the analysis.
+    """
+    spec = protocol.spec
+    wanted: dict[str, None] = {}
+    found = [*endpoints, *_named(protocol, "covariates."), *_named(protocol, "withdrawals.")]
+    while found:
+        name = found.pop()
+        if name not in wanted:
+            wanted[name] = None
+            found += [*spec.endpoints[name].first_of, *spec.endpoints[name].censor_at]
+            found += _named(protocol, f"endpoints.{name}.")
+    kept = {name: endpoint for name, endpoint in spec.endpoints.items() if name in wanted}
+    return replace(
+        protocol,
+        spec=spec.model_copy(update={"endpoints": kept}),
+        order=tuple(name for name in protocol.order if name in wanted),
+    )
+
+
+def _named(protocol: LoadedProtocol, prefix: str) -> list[str]:
+    """The endpoints that sentences under a path name."""
+    nodes = (n for path, node in protocol.sentences.items() if path.startswith(prefix) for n in walk(node))
+    names = (getattr(node, "name", None) for node in nodes)
+    return [name for name in names if isinstance(name, str) and name in protocol.spec.endpoints]
 
 
 def _rule(protocol: LoadedProtocol, endpoint: str) -> RuleVersion:
