@@ -1,0 +1,113 @@
+"""Processes of `crowd`: all say that they are ready, wait for one moment, ask, and tell what they heard.
+
+The program is loaded once and each client is forked from it, before any database is opened or any thread
+begun: sixty-four interpreters that each load it would measure loading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Read one line of JSON; answer `ready`, then one line of JSON."""
+    told = json.loads(sys.stdin.readline())
+    import django
+
+    django.setup()
+    _load()
+    folder = Path(told["folder"])
+    children = [_fork(told, i, folder) for i in range(len(told["batches"]))]
+    _wait_for(folder, "ready", len(children))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    failed = [child for child in children if os.waitpid(child, 0)[1]]
+    answers = [one for i in range(len(children)) for one in _read(folder / f"answers-{i}")]
+    sys.stdout.write(json.dumps({"answers": answers, "failed": len(failed)}) + "\n")
+
+
+def _load() -> None:
+    import flarefree.endpoints.computed
+    import flarefree.endpoints.evaluate
+    import flarefree.readers.values
+    import flarefree.web.checks.live_trial
+    import flarefree.web.vault.service
+    from flarefree.web.trial import running_trial
+
+    assert flarefree.web.checks.live_trial
+    running_trial()  # the protocol is parsed; no database is asked
+
+
+def _wait_for(folder: Path, name: str, count: int) -> None:
+    while sum(1 for _ in folder.glob(f"{name}-*")) < count:
+        time.sleep(0.01)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return list(json.loads(path.read_text())) if path.exists() else []
+
+
+def _fork(told: dict[str, Any], number: int, folder: Path) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        _client(told, number, folder)
+    except BaseException as error:  # told to the parent; a forked client never returns into its caller
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def _client(told: dict[str, Any], number: int, folder: Path) -> None:
+    channels, threads, batch = told["channels"], told["threads"], told["batches"][number]
+    ask_once = _prepared(channels[number % len(channels)])
+    (folder / f"ready-{number}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.002)
+    parts = [batch[i::threads] for i in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        answers = [one for part in pool.map(lambda p: [ask_once(*pair) for pair in p], parts) for one in part]
+    (folder / f"answers-{number}").write_text(json.dumps(answers))
+
+
+def _prepared(channel: str) -> Any:
+    """Everything that a first request would load is loaded: a server is warm when patients come."""
+    from flarefree.errors import ConductError
+    from flarefree.web.checks.live_trial import SITES, randomize
+    from flarefree.web.clock import now
+    from flarefree.web.commands.gates import gates_of
+    from flarefree.web.trial import running_trial
+    from flarefree.web.vault import service
+
+    gates_of(f"{SITES[0]}-0001", now())
+    service.list_uses()
+    running_trial().standing()
+
+    def ask_once(subject: str, request: str) -> dict[str, Any]:
+        begun, kit, refusal = time.monotonic(), "", ""
+        try:
+            kit = str(randomize(subject, request, channel=channel).result["kit"])
+        except ConductError as error:
+            refusal = error.what
+        return {
+            "subject": subject,
+            "request": request,
+            "kit": kit,
+            "refusal": refusal,
+            "begun": begun,
+            "seconds": time.monotonic() - begun,
+        }
+
+    return ask_once
+
+
+if __name__ == "__main__":
+    main()
