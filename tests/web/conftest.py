@@ -104,3 +104,24 @@ def record(databases: None) -> None:
 
     running_trial.cache_clear()
     begin_record("test-trial")
+
+
+_attempts: Any = None
+
+
+@pytest.fixture(autouse=True)
+def roles_tried(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where `FLAREFREE_TRY_ROLES` names a file, each command of a test is tried by every role first (M1)."""
+    table = os.environ.get("FLAREFREE_TRY_ROLES")
+    if not table or "databases" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("databases")
+    from flarefree.web.checks.trying_roles import Attempts, trying_roles
+
+    global _attempts
+    _attempts = _attempts or Attempts()
+    with trying_roles(_attempts):
+        yield
+    lines = [*_attempts.to_lines(), *(f"{name}\t-\t-\tNO NEEDS" for name in _attempts.without_needs)]
+    Path(table).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -31,6 +31,7 @@ from flarefree.web.commands.base import Asked, Command, Need, Plan, Write
 from flarefree.web.commands.executing import execute
 from flarefree.web.commands.naming import new_key
 from flarefree.web.commands.parts import NOTHING_HERE, Key, SubjectKey, Text, writes_of
+from flarefree.web.commands.rights import require_right
 from flarefree.web.record.models import LogRow
 from flarefree.web.record.reading import Item, read_thing, read_things
 from flarefree.web.trial import running_trial
@@ -103,6 +104,7 @@ class OrderCodeBreak(Command):
         trial = running_trial()
         subject = read_thing("subject", self.subject)
         is_randomized = subject is not None and subject["kit"] is not None
+        require_right(asked, "break_code", _ANSWER, site=subject.site if subject is not None else "")
         broken = order_code_break(
             trial.matrix,
             self._request(asked, asked.actor),
@@ -280,6 +282,7 @@ class AssessCodeBreak(Command):
         thing = read_thing("code_break", self.code_break)
         if thing is None or asked.actor is None:
             raise ConductError(NOTHING_HERE)
+        require_right(asked, "record", _REGISTER, site=thing.site)
         trial = running_trial()
         judged = assess_impact(
             trial.matrix, _code_break_of(thing), asked.actor, self.assessment, phase=trial.phase
