@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from flarefree.web.api.problems import Refusal
 from flarefree.web.commands.base import Command
@@ -32,6 +32,7 @@ RequestId = Annotated[
 _EDGE = r"[^\s\x00-\x1f\x7f]"
 TEXT = rf"^(?:{_EDGE}(?:[^\x00-\x08\x0b-\x1f\x7f]*{_EDGE})?)?$(?!\n)"
 _TEXT = re.compile(TEXT)
+_EXACT = 2**53
 
 
 def model_of(command: type[Command]) -> type[BaseModel]:
@@ -57,9 +58,8 @@ def read_body(request: HttpRequest, model: type[BaseModel]) -> Any:
     """
     if request.content_type != "application/json":
         raise Refusal(415, "this address takes JSON", expected="Content-Type: application/json")
-    body = request.body
     try:
-        raw = from_json(body, allow_inf_nan=False)
+        raw = _with_whole_numbers(from_json(request.body, allow_inf_nan=False))
     except ValueError as error:
         raise Refusal(422, "the request is not JSON", expected=str(error)) from error
     for place, text in _texts(raw, ()):
@@ -71,11 +71,22 @@ def read_body(request: HttpRequest, model: type[BaseModel]) -> Any:
                 expected="no control characters, and no spaces before or after it",
             )
     try:
-        return model.model_validate_json(body, strict=True)
+        return model.model_validate_json(to_json(raw), strict=True)
     except ValidationError:
         raise
     except ValueError as error:
         raise Refusal(422, "the request is not as expected", expected=type(error).__name__) from error
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """`129.0` is a whole number in JSON's own terms, and so it is here."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    if isinstance(value, list):
+        return [_with_whole_numbers(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _with_whole_numbers(one) for name, one in value.items()}
+    return value
 
 
 def _texts(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

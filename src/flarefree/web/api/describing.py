@@ -108,6 +108,8 @@ def _spell(schema: Any) -> None:
         schema["pattern"] = _spelled(schema["pattern"])
     elif schema.get("type") == "string" and not {"format", "enum", "const"} & set(schema):
         schema["pattern"] = TEXT
+    if isinstance(schema.get("additionalProperties"), dict):
+        schema.setdefault("propertyNames", {"type": "string"})
     for one in schema.values():
         _spell(one)
 
