@@ -33,6 +33,11 @@ COMMANDS = {
     "simulate": ("flarefree.cli.simulate", "simulate", "Simulate a protocol's trial thousands of times."),
     "serve": ("flarefree.cli.serve", "serve", "Conduct a trial in the browser."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
+    "rehearse": (
+        "flarefree.cli.rehearse",
+        "rehearse",
+        "Rehearse a whole virtual trial through the web API.",
+    ),
     "validate": (
         "flarefree.cli.validate",
         "validate",

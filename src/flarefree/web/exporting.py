@@ -150,12 +150,20 @@ def _write_all(
         f"protocol: {protocol}",
         f"name: {json.dumps(trial.protocol.spec.name)}",
         *(["virtual: true"] if WebConfig.from_environment().is_demo else []),
+        *_release_keys(trial),
         "files:",
         *described,
     ]
     files.append(_write_text(part, "study.yaml", "\n".join(lines) + "\n"))
     patients = next((len(one.rows) for one in rows if one.domain == "DM"), 0)
     return files, patients
+
+
+def _release_keys(trial: RunningTrial) -> list[str]:
+    """Whose signatures a key file must have (`flarefree analyze --key`)."""
+    facts = trial.standing().facts
+    keys = [str(facts[name]) for name in ("release_key_1", "release_key_2") if facts.get(name)]
+    return [f"release_keys: {' '.join(keys)}"] if keys else []
 
 
 def _rows(actor: Actor, trial: RunningTrial, phase: str) -> tuple[Rows, ...]:

@@ -34,6 +34,7 @@ _CANDIDATES = 1_000_000
 """Number of the virtual trial that candidates are drawn from; courses come from trials 0, 1, 2 ..."""
 _LONGEST_SEARCH = 60
 _IDENTITY = ("USUBJID", "SUBJID", "subject")
+_FILES = ("dm", "suppdm", "sv", "ds", "mh", "ex", "cm", "pr", "lb", "vs", "qs", "ae", "ce", "decisions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ def write_direct_study(folder: Path, protocol: str, courses: tuple[Course, ...])
     import polars as pl
 
     folder.mkdir(parents=True, exist_ok=True)
-    names = list(dict.fromkeys(name for course in courses for name in course.tables))
+    names = [name for name in _FILES if any(name in course.tables for course in courses)]
     for name in names:
         rows: list[dict[str, Any]] = [dict(row) for course in courses for row in course.tables.get(name, ())]
         pl.DataFrame(rows, infer_schema_length=None).write_csv(folder / f"{name}.csv")

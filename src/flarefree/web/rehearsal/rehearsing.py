@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flarefree.errors import ConductError, FlarefreeError
 from flarefree.web.rehearsal.people import Person
-from flarefree.web.rehearsal.script import HOUR, Enrolled, Ref, Step, lot
+from flarefree.web.rehearsal.script import HOUR, Enrolled, Ref, Step, lot, truths_of
 
 if TYPE_CHECKING:
     from flarefree.conduct.adjudication.cases import Case
@@ -62,7 +62,7 @@ class Director:
 
     def __post_init__(self) -> None:
         self._by_subject = {one.subject: one for one in self.enrolled}
-        self._truths = {one.subject: _truth_of(one) for one in self.enrolled}
+        self._truths = {one.subject: truths_of(one) for one in self.enrolled}
 
     # The script -------------------------------------------------------------------------------------
 
@@ -218,17 +218,6 @@ _WORDS = {
     "randomize_subject": "randomization",
     "record_adverse_event": "adverse events",
 }
-
-
-def _truth_of(one: Enrolled) -> dict[tuple[str, int], bool]:
-    """What the virtual trial's committee said, by endpoint and study day."""
-    from flarefree.studytime import study_day
-
-    found = {}
-    for row in one.course.tables.get("decisions", ()):
-        day = study_day(date.fromisoformat(row["event_date"]), one.candidate.day_one)
-        found[row["endpoint"], day] = row["is_confirmed"] == "Y"
-    return found
 
 
 def days_of(steps: Iterable[Step]) -> tuple[date, date]:

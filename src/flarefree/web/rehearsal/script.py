@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from flarefree.conduct.schedule import Due, dues_of
 from flarefree.conduct.withdrawals import Ending, Participation, reasons_of
+from flarefree.studytime import study_day
 from flarefree.web.rehearsal.patients import Candidate, Course, Pool, Row, moved
 
 if TYPE_CHECKING:
     from flarefree.conduct.randomization.lists import ListSet
     from flarefree.protocol.loaded import LoadedProtocol
 
-__all__ = ["HOUR", "Enrolled", "Ref", "Step", "enroll_all", "lot", "script_of"]
+__all__ = ["HOUR", "Enrolled", "Ref", "Step", "enroll_all", "lot", "script_of", "suspicion_of", "truths_of"]
 
 HOUR = time(12, tzinfo=UTC)
 """When the day's acts begin: at this hour every site has the same date."""
@@ -316,7 +317,7 @@ class _Patient:
             )  # fmt: skip
         for n, row in enumerate(self.course.tables.get("ce", ())):
             on = self.course.day(row, "CESTDTC")
-            endpoint = _suspicion(self.protocol, row["CETERM"])
+            endpoint = suspicion_of(self.protocol, row["CETERM"])
             assert on is not None and endpoint  # virtual investigators suspect what the protocol names
             yield self._step(
                 on, 8, "investigator", "record_verdict", f"-{n}", endpoint=endpoint, date=on.isoformat()
@@ -433,7 +434,7 @@ def _medication(row: Row) -> dict[str, Any]:
     }
 
 
-def _suspicion(protocol: LoadedProtocol, term: str) -> str:
+def suspicion_of(protocol: LoadedProtocol, term: str) -> str:
     """The adjudicated endpoint that reads this suspicion."""
     plain = term.casefold()
     for name, endpoint in protocol.spec.endpoints.items():
@@ -446,6 +447,15 @@ def _reason(protocol: LoadedProtocol, coded: str) -> str:
     """The protocol's word for a coded reason; what has none is another reason."""
     found = reasons_of(protocol.spec, Ending.STUDY)
     return next((reason for reason, terms in found.items() if coded in terms), "Other")
+
+
+def truths_of(one: Enrolled) -> dict[tuple[str, int], bool]:
+    """What the virtual trial's committee said, by endpoint and study day."""
+    found = {}
+    for row in one.course.tables.get("decisions", ()):
+        day = study_day(date.fromisoformat(row["event_date"]), one.candidate.day_one)
+        found[row["endpoint"], day] = row["is_confirmed"] == "Y"
+    return found
 
 
 def lot(seed: int, *of: str) -> float:

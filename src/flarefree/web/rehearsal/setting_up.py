@@ -18,6 +18,7 @@ from flarefree.conduct.randomization.lists import ListSet, StratumList, draw_lis
 from flarefree.conduct.randomization.plan import plan_of
 from flarefree.conduct.randomization.sealing import public_key_of
 from flarefree.conduct.visibility import Actor
+from flarefree.web.rehearsal.doors import DirectDoor
 from flarefree.web.rehearsal.people import Person, people_of, zone_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = ["ADMINISTRATOR", "CONSENT", "Keys", "draw_rehearsal_lists", "keys_of"
 
 ADMINISTRATOR = Person("administrator", "First administrator", "administrator")
 CONSENT = "1.0"
+_HOLDERS = ("kira", "karl")
 _REPLICATES = 1000  # the least that going live takes
 
 
@@ -40,11 +42,14 @@ class Keys:
     ----------
     lists_seed, lists_key, keeper_key : bytes
         Of the lists, of who seals them, of the keeper of anchors.
+    shares : two of bytes
+        Of the two holders of the release key.
     """
 
     lists_seed: bytes
     lists_key: bytes
     keeper_key: bytes
+    shares: tuple[bytes, bytes]
 
 
 def keys_of(seed: int) -> Keys:
@@ -53,7 +58,8 @@ def keys_of(seed: int) -> Keys:
     def made(of: str) -> bytes:
         return hashlib.sha256(f"flarefree rehearsal {of} {seed}".encode()).digest()
 
-    return Keys(made("lists"), made("sealing"), made("keeper"))
+    shares = made("first share"), made("second share")
+    return Keys(made("lists"), made("sealing"), made("keeper"), shares)
 
 
 def draw_rehearsal_lists(protocol: LoadedProtocol, keys: Keys) -> ListSet:
@@ -110,7 +116,8 @@ def set_up(
         door.ask(who, command, content, f"set-up-{number}")
 
     text = _text_of(protocol)
-    ask(ADMINISTRATOR, "record_protocol", text=text)
+    # A file, with the line's end at its end, by which its digest goes: the API takes texts without one.
+    DirectDoor(tick).ask(ADMINISTRATOR, "record_protocol", {"text": text}, "set-up-protocol")
     for site in sorted(planned):
         ask(
             ADMINISTRATOR, "add_site", site=site, title=f"Virtual hospital {site}", country=countries[site],
@@ -123,6 +130,11 @@ def set_up(
             reason="takes part in the rehearsal",
         )  # fmt: skip
     ask(ADMINISTRATOR, "publish_keeper_key", public_key=anchor_key_of(keys.keeper_key))
+    ask(
+        ADMINISTRATOR, "register_release_keys",
+        **{name: value for n, (holder, share) in enumerate(zip(_HOLDERS, keys.shares, strict=True), 1)
+           for name, value in ((f"holder_{n}", holder), (f"key_{n}", public_key_of(share).hex()))},
+    )  # fmt: skip
     plan_digest = hashlib.sha256(text.encode()).hexdigest()
     ask(ADMINISTRATOR, "record_analysis_plan", digest=plan_digest, version="1.0")
     _seal(protocol, lists, keys, people["ulla"], tick)

@@ -1,0 +1,145 @@
+"""The trial that was conducted beside the same patients written as a study: decision by decision.
+
+Both are read by the same readers and derived by the same sentences; what differs is how the rows got there:
+through forms, detector, committee and export, or straight from the simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from flarefree.analysis.run import Analysis
+    from flarefree.endpoints.derivation import Derivation
+
+__all__ = ["Compared", "compare_analyses", "compare_derivations", "table_of"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One kind of result on both sides.
+
+    Attributes
+    ----------
+    what : str
+    direct, conducted : int
+        How many there are.
+    equal : int
+        How many are on both sides, in every value.
+    differences : tuple of str
+        The first that are not, in words.
+    """
+
+    what: str
+    direct: int
+    conducted: int
+    equal: int
+    differences: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether there is something, and nothing differs."""
+        return self.direct == self.conducted == self.equal > 0
+
+
+def compare_derivations(direct: Derivation, conducted: Derivation) -> tuple[Compared, ...]:
+    """Endpoints per patient: every event, date, state, and the decisions that stand behind them."""
+    found = []
+    for what, columns in _TABLES.items():
+        one = _of_interest(getattr(direct, what), columns)
+        other = _of_interest(getattr(conducted, what), columns)
+        found.append(_compared(_NAMES[what], one, other))
+    return (*found, _decisions(direct, conducted))
+
+
+_TABLES = {
+    "events": ("subject", "endpoint", "episode", "day", "date", "confirmed_day", "visit", "origin",
+               "is_used", "reason"),
+    "time_to_event": ("subject", "endpoint", "start_day", "stop_day", "time", "is_event", "component",
+                      "censored_by", "origin"),
+    "states": ("subject", "endpoint", "day", "visit", "holds"),
+    "values": ("subject", "measure", "day", "visit", "value", "unit", "is_baseline", "baseline"),
+}  # fmt: skip
+_NAMES = {
+    "events": "events, with their dates and what became of them",
+    "time_to_event": "times to event, with what ended them",
+    "states": "states at assessments",
+    "values": "values of measures",
+}
+
+
+def _of_interest(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    return frame.select([name for name in columns if name in frame.columns])
+
+
+def _decisions(direct: Derivation, conducted: Derivation) -> Compared:
+    """What committee and investigators said, of each event."""
+    columns = ["subject", "endpoint", "reader", "event_date", "is_confirmed"]
+    one, other = (side.study["decisions"].select(columns) for side in (direct, conducted))
+    return _compared("decisions of committee and investigators", one, other)
+
+
+def _compared(what: str, one: pl.DataFrame, other: pl.DataFrame) -> Compared:
+    left, right = (_counted(frame) for frame in (one, other))
+    columns = one.columns
+    joined = left.join(right, on=columns, how="inner", nulls_equal=True, suffix="_other")
+    equal = int(joined.select(pl.min_horizontal("count", "count_other").sum()).item() or 0)
+    lacking = left.join(right, on=columns, how="anti", nulls_equal=True)
+    more = right.join(left, on=columns, how="anti", nulls_equal=True)
+    told = [f"only direct: {_words(row)}" for row in lacking.head(_SHOWN).iter_rows(named=True)]
+    told += [f"only conducted: {_words(row)}" for row in more.head(_SHOWN).iter_rows(named=True)]
+    return Compared(what, one.height, other.height, equal, tuple(told))
+
+
+def _counted(frame: pl.DataFrame) -> pl.DataFrame:
+    floats = [name for name, kind in frame.schema.items() if kind.is_float()]
+    # Digits that a decimal number does not hold are not compared: 88.4 times 1.2 has them on both sides.
+    rounded = frame.with_columns(pl.col(name).round_sig_figs(12) for name in floats)
+    return rounded.group_by(rounded.columns, maintain_order=True).len(name="count").sort(rounded.columns)
+
+
+def _words(row: dict[str, object]) -> str:
+    return ", ".join(
+        f"{name} {value}" for name, value in row.items() if name != "count" and value is not None
+    )
+
+
+def compare_analyses(direct: Analysis, conducted: Analysis) -> tuple[Compared, ...]:
+    """Estimates: those of primary analyses, then of all."""
+    one, other = direct.tidy(), conducted.tidy()
+    primary = [name for name, told in direct.protocol.spec.analyses.items() if told.purpose == "primary"]
+    shared = [name for name in one.columns if name in other.columns]
+    key = "analysis" if "analysis" in shared else shared[0]
+    of_primary = [frame.select(shared).filter(pl.col(key).is_in(primary)) for frame in (one, other)]
+    return (
+        _compared(f"figures of the primary analysis ({', '.join(primary)})", *of_primary),
+        _compared("figures of all analyses", one.select(shared), other.select(shared)),
+    )
+
+
+def table_of(rows: Sequence[Compared]) -> str:
+    """As it is printed."""
+    from flarefree.stats.estimates import text_table
+
+    head = ("", "Direct", "Conducted", "Equal", "")
+    body = [
+        (
+            one.what,
+            f"{one.direct:,}",
+            f"{one.conducted:,}",
+            f"{one.equal:,}",
+            "" if one.is_equal else "DIFFER",
+        )
+        for one in rows
+    ]
+    lines = list(text_table(head, body))
+    for one in rows:
+        if not one.is_equal:
+            lines += [f"  {one.what}:", *(f"    {line}" for line in one.differences)]
+    return "\n".join(lines)
