@@ -79,9 +79,13 @@ def eligible(at: datetime = START) -> str:
 def randomized(at: datetime = START, status: str = "on_treatment") -> str:
     """A patient who was randomized at this time."""
     subject = eligible(at)
-    values = {
-        "status": status, "randomized_at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "randomized_by": "ines", "kit": f"{next(_number):08d}",
-    }  # fmt: skip
-    plant(subject, ("subject", subject, "allocation.request", values), request=f"r {subject}", at=at)
+    asked = {"randomized_at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "randomized_by": "ines"}
+    plant(
+        subject,
+        ("subject", subject, "allocation.request", asked),
+        ("subject", subject, "subject.status", {"status": status}),
+        ("subject", subject, "allocation.kit", {"kit": f"{next(_number):08d}"}),
+        request=f"r {subject}",
+        at=at,
+    )
     return subject
