@@ -133,7 +133,7 @@ class AskForm:
     request: str = ""
     wrongs: tuple[Wrong, ...] = ()
 
-    def __getitem__(self, name: str) -> Input:
+    def input(self, name: str) -> Input:
         """An input by its name."""
         return next(given for given in self.inputs if given.name == name)
 

@@ -38,11 +38,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A value that matters: an upper limit of normal (`limit`), a threshold of a sentence (`threshold`)."""
+    """A value that matters: an upper limit of normal (`limit`), a threshold of a sentence (`threshold`).
+
+    `label` stands beside its line and is short; `note` says it in full below the picture.
+    """
 
     y: float
     label: str
     kind: str = "limit"
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class PlacedLevel:
     label: str
     kind: str
     label_y: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,11 @@ class Plot:
     right: float = WIDTH - RIGHT
     top: float = TOP
     bottom: float = HEIGHT - BOTTOM
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether a level is to be explained below."""
+        return any(level.note for level in self.levels)
 
 
 def nice_ticks(low: float, high: float, most: int = _MOST_TICKS) -> tuple[float, ...]:
@@ -203,7 +213,7 @@ def _placed_levels(levels: Sequence[Level], up, taken: list[float]) -> tuple[Pla
         while any(abs(label_y - other) < 13 for other in used):
             label_y += 1.0
         used.append(label_y)
-        placed.append(PlacedLevel(at, level.label, level.kind, label_y))
+        placed.append(PlacedLevel(at, level.label, level.kind, label_y, level.note))
     return tuple(placed)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from django.urls import path
 from django.urls.resolvers import URLPattern
 
@@ -33,7 +33,8 @@ class Route:
     view : callable
         Takes the request, who acts, and what the address says.
     rights : tuple of (verb, field)
-        One of them, in the trial's phase, opens the page.  What it shows is asked about again, row by row.
+        One of them, in the trial's phase, opens the page; empty for the one page that every role has.  What a
+        page shows is asked about again, row by row.
     menu, group : str
         As the menu says it; empty for a page that others lead to.
     """
@@ -54,8 +55,3 @@ class Route:
 def patterns_of(routes: tuple[Route, ...]) -> list[URLPattern]:
     """For Django's router, in the table's order."""
     return [route.pattern for route in routes]
-
-
-def is_of_nobody(request: HttpRequest) -> bool:
-    """Whether nobody is logged in."""
-    return not getattr(request.user, "is_authenticated", False)

@@ -8,11 +8,11 @@ from django.urls.resolvers import URLPattern
 from flarefree.web.pages.routes import Route, patterns_of
 from flarefree.web.pages.routes_of_patients import PATIENTS
 from flarefree.web.pages.routes_of_trial import TRIAL
-from flarefree.web.pages.views import front
+from flarefree.web.pages.views import front, home
 
 __all__ = ["ROUTES", "urlpatterns"]
 
-ROUTES: tuple[Route, ...] = (*PATIENTS, *TRIAL)
+ROUTES: tuple[Route, ...] = (Route("", "home", home.home, (), "Today"), *PATIENTS, *TRIAL)
 
 urlpatterns: list[URLPattern] = [
     path("help/", front.help_page, name="help"),

@@ -107,3 +107,23 @@ def qr(text: str, title: str) -> SafeString:
 def css_id(name: str) -> str:
     """An id as a CSS selector has it: its dots are no classes."""
     return str(name).replace(".", "\\.")
+
+
+@register.filter
+def of(thing: Any, attribute: str) -> Any:
+    """What a thing itself has, its key or site: a dot in a template would look among its values."""
+    return getattr(thing, attribute)
+
+
+@register.filter
+def key(thing: Any) -> str:
+    """A thing's key."""
+    return str(thing.key)
+
+
+@register.filter
+def slug(name: str) -> str:
+    """A visit's name as it stands in an address."""
+    from flarefree.web.commands.parts import slug_of
+
+    return slug_of(str(name))

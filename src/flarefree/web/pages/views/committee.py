@@ -82,7 +82,10 @@ def _plot(series: Series, day: int) -> Plot:
         for p in series.points
         if p.value is not None
     )
-    levels = tuple(Level(value, words, "threshold") for words, value in series.thresholds)
+    levels = tuple(
+        Level(value, f"{value:.4g} {series.unit}".rstrip(), "threshold", words)
+        for words, value in series.thresholds
+    )
     return draw_plot(
         series.measure.replace("_", "-"), series.label, (Line(points),), unit=series.unit, levels=levels,
         marks=((day, f"day {day}"),),

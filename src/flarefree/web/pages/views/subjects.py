@@ -7,15 +7,11 @@ from django.urls import reverse
 
 from flarefree.conduct.visibility import Actor
 from flarefree.conduct.workflow import SUBJECT
-from flarefree.web import clock
-from flarefree.web.commands.gates import date_at_site, stands
-from flarefree.web.commands.parts import day_one_of
 from flarefree.web.pages.asking import may, sees, show
-from flarefree.web.pages.patient import contacts_due, courses_of, moments_of, values_table, visits_of
-from flarefree.web.pages.tables import Cell, Table, table_of
+from flarefree.web.pages.patient import courses_of, events_table, medications_table, slugged, values_table
+from flarefree.web.pages.tables import Cell, table_of
 from flarefree.web.pages.views.queries_asked import CLOSE, query_rows
-from flarefree.web.pages.views.screening import subject_seen
-from flarefree.web.queries.seeing import see_things
+from flarefree.web.queries.subjects import SubjectRow, subject_list, subject_page
 from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
 
@@ -28,73 +24,64 @@ _MOST = 200
 def subjects(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """The reader's subjects, by number; a search reads numbers, a filter states and sites."""
     wanted, state, site = (request.GET.get(name, "").strip() for name in ("q", "state", "site"))
-    seen = see_things(
-        actor, "subject", attributes=("status", "screened_on", "randomized_at", "site", "subject")
-    )
-    found = [
-        item
-        for item in sorted(seen, key=lambda item: item.key)
-        if wanted.lower() in item.key.lower()
-        and (not state or item["status"] == state)
-        and (not site or item.site == site)
-    ]
-    rows = [
-        (
-            Cell(item.key, reverse("subject", args=[item.key])),
-            item.site,
-            Cell(state=str(item["status"] or "")),
-            str(item["screened_on"] or ""),
-            str(item["randomized_at"] or "")[:10],
-        )
-        for item in found[:_MOST]
-    ]
-    head = ("Subject", "Site", "State", "Screened", "Randomized")
+    found = subject_list(actor, search=wanted, status=state, site=site)
+    head = ("Subject", "Site", "State", "Next", "To see to")
     told = {
-        "table": table_of("Subjects", head, rows, empty="No subject fits."),
+        "table": table_of("Subjects", head, map(_row, found[:_MOST]), empty="No subject fits."),
         "found": len(found),
-        "shown": len(rows),
+        "shown": min(len(found), _MOST),
         "q": wanted,
         "state": state,
         "site": site,
         "states": SUBJECT.states,
-        "sites": sorted({item.site for item in seen}),
+        "sites": sorted({row.site for row in subject_list(actor)}),
         "can_screen": may(actor, SCREEN),
     }
     template = "parts/subjects_found" if request.headers.get("HX-Request") else "subjects"
     return show(request, template, told)
 
 
+def _row(row: SubjectRow) -> tuple[object, ...]:
+    counts = ((row.overdue, "overdue"), (row.open_queries, "queries"), (row.open_flags, "drug flags"))
+    coming = f"{row.next_name}, {row.next_due.isoformat()}" if row.next_due else ""
+    return (
+        Cell(row.subject, reverse("subject", args=[row.subject])),
+        row.site,
+        Cell(state=row.status),
+        coming,
+        ", ".join(f"{count} {what}" for count, what in counts if count),
+    )
+
+
 def subject(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
     """One subject: what is due, what happened, every value."""
-    thing = subject_seen(actor, subject)
-    seen = see_things(actor, subject=subject)
-    protocol, site = running_trial().protocol, thing.site
-    today, day_one = date_at_site(site, clock.now()), day_one_of(thing)
-    queries = tuple(i for i in seen if i.kind == "query" and i["status"] != "closed")
+    page = subject_page(actor, subject)
+    site = page.subject.site
+    can = {name: sees(actor, field, site, verb) for name, (verb, field) in _ACTS.items()}
+    queries = tuple(item for item in page.of("query") if item["status"] != "closed")
+    head = ("Subject", "Question", "Raised", "State", "To do")
     told = {
-        "subject": thing,
-        "status": str(thing["status"] or ""),
-        "facts": _facts(thing),
-        "moments": moments_of(seen),
-        "queries": table_of(
-            "Open queries", ("Subject", "Question", "Raised", "State", "To do"), query_rows(actor, queries),
-            empty="No query is open.",
-        ),
+        "page_of": page,
+        "subject": page.subject,
+        "status": page.status,
+        "facts": _facts(page.subject, page.study_day),
+        "queries": table_of("Open queries", head, query_rows(actor, queries), empty="No query is open."),
         "has_queries": bool(queries),
-        "can": {name: sees(actor, field, site, verb) for name, (verb, field) in _ACTS.items()},
-    }  # fmt: skip
-    if sees(actor, "visits.record", site):
-        told["visits"] = visits_of(protocol, seen, day_one, today)
-        told["contacts"] = contacts_due(protocol, seen, day_one, today)
-    if sees(actor, "labs.efficacy", site):
-        told["plots"] = courses_of(protocol, seen, day_one, str(thing["sex"] or ""))
-        told["values"] = values_table(
-            protocol, seen, can_correct=sees(actor, "labs.efficacy", site, "correct"), can_ask=may(actor, CLOSE)
-        )
-    told["events"] = _events(seen, told["can"]["correct_event"])  # type: ignore[index]
-    told["drugs"] = _drugs(seen, told["can"])  # type: ignore[arg-type]
-    told["sees_events"] = sees(actor, "adverse_events.record", site)
-    told["sees_drugs"] = sees(actor, "medications.record", site)
+        "can": can,
+        "sees_visits": sees(actor, "visits.record", site),
+        "visits": slugged(page.visits),
+        "first_visit": running_trial().protocol.spec.schedule.visits[0].name,
+        "contacts": tuple(row for row in page.contacts if row.status in {"due", "overdue"}),
+        "plots": courses_of(page.series),
+        "values": values_table(
+            page.series, subject, can_correct=sees(actor, "labs.efficacy", site, "correct"), can_ask=may(actor, CLOSE)
+        ),
+        "sees_values": sees(actor, "labs.efficacy", site),
+        "sees_events": sees(actor, "adverse_events.record", site),
+        "events": events_table(page, can_correct=can["correct_event"]),
+        "sees_drugs": sees(actor, "medications.record", site),
+        "drugs": medications_table(page, can_correct=can["correct_drug"], can_approve=can["approve_drug"]),
+    }
     return show(request, "subject", told)
 
 
@@ -127,7 +114,7 @@ _ACTS = {
 """What the page offers, each with the right that it takes."""
 
 
-def _facts(thing: Item) -> tuple[tuple[str, str], ...]:
+def _facts(thing: Item, study_day: int | None) -> tuple[tuple[str, str], ...]:
     """What the subject is, in words; what its reader does not see is not among it."""
     covariates = running_trial().protocol.spec.covariates
     words = {"sex": {"F": "female", "M": "male"}}
@@ -140,6 +127,8 @@ def _facts(thing: Item) -> tuple[tuple[str, str], ...]:
     found += [("Stratum in fact: " + _label(n), str(thing[n])) for n in thing.facts if n.startswith("stratum_actual.")]
     if thing["randomized_at"]:
         found.append(("Randomized", str(thing["randomized_at"])[:10]))
+    if study_day is not None and thing["randomized_at"]:
+        found.append(("Study day", str(study_day)))
     return tuple(found)
 
 
@@ -147,38 +136,3 @@ def _label(name: str) -> str:
     factor = name.partition(".")[2]
     covariates = running_trial().protocol.spec.covariates
     return (covariates[factor].label if factor in covariates else factor.replace("_", " ")).lower()
-
-
-def _events(seen: tuple[Item, ...], can_correct: bool) -> Table:
-    rows = [
-        (
-            Cell(
-                str(item["verbatim"] or item["term"] or ""),
-                reverse("correct_event", args=[item.key]) if can_correct else "",
-                state="serious" if item["serious_because"] else "",
-            ),
-            str(item["severity"] or ""), str(item["relation"] or ""),
-            f"{item['start'] or ''} to {item['end'] or 'now'}", str(item["outcome"] or ""),
-        )
-        for item in seen
-        if item.kind == "adverse_event" and stands(item)
-    ]  # fmt: skip
-    head = ("What happened", "Severity", "Related", "When", "Outcome")
-    return table_of("Adverse events", head, rows, empty="None was entered.")
-
-
-def _drugs(seen: tuple[Item, ...], can: dict[str, bool]) -> Table:
-    flags = [item for item in seen if item.kind in {"flag", "finding"} and item["status"] not in {"closed", "void"}]
-    rows = []
-    for item in seen:
-        if item.kind != "medication" or not stands(item):
-            continue
-        said = [str(flag["message"] or "") for flag in flags if str(flag["about"] or "") == item.name]
-        act = Cell("Approve", reverse("approve_medication", args=[item.key])) if said and can["approve_drug"] else Cell()
-        drug = Cell(
-            str(item["drug"] or ""), reverse("correct_medication", args=[item.key]) if can["correct_drug"] else "",
-            state="flagged" if said else "", note=" ".join(said),
-        )  # fmt: skip
-        dose = f"{item['dose'] or ''} {item['unit'] or ''}".strip()
-        rows.append((drug, dose, str(item["indication"] or ""), f"{item['start'] or ''} to {item['end'] or 'now'}", act))
-    return table_of("Drugs", ("Drug", "Dose", "What for", "When", "To do"), rows, empty="None was entered.")

@@ -150,12 +150,14 @@ def _word(choice: str) -> str:
 
 
 def _unit_input(field: FormField) -> Input:
-    choices = tuple((unit, unit) for unit in field.units)
+    choices = tuple((unit, unit.replace("10^9", "10⁹")) for unit in field.units)
     return Input(f"u.{field.measure}", f"Unit of {field.label}", "choice", choices=choices, is_required=False)
 
 
 def _range(field: FormField) -> str:
     low, high = field.plausible
+    if field.kind != "number":
+        return ""
     if low is None and high is None:
         return ""
     if low is None or high is None:

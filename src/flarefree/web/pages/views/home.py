@@ -1,0 +1,159 @@
+"""The first page: what is due today, for the role that its reader acts in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+
+from flarefree.conduct.visibility import Actor
+from flarefree.web import clock
+from flarefree.web.pages.asking import may, show
+from flarefree.web.pages.views.committee import endpoint_label
+from flarefree.web.queries.committee import board, desk, referrals
+from flarefree.web.queries.overdue import coming_up, overdue
+from flarefree.web.queries.seeing import see_things
+from flarefree.web.trial import running_trial
+
+__all__ = ["home"]
+
+_MOST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to do: its words, where it is done, and how urgent it is."""
+
+    text: str
+    url: str
+    note: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Things of one sort, with how many more there are."""
+
+    title: str
+    tasks: tuple[Task, ...]
+    more: int = 0
+    url: str = ""
+
+
+def home(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """What is due, sort by sort; a sort that the role does not have is not there."""
+    gathered = (_gather(title, url, found(actor)) for title, url, rights, found in _SORTS if may(actor, rights))
+    sorts = tuple(sort for sort in gathered if sort.tasks)
+    standing = running_trial().standing()
+    told = {
+        "sorts": sorts,
+        "today": clock.now(),
+        "is_halted": standing.randomization == "halted",
+        "can_screen": may(actor, (("record", "subject.number"),)),
+        "can_break": may(actor, (("break_code", "code_breaks.answer"),)),
+    }
+    return show(request, "home", told)
+
+
+def _gather(title: str, url: str, tasks: Iterator[Task]) -> Tasks:
+    found = tuple(tasks)
+    return Tasks(title, found[:_MOST], max(0, len(found) - _MOST), reverse(url) if url else "")
+
+
+def _overdue(actor: Actor) -> Iterator[Task]:
+    for one in overdue(actor):
+        days = f"{one.days_late} day{'s' * (one.days_late != 1)} late"
+        yield Task(f"{one.subject}: {one.due.name}", reverse("subject", args=[one.subject]), days, "overdue")
+
+
+def _coming(actor: Actor) -> Iterator[Task]:
+    for one in coming_up(actor, days=7):
+        note = f"until {one.due.last.isoformat()}"
+        yield Task(f"{one.subject}: {one.due.name}", reverse("subject", args=[one.subject]), note, "due")
+
+
+def _screening(actor: Actor) -> Iterator[Task]:
+    steps = {
+        "screening": ("record consent, enter the screening values", "subject"),
+        "consented": ("look at eligibility", "eligibility"),
+        "eligible": ("may be randomized", "randomize"),
+    }
+    for item in see_things(actor, "subject", attributes=("status",)):
+        if item["status"] in steps:
+            text, name = steps[str(item["status"])]
+            name = name if may(actor, (("record", "eligibility.record"),)) else "subject"
+            if name == "randomize" and not may(actor, (("randomize", "allocation.request"),)):
+                name = "subject"
+            yield Task(f"{item.key}: {text}", reverse(name, args=[item.key]), "", str(item["status"]))
+
+
+def _queries(actor: Actor) -> Iterator[Task]:
+    wanted = "open" if may(actor, (("answer", "queries.record"),)) else "answered"
+    for item in see_things(actor, "query"):
+        if str(item["status"] or "open") == wanted:
+            name = "answer_query" if wanted == "open" else "close_query"
+            yield Task(f"{item.subject}: {item['question']}", reverse(name, args=[item.key]), str(item["raised_on"] or ""))
+
+
+def _to_dispense(actor: Actor) -> Iterator[Task]:
+    given = {item.subject for item in see_things(actor, "dispensing")}
+    for item in see_things(actor, "subject", attributes=("status", "kit")):
+        if item["kit"] is not None and item.key not in given:
+            yield Task(f"{item.key}: hand out the first kit", reverse("dispense", args=[item.key]), "", "due")
+
+
+def _to_vote(actor: Actor) -> Iterator[Task]:
+    for one in desk(actor):
+        if one.state in {"to vote", "to decide"}:
+            name = "decide" if one.state == "to decide" and may(actor, (("decide", "decisions.record"),)) else "case"
+            yield Task(f"Case {one.number}: {endpoint_label(one.endpoint)}", reverse(name, args=[one.number]), "", one.state)
+
+
+def _to_release(actor: Actor) -> Iterator[Task]:
+    shown = board(actor)
+    if shown.waiting:
+        yield Task(f"{shown.waiting} case{'s' * (shown.waiting != 1)} wait for release", reverse("release"))
+    for question in shown.questions:
+        if not question.answer:
+            yield Task(f"Case {question.case}: {question.text}", reverse("answer_question", args=[question.key]))
+    for case in shown.cases:
+        if case.needs:
+            yield Task(f"Case {case.number}: votes differ, needs {case.needs}", reverse("prepared", args=[case.number]))
+
+
+def _to_assess(actor: Actor) -> Iterator[Task]:
+    for item in see_things(actor, "code_break"):
+        if not item["assessment"] and item["reason"] != "SAFETY_REPORT" and item["ordered_by"] != actor.person:
+            text = f"{item.subject}: what did the code break do to blinding?"
+            yield Task(text, reverse("assess_code_break", args=[item.key]), str(item["ordered_at"])[:10], "due")
+
+
+def _to_refer(actor: Actor) -> Iterator[Task]:
+    for one in referrals(actor):
+        if not one.outcome:
+            text = f"{one.subject}: {endpoint_label(one.endpoint)} was judged to be none"
+            yield Task(text, reverse("acknowledge_referral", args=[one.key]), one.decided_at[:10])
+
+
+def _to_approve(actor: Actor) -> Iterator[Task]:
+    if running_trial().phase == "before_go_live":
+        yield Task("The trial is not live yet: see what it waits for", reverse("trial"))
+    if running_trial().standing().randomization == "halted":
+        yield Task("Randomization is halted", reverse("trial"), "", "halted")
+
+
+_Found = Callable[[Actor], Iterator[Task]]
+_SORTS: tuple[tuple[str, str, tuple[tuple[str, str], ...], _Found], ...] = (
+    ("Overdue", "", (("see", "visits.record"), ("see", "contacts.record")), _overdue),
+    ("May be done now", "", (("record", "visits.record"), ("record", "contacts.record")), _coming),
+    ("On the way into the trial", "subjects", (("record", "eligibility.record"),), _screening),
+    ("Queries", "queries", (("answer", "queries.record"), ("query", "visits.record")), _queries),
+    ("Kits to hand out", "subjects", (("dispense", "dispensing.record"),), _to_dispense),
+    ("Cases", "desk", (("vote", "votes.own"), ("decide", "decisions.record")), _to_vote),
+    ("The committee", "board", (("prepare", "cases.dossier"),), _to_release),
+    ("Code breaks to assess", "code_breaks", (("record", "code_breaks.register"),), _to_assess),
+    ("Judged to be no event", "referrals", (("query", "adverse_events.record"),), _to_refer),
+    ("The trial", "trial", (("approve", "configuration"), ("configure", "configuration")), _to_approve),
+)
