@@ -353,7 +353,12 @@ def test_copies_give_agreement_and_the_lock_waits_for_all(cohort):
 
     from flarefree.conduct.adjudication.cases import CaseKind, CaseState
     from flarefree.conduct.visibility import Actor
-    from flarefree.web.commands.adjudication_closing import AcknowledgeReferral, LockAdjudication
+    from flarefree.web.commands.adjudication_closing import (
+        AcknowledgeReferral,
+        CorrectNote,
+        LockAdjudication,
+        SendNote,
+    )
     from flarefree.web.queries.committee import agreement, referrals
     from flarefree.web.record.reading import read_thing
 
@@ -380,6 +385,12 @@ def test_copies_give_agreement_and_the_lock_waits_for_all(cohort):
         ask(MANAGER, LockAdjudication(), days=163)
     for one in referrals(officer):
         ask(officer, AcknowledgeReferral(referral=one.key, outcome="no report needed"), days=164)
+    site = Actor("ines", "investigator", frozenset({"03"}))
+    note = SendNote(subject="P-0002", title="Letter", on="2024-05-01", text="on azathioprine since March")
+    sent = ask(site, note, days=164).result["note"]
+    with pytest.raises(ConductError, match="texts are held back"):
+        ask(MANAGER, LockAdjudication(), days=164)
+    ask(site, CorrectNote(note=sent, text="as before", reason="the drug is left out"), days=164)
     ask(MANAGER, LockAdjudication(), days=165)
     decided = next(c for c in _queue().cases if c.state is CaseState.DECIDED)
     with pytest.raises(ConductError, match="locked"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to be made for the study.")],
     person: Annotated[str, typer.Option("--as", help="Whose right it is: the name of an account.")],
     role: Annotated[str, typer.Option(help="The role that they act in.")] = "data_manager",
-    format: Annotated[Literal["csv", "parquet"], typer.Option(help="Of the data files.")] = "csv",
+    parquet: Annotated[bool, typer.Option("--parquet", help="Parquet in place of CSV.")] = False,
     protocol: Annotated[str, typer.Option(help="As for flarefree serve.")] = "alms-maintenance",
     database: Annotated[str, typer.Option(help="As for flarefree serve.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Say what was written as JSON.")] = False,
@@ -51,7 +51,7 @@ def export(
     if not account_is_open(person):
         raise ConductError("this account is not open", where="--as", found=person)
     actor = read_grants_of(person).actor_at(person, role, now())
-    done = export_study(actor, out, format=format)
+    done = export_study(actor, out, format="parquet" if parquet else "csv")
     if as_json:
         told = {"folder": str(done.folder), "patients": done.patients, "files": done.files}
         typer.echo(json.dumps(told | {"digest": done.digest, "receipt": done.receipt}, indent=2))
