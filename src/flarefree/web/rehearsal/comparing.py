@@ -111,15 +111,19 @@ def _words(row: dict[str, object]) -> str:
 
 
 def compare_analyses(direct: Analysis, conducted: Analysis) -> tuple[Compared, ...]:
-    """Estimates: those of primary analyses, then of all."""
+    """Estimates: those of primary analyses, then of all.
+
+    Analyses of study drug doses are left out: the record of a blinded trial has coded kits, and no drug.
+    """
     one, other = direct.tidy(), conducted.tidy()
-    primary = [name for name, told in direct.protocol.spec.analyses.items() if told.purpose == "primary"]
-    shared = [name for name in one.columns if name in other.columns]
-    key = "analysis" if "analysis" in shared else shared[0]
-    of_primary = [frame.select(shared).filter(pl.col(key).is_in(primary)) for frame in (one, other)]
+    analyses = direct.protocol.spec.analyses
+    primary = [name for name, told in analyses.items() if told.purpose == "primary"]
+    of_doses = [name for name, told in analyses.items() if told.kind == "exposure"]
+    of_primary = [frame.filter(pl.col("analysis").is_in(primary)) for frame in (one, other)]
+    of_all = [frame.filter(~pl.col("analysis").is_in(of_doses)) for frame in (one, other)]
     return (
         _compared(f"figures of the primary analysis ({', '.join(primary)})", *of_primary),
-        _compared("figures of all analyses", one.select(shared), other.select(shared)),
+        _compared("figures of all analyses but of study drug doses", *of_all),
     )
 
 
