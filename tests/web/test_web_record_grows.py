@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flarefree.errors import ConductError
+from flarefree.web.checks.log_statements import ATTEMPTS, OF_ENGINE, OWNERS_ONLY
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 WORDS = "never changed or removed"
@@ -33,57 +34,16 @@ def written(record):
     return add
 
 
-ATTEMPTS = {
-    "edit an entry": "UPDATE record_logrow SET content = '{}' WHERE number = 1",
-    "edit an entry's hash": "UPDATE record_logrow SET hash = 'x' WHERE number = 1",
-    "remove an entry": "DELETE FROM record_logrow WHERE number = 1",
-    "remove the last entry": "DELETE FROM record_logrow WHERE number = 2",
-    "remove all": "DELETE FROM record_logrow",
-    "edit the history": "UPDATE record_value SET value = '0'",
-    "remove from the history": "DELETE FROM record_value",
-    "set the head back": "UPDATE record_loghead SET length = 1",
-    "set the head elsewhere": "UPDATE record_loghead SET length = length + 2",
-    "rename the log": "UPDATE record_loghead SET chain = 'other', length = length + 1",
-    "remove the head": "DELETE FROM record_loghead",
-    "begin another log": "INSERT INTO record_loghead (chain, length, hash) VALUES ('other', 0, 'x')",
-}
-OF_SQLITE = {
-    "replace an entry": (
-        "INSERT OR REPLACE INTO record_logrow SELECT number, chain, previous, hash, '{}', items, request, "
-        "about, fingerprint, answer FROM record_logrow WHERE number = 1"
-    ),
-    "replace a value": (
-        "INSERT OR REPLACE INTO record_value (id, thing_id, attribute, field, value, entry) "
-        "SELECT id, thing_id, attribute, field, '0', entry FROM record_value LIMIT 1"
-    ),
-    "upsert an entry": (
-        "INSERT INTO record_logrow SELECT * FROM record_logrow WHERE number = 1 "
-        "ON CONFLICT (number) DO UPDATE SET content = '{}'"
-    ),
-}
-OF_POSTGRESQL = {
-    "empty the log": "TRUNCATE record_logrow",
-    "empty the history": "TRUNCATE record_value",
-    "empty everything": "TRUNCATE record_loghead, record_logrow, record_value, record_latest, record_thing",
-}
-
-
 def attempt(statement: str) -> str:
-    """Run it on the application's own connection; the database's words if it refuses."""
-    from django.db import DatabaseError, connection, transaction
+    from flarefree.web.checks.append_only import attempt_sql
 
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(statement)
-    except DatabaseError as error:
-        return str(error)
-    return ""
+    return attempt_sql(statement)
 
 
 def state() -> list[object]:
-    from flarefree.web.record.models import LogHead, LogRow, Value
+    from flarefree.web.checks.append_only import state_of_log
 
-    return [list(model.objects.order_by("pk").values_list()) for model in (LogHead, LogRow, Value)]
+    return state_of_log()
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
@@ -95,15 +55,14 @@ def test_the_log_and_the_history_only_grow(written, name):
     written("4")
 
 
-@pytest.mark.parametrize("name", [*OF_SQLITE, *OF_POSTGRESQL])
-def test_ways_of_one_engine_are_closed_too(written, name):
+@pytest.mark.parametrize(("engine", "name"), [(e, name) for e, ways in OF_ENGINE.items() for name in ways])
+def test_ways_of_one_engine_are_closed_too(written, engine, name):
     from django.db import connection
 
-    statement = (OF_SQLITE if connection.vendor == "sqlite" else OF_POSTGRESQL).get(name)
-    if statement is None:
-        pytest.skip(f"not a way of {connection.vendor}")
+    if connection.vendor != engine:
+        pytest.skip(f"a way of {engine}")
     before = state()
-    assert WORDS in attempt(statement)
+    assert WORDS in attempt(OF_ENGINE[engine][name])
     assert state() == before
 
 
@@ -119,55 +78,24 @@ def test_through_the_models_it_cannot_be_done_either(written):
             change()
 
 
-OWNERS_ONLY = {
-    **ATTEMPTS,
-    **OF_POSTGRESQL,
-    "take the triggers away": "ALTER TABLE record_logrow DISABLE TRIGGER ALL",
-    "drop a trigger": "DROP TRIGGER record_logrow_grows_only ON record_logrow",
-    "drop the log": "DROP TABLE record_logrow",
-    "alter the log": "ALTER TABLE record_logrow ADD COLUMN x integer",
-    "replace the trigger's function": (
-        "CREATE OR REPLACE FUNCTION record_logrow_grows_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RETURN NULL; END $$"
-    ),
-    "replicate, where triggers sleep": "SET session_replication_role = replica",
-    "make a table": "CREATE TABLE other (x integer)",
-    "forget a migration": "DELETE FROM django_migrations",
-}
-
-
 def test_the_applications_role_may_do_its_work_and_nothing_else(written):
-    """On PostgreSQL, as `flarefree_app`: every attempt refused, and a command is done all the same."""
+    """On PostgreSQL, as `flarefree_app`: every attempt refused, and its own work is done all the same."""
     from django.db import connection, transaction
 
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no roles")
-    from flarefree.web.record.append_only import APP_ROLE, grants_of
-    from flarefree.web.roles_sql import made_in
+    from flarefree.web.checks.append_only import as_app_role
+    from flarefree.web.people.models import CacheRow
 
-    tables, sequences = made_in("default")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN "
-            f"CREATE ROLE {APP_ROLE}; END IF; END $$"
-        )
-        for statement in grants_of(APP_ROLE, tables, sequences):
-            cursor.execute(statement)
-        cursor.execute(f"SET ROLE {APP_ROLE}")
-    try:
-        before = state()
-        for name, statement in OWNERS_ONLY.items():
+    before = state()
+    with as_app_role():
+        for name, statement in {**ATTEMPTS, **OF_ENGINE["postgresql"], **OWNERS_ONLY}.items():
             assert attempt(statement), name
         assert state() == before
         written("4")
-        from flarefree.web.people.models import CacheRow
-
         with transaction.atomic():
             CacheRow.objects.create(cache_key="x", value="", expires=NOON)
             CacheRow.objects.all().delete()
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("RESET ROLE")
 
 
 # A5 ------------------------------------------------------------------------------------------------

@@ -18,11 +18,12 @@ from django.db import transaction
 from flarefree.conduct.roles.matrix import PHASES
 from flarefree.conduct.visibility import Actor
 from flarefree.errors import FlarefreeError
+from flarefree.web.clock import now
 from flarefree.web.commands import executing
 from flarefree.web.commands.base import Asked, Command, Need, Outcome, Plan
 from flarefree.web.trial import RunningTrial, Standing, running_trial
 
-__all__ = ["NOTHING", "Attempts", "trying_roles"]
+__all__ = ["NOTHING", "Attempts", "try_in_phase", "trying_roles"]
 
 NOTHING = "there is nothing here for you"
 OTHER_SITE = "another site"
@@ -102,6 +103,20 @@ def trying_roles(attempts: Attempts, *, each: int = 2) -> Iterator[None]:
         yield
     finally:
         executing._execute, executing._require_rights = own, rights
+        RunningTrial.standing = standing  # type: ignore[method-assign]
+
+
+def try_in_phase(command: Command, who: Actor, phase: str) -> str:
+    """Ask once as if the trial were in a phase, and undo it; the refusal's words, or `DONE`."""
+    standing = RunningTrial.standing
+
+    def standing_as_tried(self: RunningTrial, *told: Any) -> Standing:
+        return replace(standing(self, *told), phase=phase)
+
+    RunningTrial.standing = standing_as_tried  # type: ignore[assignment, method-assign]
+    try:
+        return _attempt(executing.execute, command, Asked(who, f"try/{who.role}/{phase}", now()))
+    finally:
         RunningTrial.standing = standing  # type: ignore[method-assign]
 
 
