@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from flarefree.conduct.audit.entries import read_time
-from flarefree.conduct.randomization.allocating import Request
 from flarefree.errors import ConductError
 from flarefree.web.clock import now
 from flarefree.web.commands.base import Asked, Command, Plan, Write
@@ -14,6 +13,7 @@ from flarefree.web.commands.gates import date_at_site
 from flarefree.web.record.reading import Item, facts_of, read_thing, read_things
 from flarefree.web.trial import TRIAL_KEY, Standing, running_trial
 from flarefree.web.vault import service
+from flarefree.web.vault.service import Request
 
 __all__ = [
     "AcknowledgeAllocation",
