@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
+_WHERE = {
+    "R1": "races",
+    "R2": "races",
+    "R3": "races",
+    "R4": "crashes",
+}
 
-@pytest.mark.parametrize("number", ["R1", "R2", "R3"])
-def test_races(databases: None, number: str) -> None:
+
+@pytest.mark.parametrize("number", list(_WHERE))
+def test_check(databases: None, number: str) -> None:
     from flarefree.conduct.checks.result import run_check
-    from flarefree.web.checks.races import CHECKS
 
-    for check in CHECKS:
-        if check.number == number:
-            result = run_check(check, quick=True)
-            print(result)
-            assert result.passed, str(result)
+    module = import_module(f"flarefree.web.checks.{_WHERE[number]}")
+    results = [run_check(check, quick=True) for check in module.CHECKS if check.number == number]
+    assert results
+    for result in results:
+        print(result)
+        assert result.passed, str(result)

@@ -21,7 +21,7 @@ def main() -> None:
     import django
 
     django.setup()
-    _load()
+    load()
     folder = Path(told["folder"])
     children = [_fork(told, i, folder) for i in range(len(told["batches"]))]
     _wait_for(folder, "ready", len(children))
@@ -32,7 +32,8 @@ def main() -> None:
     sys.stdout.write(json.dumps({"answers": answers, "failed": len(failed)}) + "\n")
 
 
-def _load() -> None:
+def load() -> None:
+    """Load all that a randomization needs, without opening a database or beginning a thread."""
     import flarefree.endpoints.computed
     import flarefree.endpoints.evaluate
     import flarefree.readers.values

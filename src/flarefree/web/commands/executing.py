@@ -16,6 +16,7 @@ from flarefree.conduct.visibility import Target, require_allowed
 from flarefree.errors import ConductError
 from flarefree.web.after import after_commit
 from flarefree.web.commands.base import Asked, Command, Need, Outcome, Plan, RefusedThen, Write
+from flarefree.web.crashing import step
 from flarefree.web.record import models
 from flarefree.web.record.keeping import keep_entry
 from flarefree.web.record.reading import read_head, read_standing, reading_once
@@ -65,7 +66,8 @@ def _once(command: Command, asked: Asked) -> Outcome:
         return before
     try:
         with transaction.atomic():
-            return _execute(command, asked)
+            outcome = _execute(command, asked)
+            step("record: before commit")
     except RefusedThen as refusal:
         _do_after(refusal, asked)
         raise
@@ -75,6 +77,8 @@ def _once(command: Command, asked: Asked) -> Outcome:
         if again is None:
             raise
         return again
+    step("record: committed")
+    return outcome
 
 
 def _do_after(refusal: RefusedThen, asked: Asked) -> None:
@@ -85,6 +89,7 @@ def _do_after(refusal: RefusedThen, asked: Asked) -> None:
 
 def _execute(command: Command, asked: Asked) -> Outcome:
     head = read_head(for_update=True)
+    step("record: locked")
     before = _answered(command, asked)
     if before is not None:
         return before
@@ -111,7 +116,9 @@ def _execute(command: Command, asked: Asked) -> Outcome:
         changes=tuple(change for _, change in changes),
     )
     result = dict(plan.result)
+    step("record: before entry")
     entry = keep_entry(draft, fingerprint=command.fingerprint, answer=lambda _: result, head=head)
+    step("record: after entry")
     written = tuple(write for write, _ in changes)
     transaction.on_commit(lambda: after_commit(written, asked))
     return _outcome(asked, entry, result, is_repeated=False)

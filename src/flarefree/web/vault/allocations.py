@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
 
 from flarefree.conduct.audit import Change, Head
 from flarefree.conduct.audit.entries import canonical
@@ -294,6 +294,18 @@ def arm_of(subject: str) -> str:
     if row is None:
         raise ConductError("this patient was not randomized", where="vault")
     return current_lists().plan.arms[_opened(row)["arm"]]
+
+
+def logged_allocations() -> tuple[str, ...]:
+    """Patients whose allocation has an entry in the vault's log, in their order."""
+    rows = models.VaultLogRow.objects.filter(request__startswith="allocate/").order_by("number")
+    return tuple(about.partition("/")[2] for about in rows.values_list("about", flat=True))
+
+
+def has_no_gaps() -> bool:
+    """Whether each list was given from its first slot on, without one left out."""
+    counts = models.Allocation.objects.values_list("list_number").annotate(Max("slot"), Count("slot"))
+    return all(last == count for _, last, count in counts)
 
 
 def opened_arms() -> dict[str, int]:
