@@ -50,4 +50,4 @@ def break_code(ask: BreakCode, actor: Actor, at: datetime) -> Reply:
     outcome = execute(order, Asked(actor, request, at, "voice"))
     hearing = Asked(actor, f"{request}.{ask.turn}", at, "voice")
     answer = hear_answer(str(outcome.result["code_break"]), hearing)
-    return Reply(True, {"treatment": answer.text})
+    return Reply(True, {"treatment": answer.treatment})

@@ -128,7 +128,7 @@ def _kit(line: Line, call: Call, aside: Mapping[str, str], say: Say) -> Iterator
 
 
 def _treatment(line: Line, call: Call, aside: Mapping[str, str], say: Say) -> Iterator[str]:
-    yield say("treatment", treatment=aside["treatment"])
+    yield say("treatment", subject=grouped(call.subject), treatment=aside["treatment"])
     yield say("again")
 
 

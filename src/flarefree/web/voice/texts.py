@@ -51,7 +51,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "recalled_code_break": "Request {request}: the code of subject {subject} was broken. The treatment "
         "is not repeated here.",
         "recalled_done": "Request {request} was done.",
-        "treatment": "{treatment}. I repeat: {treatment}.",
+        "treatment": "The treatment of subject {subject} is: {treatment}. I repeat: {treatment}.",
         # reasons and impacts of a code break, by their names
         "emergency": "a medical emergency, where treatment depends on the study drug",
         "overdose": "an overdose or poisoning",
