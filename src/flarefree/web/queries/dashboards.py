@@ -19,7 +19,7 @@ from flarefree.web.commands.gates import date_at_site
 from flarefree.web.forms.meanings import entered_measures
 from flarefree.web.queries.board import Patient, board_now
 from flarefree.web.queries.overdue import Coming, coming_up, overdue
-from flarefree.web.queries.scopes import Sight, require_seen
+from flarefree.web.queries.scopes import Sight, Today, require_seen
 from flarefree.web.record.models import LogRow
 from flarefree.web.record.reading import Item, read_things
 from flarefree.web.trial import running_trial
@@ -210,7 +210,7 @@ def _complete(
     counts: Counter[str] = Counter()
     results: Counter[str] = Counter()
     for one in patients:
-        counts += _visits(one, today)
+        counts.update(_visits(one, today))
         results.update(one.results)
     entered = counts["entered"]
     return Completeness(
@@ -230,19 +230,19 @@ def _complete(
 
 
 _STEPS: Mapping[str, tuple[str, ...]] = {
-    "entered": ("entered",),
-    "signed": ("entered", "signed"),
-    "verified": ("entered", "signed", "verified"),
-    "missed": ("missed",),
+    "entered": ("due", "entered"),
+    "signed": ("due", "entered", "signed"),
+    "verified": ("due", "entered", "signed", "verified"),
+    "missed": ("due", "missed"),
 }
 
 
-def _visits(one: Patient, today: date) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for visit in one.of_kind("visit"):
-        counts.update(("due", *_STEPS.get(str(visit["status"]), ())))
+def _visits(one: Patient, today: date) -> dict[str, int]:
     late = sum(late.due.kind == "visit" for late in one.overdue(today))
-    counts.update({"due": late, "overdue": late})
+    counts = {"due": late, "overdue": late}
+    for visit in one.of_kind("visit"):
+        for step in _STEPS.get(str(visit["status"]), ("due",)):
+            counts[step] = counts.get(step, 0) + 1
     return counts
 
 
@@ -270,9 +270,9 @@ def open_queries(
     actor: Actor, at: datetime | None = None, *, site: str = "", status: str = ""
 ) -> tuple[OpenQuery, ...]:
     """Queries that wait for an answer or to be closed, the oldest first."""
-    sight, when = Sight(actor), at or now()
+    sight, today = Sight(actor), Today(at or now())
     found = [
-        _query(item, date_at_site(one.site, when))
+        _query(item, today(one.site))
         for one in board_now().of_site(site)
         if sight.sees("queries.record", one.site)
         for item in one.of_kind("query")

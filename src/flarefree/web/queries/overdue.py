@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from flarefree.conduct.schedule import Due, Overdue
 from flarefree.conduct.visibility import Actor
 from flarefree.web.clock import now
-from flarefree.web.commands.gates import date_at_site
 from flarefree.web.queries.board import Patient, board_now
-from flarefree.web.queries.scopes import Sight
+from flarefree.web.queries.scopes import Sight, Today
 
 __all__ = ["Coming", "coming_up", "overdue"]
 
@@ -39,12 +38,12 @@ def overdue(actor: Actor, at: datetime | None = None, *, site: str = "") -> tupl
         Only this one.
     """
     sight, when = Sight(actor), at or now()
-    today: dict[str, date] = {}
+    today = Today(when)
     found = [
         one
         for patient in board_now().of_site(site)
         if _is_seen(sight, patient)
-        for one in patient.overdue(_today(today, patient.site, when))
+        for one in patient.overdue(today(patient.site))
         if sight.sees(_FIELD[one.due.kind], patient.site)
     ]
     return tuple(sorted(found, key=lambda one: (-one.days_late, one.subject)))
@@ -55,12 +54,12 @@ def coming_up(
 ) -> tuple[Coming, ...]:
     """What may be done now, or within so many days, the most urgent first."""
     sight, when = Sight(actor), at or now()
-    today: dict[str, date] = {}
+    today = Today(when)
     found: list[Coming] = []
     for patient in board_now().of_site(site):
         if patient.day_one is None or not _is_seen(sight, patient):
             continue
-        on = _today(today, patient.site, when)
+        on = today(patient.site)
         until = on + timedelta(days=days)
         done = {one.name for one in patient.followed.happened}
         done |= {name for name, visit in patient.followed.visits.items() if visit["status"] == "missed"}
@@ -78,9 +77,3 @@ def coming_up(
 
 def _is_seen(sight: Sight, patient: Patient) -> bool:
     return sight.sees("subject.number", patient.site)
-
-
-def _today(known: dict[str, date], site: str, at: datetime) -> date:
-    if site not in known:
-        known[site] = date_at_site(site, at)
-    return known[site]

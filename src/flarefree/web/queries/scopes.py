@@ -1,14 +1,30 @@
-"""Which fields an actor sees of which site: asked of the matrix once for a list, not for each value."""
+"""Which fields an actor sees of which site, and the dates there: asked once for a list, not for each value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from flarefree.conduct.visibility import Actor, Target, decide
 from flarefree.errors import ConductError
+from flarefree.web.commands.gates import date_at_site
 from flarefree.web.trial import running_trial
 
-__all__ = ["Sight", "require_seen"]
+__all__ = ["Sight", "Today", "require_seen"]
+
+
+@dataclass
+class Today:
+    """The date at each site at one instant; a site's zone is asked for once."""
+
+    at: datetime
+    _known: dict[str, date] = field(default_factory=dict)
+
+    def __call__(self, site: str) -> date:
+        """The date there."""
+        if site not in self._known:
+            self._known[site] = date_at_site(site, self.at)
+        return self._known[site]
 
 
 @dataclass

@@ -16,7 +16,7 @@ from flarefree.web.commands.gates import date_at_site, stands
 from flarefree.web.commands.parts import day_one_of
 from flarefree.web.queries.board import Patient, board_now
 from flarefree.web.queries.courses import Series, series_of
-from flarefree.web.queries.scopes import Sight
+from flarefree.web.queries.scopes import Sight, Today
 from flarefree.web.queries.seeing import see
 from flarefree.web.record.reading import Item, read_things
 from flarefree.web.trial import running_trial
@@ -63,13 +63,12 @@ def subject_list(
     """
     sight, when = Sight(actor), at or now()
     wanted = search.casefold().strip()
-    today: dict[str, date] = {}
+    today = Today(when)
     rows = []
     for patient in board_now().of_site(site):
         if not sight.sees("subject.number", patient.site) or wanted not in patient.key.casefold():
             continue
-        on = today.setdefault(patient.site, date_at_site(patient.site, when))
-        row = _row(sight, patient, on)
+        row = _row(sight, patient, today(patient.site))
         if not status or row.status == status:
             rows.append(row)
     return tuple(rows)
