@@ -117,11 +117,9 @@ def _allocations_reconciled(asked: Asked, standing: Standing, told: Told) -> boo
 
 
 def _two_key_holders(asked: Asked, standing: Standing, told: Told) -> bool:
-    """Whether the vault released its key to two persons; a vault that cannot do so yet has not."""
     from flarefree.web.vault import service
 
-    is_released: Callable[[], bool] | None = getattr(service, "is_released", None)
-    return is_released is not None and is_released()
+    return service.is_released()
 
 
 def _analysis_plan_recorded(asked: Asked, standing: Standing, told: Told) -> bool:
