@@ -195,9 +195,7 @@ def measure() -> bool:
         (cold,), found = seconds(run, 1), seconds(run, ROUNDS)
         most = quantiles(found, n=20)[18]
         worst = max(worst, most)
-        print(
-            f"{label:28} {median(found) * 1000:7.1f} ms, 95 % under {most * 1000:.1f}, first {cold * 1000:.1f}"
-        )
+        print(f"{label:28} {median(found) * 1000:7.1f} ms, 95 % {most * 1000:.1f}, first {cold * 1000:.1f}")
     after = []
     for n in range(8):
         value = ResultIn(measure="creatinine", value="1.1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from flarefree.errors import ConductError, ReadError
@@ -162,28 +164,38 @@ def test_who_may_not_import_learns_nothing_of_the_patients(clinic):
         assert str(error.value) == "there is nothing here for you"
 
 
-def test_what_tells_the_arm_never_stands_in_the_record(clinic, monkeypatch):
+def test_what_tells_the_arm_never_stands_in_the_record(template, tmp_path):
     """Metabolites and red-cell volume go to the vault; a data manager may not bring them."""
+    import web_clinic as clinic
+
+    from flarefree.web.checks.live_trial import live_trial
     from flarefree.web.record.models import LogRow, Value
     from flarefree.web.vault import service
+    from flarefree.web.vault.models import Kept
 
-    kept = []
-    monkeypatch.setattr(service, "keep_results", lambda rows, asked: kept.extend(rows), raising=False)
-    subject = clinic.randomized()
-    text = table(
-        f"{subject},,6-TGN,235.7,pmol,,,2026-02-04,,A1",
-        f"{subject},,MCV,103.9,fL,,,2026-02-04,,A1",
-        f"{subject},,CREAT,1.1,mg/dL,,,2026-02-04,,A1",
-    )
-    with pytest.raises(ConductError, match="nothing here"):
-        take(clinic, text, actor=clinic.MANAGER)
-    done = take(clinic, text).result
-    assert (done["taken"], done["to_vault"], len(labs(subject))) == (1, 2, 1)
-    assert [(row.test, field) for row, _, field in kept][-2:] == [
-        ("6-TGN", "labs.arm_typical"), ("MCV", "labs.arm_typical"),
-    ]  # fmt: skip
-    everything = str(list(Value.objects.values())) + str(list(LogRow.objects.values()))
-    assert "235.7" not in everything and "103.9" not in everything and "MCV" not in everything
+    with live_trial(tmp_path, subjects=1) as trial:
+        (subject,) = trial.subjects
+        text = table(
+            f"{subject},,6-TGN,235.7,pmol,,,2026-02-04,,A1",
+            f"{subject},,MCV,103.9,fL,,,2026-02-04,,A1",
+            f"{subject},,CREAT,1.1,mg/dL,,,2026-02-04,,A1",
+        )
+        with pytest.raises(ConductError, match="nothing here"):
+            take(clinic, text, actor=clinic.MANAGER)
+        assert Kept.objects.count() == 0
+        done = take(clinic, text).result
+        assert (done["taken"], done["to_vault"], len(labs(subject))) == (1, 2, 1)
+        at = clinic.START + timedelta(days=61)
+        kept = service.kept_values(
+            "arm_typical", who="ulla", role="unblinded_statistician", request="k", at=at
+        )
+        assert [(who, told["test"], told["value"]) for who, told in kept] == [
+            (subject, "6-TGN", "235.7"), (subject, "MCV", "103.9"),
+        ]  # fmt: skip
+        assert take(clinic, text, days=62).result["to_vault"] == 2 and Kept.objects.count() == 2
+        assert b"235.7" not in b"".join(bytes(row.sealed) for row in Kept.objects.all())
+        everything = str(list(Value.objects.values())) + str(list(LogRow.objects.values()))
+        assert "235.7" not in everything and "103.9" not in everything and "MCV" not in everything
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
@@ -14,7 +16,7 @@ from flarefree.conduct.rule_taint import revealing_measures
 from flarefree.errors import ConductError
 from flarefree.web.commands.asking import closed_for
 from flarefree.web.commands.base import Asked, Command, Need, Plan, Write
-from flarefree.web.commands.parts import NOTHING_HERE, require_scope, today_at, writes_of
+from flarefree.web.commands.parts import require_scope, today_at, writes_of
 from flarefree.web.commands.results import Incoming, kept
 from flarefree.web.commands.values import opened_again
 from flarefree.web.config import WebConfig
@@ -22,6 +24,7 @@ from flarefree.web.forms.imports import ImportReport, Taken, judge_import
 from flarefree.web.forms.meanings import field_of, measure_of_test
 from flarefree.web.record.reading import Item, read_things
 from flarefree.web.trial import running_trial
+from flarefree.web.vault import service
 
 __all__ = ["ImportLaboratory"]
 
@@ -69,8 +72,9 @@ class ImportLaboratory(Command):
         needs |= {Need("import", _field_in_vault(one)) for one in report.to_vault}
         if not needs:
             needs = {Need("import", "labs.efficacy")}
-        if report.to_vault:
-            _hand_to_vault(report.to_vault, asked)
+        for field in sorted({_field_in_vault(one) for one in report.to_vault}):
+            require_scope(asked, "", "import", field)  # the vault is written before the matrix is asked again
+        _hand_to_vault(report.to_vault, asked)
         digest = hashlib.sha256(f"{asked.request}".encode()).hexdigest()[:12]
         return Plan(
             f"import/{digest}",
@@ -117,8 +121,6 @@ def _refusal(report: ImportReport) -> ConductError:
 
 
 def _incoming(one: Taken, file_name: str) -> Incoming:
-    from datetime import date
-
     assert one.result is not None
     row = one.row
     more: dict[str, Value] = {
@@ -136,9 +138,11 @@ def _visit(written: str) -> str:
     """A visit by the protocol's name, whichever of its codes the laboratory writes."""
     plain = written.casefold()
     schedule = running_trial().protocol.spec.schedule
-    for visit in (*schedule.visits, *schedule.at_events):
-        if plain in {name.casefold() for name in (visit.name, *visit.codes)}:
-            return visit.name
+    names = [(visit.name, visit.codes) for visit in schedule.visits]
+    names += [(visit.name, visit.codes) for visit in schedule.at_events]
+    for name, codes in names:
+        if plain in {word.casefold() for word in (name, *codes)}:
+            return name
     return written
 
 
@@ -170,22 +174,40 @@ def _field_in_vault(one: Taken) -> str:
 
 
 def _hand_to_vault(rows: Sequence[Taken], asked: Asked) -> None:
-    """Results that tell an arm: the vault keeps them, in a transaction of its own, before the record.
+    """Results that tell an arm: the vault keeps them, in transactions of its own, before the record.
+
+    The same file again changes nothing there, so what a crash leaves between is mended by asking again.
 
     Raises
     ------
     ConductError
-        This installation's vault takes none.
+        A trough of a sample that the laboratory has not registered, or another result of the same sample.
     """
-    from flarefree.web.vault import service
-
-    keep = getattr(service, "keep_results", None)
-    if keep is None:
-        raise ConductError(
-            "the vault takes no such results here",
-            where=f"row {rows[0].row.row}",
-            try_="leave these rows out of the file; nothing was taken",
+    assert asked.actor is not None  # no machine imports
+    by = asked.actor.person
+    for one in rows:
+        request = f"{asked.request}/{one.row.row}"
+        if _field_in_vault(one) == _TRUE_TROUGH:
+            reported = _instant(one.row.resulted, one.subject.site)
+            service.keep_trough(
+                one.row.accession, one.row.value, one.row.unit, reported, by=by, request=request, at=asked.at
+            )
+            continue
+        told = {name: getattr(one.row, name) for name in ("test", "value", "unit", "collected", "resulted")}
+        key = hashlib.sha256(canonical([one.subject.key, one.row.accession, *told.values()])).hexdigest()
+        service.keep(
+            "arm_typical",
+            key[:32],
+            one.subject.key,
+            told,
+            field=_TYPICAL,
+            by=by,
+            request=request,
+            at=asked.at,
         )
-    if asked.actor is None:
-        raise ConductError(NOTHING_HERE)
-    keep([(one.row, one.subject, _field_in_vault(one)) for one in rows], asked)
+
+
+def _instant(written: str, site: str) -> datetime:
+    """A time at a site, as an instant."""
+    zone = ZoneInfo(running_trial().zone_of(site))
+    return datetime.fromisoformat(written).replace(tzinfo=zone).astimezone(UTC)

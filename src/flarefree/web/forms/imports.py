@@ -172,8 +172,7 @@ class _Judging:
             self.findings.append(problem or _error(row, "unknown-subject", "there is no such patient"))
             return
         if self._is_revealing(row.test):
-            if not self._is_repeated_in_file(row, row.test.casefold()):
-                self.to_vault.append(Taken(row, subject, None))
+            self._to_vault(row, subject)
             return
         self._take(row, subject)
 
@@ -219,6 +218,16 @@ class _Judging:
     def _is_revealing(self, test: str) -> bool:
         measure = measure_of_test(self.protocol, test)
         return measure in self._revealing or (not measure and test.casefold() in self._typical)
+
+    def _to_vault(self, row: LabRow, subject: Item) -> None:
+        """Findings here name no value: they are answered, and answers stand in the record's database."""
+        is_trough = measure_of_test(self.protocol, row.test) in self._revealing
+        if is_trough and not (row.accession and "T" in row.resulted):
+            self.findings.append(
+                _error(row, "no-sample", "this test needs the sample's number and the time of its result")
+            )
+        elif not self._is_repeated_in_file(row, row.test.casefold()):
+            self.to_vault.append(Taken(row, subject, None))
 
     def _take(self, row: LabRow, subject: Item) -> None:
         measure = measure_of_test(self.protocol, row.test)

@@ -1,4 +1,4 @@
-"""Which fields an actor sees of which site, and the dates there: asked once for a list, not for each value."""
+"""Which fields an actor sees of which site, and the dates there: asked once for a list, not by value."""
 
 from __future__ import annotations
 
