@@ -9,7 +9,7 @@ from flarefree.web import clock
 from flarefree.web.commands.base import Asked
 from flarefree.web.commands.code_breaks import NoteIdentification
 from flarefree.web.commands.executing import execute
-from flarefree.web.config import WebConfig
+from flarefree.web.demonstration import is_demonstration
 from flarefree.web.queries.requests import outcome_of
 from flarefree.web.record.reading import read_thing
 
@@ -18,7 +18,7 @@ __all__ = ["identified", "needs_proof"]
 
 def needs_proof() -> bool:
     """Whether a password and a code are asked for: always, but of those who play with virtual patients."""
-    return not WebConfig.from_environment().is_demo
+    return not is_demonstration()
 
 
 def identified(request: HttpRequest, request_id: str, password: str, code: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from flarefree.web.pages.routes import Route
 from flarefree.web.pages.views import (
     code_breaks,
+    dashboards,
     doses,
     follow_up,
+    laboratory,
     queries_asked,
     screening,
     subjects,
@@ -67,6 +69,11 @@ PATIENTS: tuple[Route, ...] = (
     Route(f"{_OF}dose/hand-out/", "dispense", doses.dispense, (("dispense", "dispensing.record"),)),
     Route(f"{_OF}dose/approve/", "approve_resumption", doses.approve_resumption, (("approve", "doses.request"),)),
     Route(f"{_OF}dose/<str:change>/", "dose_change", doses.dose_change, _record("doses.request")),
+    Route("contacts/", "contacts", dashboards.contacts, _record("contacts.record"), "Contacts to make", _WORK),
+    Route(
+        "import/", "import_laboratory", laboratory.import_laboratory, (("import", "labs.efficacy"),),
+        "Import laboratory results", _WORK,
+    ),
     # Queries
     Route("queries/", "queries", queries_asked.queries, (("see", "queries.record"),), "Queries", _WORK),
     Route("queries/<str:key>/answer/", "answer_query", queries_asked.answer, queries_asked.ANSWER),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flarefree.web.pages.routes import Route
-from flarefree.web.pages.views import accounts, committee, sites, trial
+from flarefree.web.pages.views import accounts, committee, dashboards, log, release, sites, trial
 
 __all__ = ["TRIAL"]
 
@@ -11,6 +11,7 @@ _SEE_TRIAL = (("see", "protocol.file"), ("see", "protocol.digest"))
 _GRANT = (("grant", "accounts.register"),)
 _MEMBER = (("vote", "votes.own"), ("decide", "decisions.record"))
 _PREPARE = (("prepare", "cases.dossier"),)
+_FETCH = (("export", "allocation.arm"),)
 _PERSON = "accounts-of-the-trial/<str:person>/"
 
 TRIAL: tuple[Route, ...] = (
@@ -53,6 +54,27 @@ TRIAL: tuple[Route, ...] = (
     Route("sites/", "sites", sites.sites, (("see", "sites.register"),), "Sites", "Trial"),
     Route("sites/add/", "add_site", sites.add_site, sites.CHANGE),
     Route("sites/<str:site>/", "change_site", sites.change_site, sites.CHANGE),
+    Route(
+        "recruitment/", "recruitment", dashboards.recruitment_page, (("see", "recruitment.dashboard"),),
+        "Recruitment", "Overview",
+    ),
+    Route(
+        "completeness/", "completeness", dashboards.completeness_page, (("see", "visits.record"),),
+        "Completeness", "Overview",
+    ),
+    Route("site/<str:site>/", "site_page", dashboards.site_page, (("see", "site.dashboard"),)),
+    # Data out
+    Route("export/", "export", release.export, (("export", "decisions.record"),), "Export", "Data"),
+    Route("review/", "review", release.review, (("see", "reports.masked"),), "Blinded review", "Data"),
+    Route(
+        "ceremony/", "ceremony", release.ceremony, (*trial.CONFIGURE, *trial.APPROVE, *release.SHARE, *_FETCH),
+        "Key ceremony", "Data",
+    ),
+    Route("ceremony/holders/", "name_holders", release.name_holders, trial.CONFIGURE),
+    Route("ceremony/share/", "present_share", release.present_share, release.SHARE),
+    Route("ceremony/unblind/", "unblind", release.unblind, release.SHARE),
+    Route("ceremony/key/", "key_file", release.key_file, _FETCH),
+    Route("log/", "log", log.log, (("see", "audit.trail"),), "Log", "Overview"),
     # People
     Route("accounts-of-the-trial/", "accounts", accounts.accounts, (("see", "accounts.register"),), "Accounts", "People"),
     Route("accounts-of-the-trial/open/", "open_account", accounts.open_account, _GRANT),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["Cell", "Table", "table_of"]
+if TYPE_CHECKING:
+    from flarefree.results import Table as ResultTable
+
+__all__ = ["Cell", "Table", "result_table", "table_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ class Table:
     empty: str
     is_caption_hidden: bool = True
 
+    @property
+    def heads(self) -> tuple[tuple[str, bool], ...]:
+        """Each head, and whether numbers stand below it."""
+        first = [cell.is_number for _, cell in self.rows[0]] if self.rows else [False] * len(self.head)
+        return tuple(zip(self.head, first, strict=True))
+
 
 def table_of(
     caption: str,
@@ -67,6 +77,19 @@ def table_of(
     names = tuple(head)
     made = tuple(tuple(zip(names, map(_cell, row), strict=True)) for row in rows)
     return Table(caption, names, made, empty, is_caption_hidden)
+
+
+def result_table(table: ResultTable) -> Table:
+    """A table of results, its cells as the report prints them."""
+    from flarefree.reports.formatting import NumberStyle, format_cell
+
+    style = NumberStyle()
+    head = (table.stub or "Characteristic", *(column.label for column in table.columns))
+    rows = [
+        (row.label, *(format_cell(row.cells[c.key], style) if c.key in row.cells else "" for c in table.columns))
+        for row in table.rows
+    ]
+    return table_of(table.title, head, rows, empty="Nothing to show.", is_caption_hidden=False)
 
 
 def _cell(value: Cell | object) -> Cell:

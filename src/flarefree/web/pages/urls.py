@@ -8,7 +8,7 @@ from django.urls.resolvers import URLPattern
 from flarefree.web.pages.routes import Route, patterns_of
 from flarefree.web.pages.routes_of_patients import PATIENTS
 from flarefree.web.pages.routes_of_trial import TRIAL
-from flarefree.web.pages.views import front, home
+from flarefree.web.pages.views import demo, front, home
 
 __all__ = ["ROUTES", "urlpatterns"]
 
@@ -16,6 +16,8 @@ ROUTES: tuple[Route, ...] = (Route("", "home", home.home, (), "Today"), *PATIENT
 
 urlpatterns: list[URLPattern] = [
     path("help/", front.help_page, name="help"),
+    path("demo/", demo.people, name="demo"),
+    path("demo/act-as/", demo.act_as, name="act_as"),
     path("role/", front.choose_role, name="choose_role"),
     *patterns_of(ROUTES),
 ]

@@ -6,8 +6,6 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from flarefree.conduct.visibility import Actor
-from flarefree.reports.formatting import NumberStyle, format_cell
-from flarefree.results import Table as ResultTable
 from flarefree.web.commands.adjudication import (
     AskAboutDossier,
     CastVote,
@@ -28,7 +26,7 @@ from flarefree.web.commands.adjudication_keeping import (
 from flarefree.web.pages.asking import ask_page, show
 from flarefree.web.pages.forms import AskForm, Input, form_of
 from flarefree.web.pages.plots import Level, Line, Plot, Point, draw_plot
-from flarefree.web.pages.tables import Cell, Table, table_of
+from flarefree.web.pages.tables import Cell, Table, result_table, table_of
 from flarefree.web.queries.committee import agreement, board, desk, referrals
 from flarefree.web.queries.dossiers import DossierPage, Series, dossier_page, prepared_dossier
 from flarefree.web.trial import running_trial
@@ -371,18 +369,4 @@ def acknowledge_referral(request: HttpRequest, actor: Actor, key: str) -> HttpRe
 def agreement_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """How the committee agrees, and how much the rule misses."""
     found = agreement(actor)
-    return show(request, "agreement", {"found": found, "tables": tuple(map(_result_table, found.tables))})
-
-
-def _result_table(table: ResultTable) -> Table:
-    """A table of results as the report prints its cells."""
-    style = NumberStyle()
-    head = (table.stub or "Event", *(column.label for column in table.columns))
-    rows = [
-        (
-            row.label,
-            *(format_cell(row.cells[c.key], style) if c.key in row.cells else "" for c in table.columns),
-        )
-        for row in table.rows
-    ]
-    return table_of(table.title, head, rows, empty="Nothing was judged yet.", is_caption_hidden=False)
+    return show(request, "agreement", {"found": found, "tables": tuple(map(result_table, found.tables))})

@@ -123,6 +123,13 @@ def _to_release(actor: Actor) -> Iterator[Task]:
             yield Task(f"Case {case.number}: votes differ, needs {case.needs}", reverse("prepared", args=[case.number]))
 
 
+def _notices(actor: Actor) -> Iterator[Task]:
+    """What the role was told of, the latest first; none of it names an arm."""
+    mine = [item for item in see_things(actor, "notice") if item["to_role"] == actor.role]
+    for item in sorted(mine, key=lambda item: str(item["at"]), reverse=True):
+        yield Task(str(item["text"]), reverse("code_breaks"), str(item["at"])[:10])
+
+
 def _to_assess(actor: Actor) -> Iterator[Task]:
     for item in see_things(actor, "code_break"):
         if not item["assessment"] and item["reason"] != "SAFETY_REPORT" and item["ordered_by"] != actor.person:
@@ -153,6 +160,7 @@ _SORTS: tuple[tuple[str, str, tuple[tuple[str, str], ...], _Found], ...] = (
     ("Kits to hand out", "subjects", (("dispense", "dispensing.record"),), _to_dispense),
     ("Cases", "desk", (("vote", "votes.own"), ("decide", "decisions.record")), _to_vote),
     ("The committee", "board", (("prepare", "cases.dossier"),), _to_release),
+    ("Notices", "code_breaks", (("see", "code_breaks.register"),), _notices),
     ("Code breaks to assess", "code_breaks", (("record", "code_breaks.register"),), _to_assess),
     ("Judged to be no event", "referrals", (("query", "adverse_events.record"),), _to_refer),
     ("The trial", "trial", (("approve", "configuration"), ("configure", "configuration")), _to_approve),

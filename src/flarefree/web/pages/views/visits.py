@@ -24,6 +24,7 @@ from flarefree.web.pages.asking import ask_page, done, show
 from flarefree.web.pages.forms import AskForm, Input, ask_content, form_of, wrong_of
 from flarefree.web.pages.views.screening import crumbs_of, subject_seen
 from flarefree.web.queries.seeing import see_thing, see_things
+from flarefree.web.queries.trail import value_history
 from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
 
@@ -343,7 +344,7 @@ def correct_value(request: HttpRequest, actor: Actor, kind: str, key: str) -> Ht
     return ask_page(
         request, actor, form, title=f"Correct a value of {row.subject}", template="correct", button="Replace it",
         lead="The earlier value stays in the record and in the log.", said="The value was replaced.",
-        then=reverse("subject", args=[row.subject]), crumbs=crumbs_of(row.subject), told={"row": row},
+        then=reverse("subject", args=[row.subject]), crumbs=crumbs_of(row.subject), told={"row": row, "history": value_history(actor, kind, key)},
     )  # fmt: skip
 
 
