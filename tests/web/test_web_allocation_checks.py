@@ -11,6 +11,13 @@ _WHERE = {
     "R2": "races",
     "R3": "races",
     "R4": "crashes",
+    "R6": "limits",
+    "R7": "limits",
+    "R8": "limits",
+    "R9": "limits",
+    "R13": "backups",
+    "B4": "canaries",
+    "B5": "canaries",
 }
 
 

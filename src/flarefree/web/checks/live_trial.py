@@ -7,13 +7,13 @@ written by a command that only checks have.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flarefree.conduct.randomization.lists import ListSet, draw_lists, seal_lists
 from flarefree.conduct.randomization.plan import plan_of
@@ -41,6 +41,7 @@ STRATA = tuple(
 )
 SEED, KEY = bytes(range(32)), bytes([7]) * 32
 _AT_ONCE = 20
+_Value = tuple[str, str, str, str, str | int | bool | None]
 
 
 class Arrange(Command):
@@ -86,6 +87,7 @@ def live_trial(
     list_length: int = 228,
     lists: ListSet | None = None,
     seed: bytes = SEED,
+    arms: Mapping[str, str] | None = None,
 ) -> Iterator[LiveTrial]:
     """A live trial in fresh databases.
 
@@ -100,9 +102,11 @@ def live_trial(
         Slots of each list.
     lists : ListSet, optional
         Instead of those drawn from `seed`; arms exchanged, say.
+    arms : mapping of str to str, optional
+        Other names of the protocol's arms, keys and labels.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    protocol = _protocol_with(folder, list_length)
+    protocol = _protocol_with(folder, list_length, arms or {})
     with fresh_databases(folder / "installation") as fresh:
         config = replace(fresh, protocol=str(protocol))
         with _environment(config), clock_set_to(lambda: BEGIN):
@@ -127,14 +131,32 @@ def _environment(config: WebConfig) -> Iterator[None]:
         running_trial.cache_clear()
 
 
-def _protocol_with(folder: Path, list_length: int) -> Path:
+def _protocol_with(folder: Path, list_length: int, arms: Mapping[str, str]) -> Path:
     """The built-in protocol with lists of another length: a protocol of its own digest, as it must be."""
     text = (resources.files("flarefree.protocol") / "library" / "alms-maintenance.yaml").read_text("utf-8")
     place = folder / f"protocol-{list_length}.yaml"
     changed = text.replace("list_length: 228", f"list_length: {list_length}")
     assert list_length == 228 or changed != text
-    place.write_text(changed, "utf-8")
+    place.write_text(_renamed(changed, arms) if arms else changed, "utf-8")
     return place
+
+
+def _renamed(text: str, arms: Mapping[str, str]) -> str:
+    """The protocol with other names of its arms."""
+    import yaml
+
+    told = yaml.safe_load(text)
+    for key, name in arms.items():
+        told["arms"][key]["label"] = name
+    return yaml.safe_dump(_with_names(told, arms), sort_keys=False, allow_unicode=True)
+
+
+def _with_names(value: Any, arms: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {arms.get(k, k) if isinstance(k, str) else k: _with_names(v, arms) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_names(one, arms) for one in value]
+    return arms.get(value, value) if isinstance(value, str) else value
 
 
 def _install(lists: ListSet | None, seed: bytes) -> ListSet:
@@ -161,7 +183,9 @@ def _go_live(lists: ListSet) -> None:
         "matrix_digest": trial.matrix.digest,
         "lists_sha256": lists.sha256,
     }
-    values = [("trial", TRIAL_KEY, name, "configuration", value) for name, value in told.items()]
+    values: list[_Value] = [
+        ("trial", TRIAL_KEY, name, "configuration", value) for name, value in told.items()
+    ]
     for site in SITES:
         values += [("site", site, "zone", "sites.register", "UTC")]
     _arrange("trial/this", values, "live")
@@ -176,11 +200,11 @@ def _patients(count: int, strata: tuple[tuple[str, ...], ...]) -> Iterator[str]:
     yield from names
 
 
-def _patient(name: str, stratum: tuple[str, ...]) -> list[tuple[str, str, str, str, str | int | bool | None]]:
+def _patient(name: str, stratum: tuple[str, ...]) -> list[_Value]:
     site = name.partition("-")[0]
     day = BEGIN.date().isoformat()
     of = {"subject": name, "site": site}
-    told: list[tuple[str, str, str, dict[str, str | int | bool | None]]] = [
+    told: list[tuple[str, str, str, Mapping[str, str | int | bool | None]]] = [
         ("subject", name, "subject.characteristics", of | {
             "status": "eligible", "age": "32", "sex": "F", "induction_drug": stratum[0],
             "race": stratum[1], "biopsy_class": stratum[2],
@@ -195,9 +219,7 @@ def _patient(name: str, stratum: tuple[str, ...]) -> list[tuple[str, str, str, s
     return [(kind, key, a, field, value) for kind, key, field, facts in told for a, value in facts.items()]
 
 
-def _arrange(
-    about: str, values: list[tuple[str, str, str, str, str | int | bool | None]], request: str
-) -> None:
+def _arrange(about: str, values: list[_Value], request: str) -> None:
     execute(Arrange(about=about, values=tuple(values)), Asked(None, f"arrange {request}", BEGIN, "machine"))
 
 

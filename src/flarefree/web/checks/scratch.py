@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from flarefree.errors import ConductError
 from flarefree.web.config import WebConfig
 
-__all__ = ["Scratch", "environment_of", "fresh_databases", "scratch_installation"]
+__all__ = ["Scratch", "environment_of", "fresh_databases", "on_server", "scratch_installation"]
 
 _ALIASES = ("default", "vault")
 _number = count()
@@ -168,7 +168,7 @@ def fresh_databases(folder: Path, *, templates: dict[str, str] | None = None) ->
         _forget()
         if _is_postgresql():
             for name in names.values():
-                _django_statement(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def _forget() -> None:
@@ -214,11 +214,11 @@ def _copy(name: str, alias: str, folder: Path) -> str:
         shutil.copy(name, place)
         return str(place)
     fresh = f"flarefree_check_{os.getpid()}_{alias}_{next(_number)}"
-    _django_statement(f'CREATE DATABASE "{fresh}" TEMPLATE "{name}"')
+    on_server(f'CREATE DATABASE "{fresh}" TEMPLATE "{name}"')
     return fresh
 
 
-def _django_statement(statement: str) -> None:
+def on_server(statement: str) -> None:
     """On the server that Django is connected to, outside of any of its databases."""
     import psycopg
     from django.db import connections
@@ -244,6 +244,21 @@ def _statement(url: str, statement: str) -> None:
             found=str(error).strip().splitlines()[0][:200],
             expected="a server that answers, and a user who may create databases",
         ) from None
+
+
+@contextmanager
+def installed_here(config: WebConfig) -> Iterator[None]:
+    """Within the block this process is told that its installation is this one: its folder, its keys."""
+    told = config.to_environment()
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    _forget()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        _forget()
 
 
 def environment_of(config: WebConfig) -> dict[str, str]:

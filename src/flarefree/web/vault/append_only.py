@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["grants_of", "guard_tables", "triggers_of"]
+__all__ = ["TABLES", "grants_of", "guard_tables", "triggers_of"]
 
 _WORDS = "rows of {table} are never changed or removed"
 

@@ -33,6 +33,7 @@ from flarefree.web.vault.lists import (
     list_uses,
 )
 from flarefree.web.vault.opening import open_code
+from flarefree.web.vault.paper import PaperSlip, reconcile_paper
 from flarefree.web.vault.releasing import is_released, key_file, present_share, signed_by
 from flarefree.web.vault.reports import keep_report, lists_status
 from flarefree.web.vault.troughs import install_donors, keep_trough, receive_sample, shown_troughs
@@ -44,6 +45,7 @@ __all__ = [
     "Known",
     "ListUse",
     "ListsStatus",
+    "PaperSlip",
     "Receipt",
     "Refused",
     "Request",
@@ -72,6 +74,7 @@ __all__ = [
     "receipt_of",
     "receipts_since",
     "receive_sample",
+    "reconcile_paper",
     "ring",
     "shown_troughs",
     "signed_by",
