@@ -23,3 +23,7 @@ def run(module: str, number: str, *, quick: bool = True) -> None:
 @pytest.mark.parametrize("number", ["F-1", "F-2", "B9"])
 def test_by_telephone(databases, number):
     run("telephone", number)
+
+
+def test_an_outage_is_entered_and_reconciled(databases):
+    run("outage", "F-3")

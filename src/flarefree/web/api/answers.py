@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Done", "Facts", "Me", "Outcome", "Page", "Thing", "answer", "plain"]
+__all__ = ["Differences", "Done", "Facts", "Me", "Outcome", "Page", "Thing", "answer", "plain"]
 
 
 class _Shape(BaseModel):
@@ -62,6 +62,20 @@ class Page(_Shape):
 
     items: list[Thing]
     next: str | None = Field(description="Key to give as `after` for those that follow; null at the end.")
+
+
+class Difference(_Shape):
+    """One thing that does not agree between paper and record."""
+
+    kind: str
+    code: str
+    detail: str
+
+
+class Differences(_Shape):
+    """After an outage: what does not agree; empty if all does."""
+
+    differences: list[Difference]
 
 
 class Me(_Shape):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from flarefree.web.api.commanding import commands_of_people
 from flarefree.web.api.content import REQUEST_ID, TEXT, model_of
 from flarefree.web.api.problems import PROBLEM_TYPE
+from flarefree.web.api.reading import Slips
 
 __all__ = ["DESCRIPTION", "describe"]
 
@@ -58,7 +60,8 @@ def describe(document: Any) -> Any:
     """Complete what ninja wrote, in place."""
     schemas = document["components"].setdefault("schemas", {})
     commands = commands_of_people()
-    models = {name: model_of(command) for name, command in commands.items()}
+    models: dict[str, type[BaseModel]] = {name: model_of(command) for name, command in commands.items()}
+    models["outage_differences"] = Slips
     refs, told = models_json_schema([(model, "validation") for model in models.values()], ref_template=_REF)
     asked = told.get("$defs", {})
     schemas.update(asked)
@@ -66,7 +69,7 @@ def describe(document: Any) -> Any:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             name = operation["operationId"]
-            if name in commands and method == "post":
+            if name in models and method == "post":
                 schema = refs[models[name], "validation"]
                 operation["requestBody"] = {
                     "required": True,
@@ -106,10 +109,12 @@ def _spell(schema: Any) -> None:
         return
     if isinstance(schema.get("pattern"), str):
         schema["pattern"] = _spelled(schema["pattern"])
+        if "[^" in schema["pattern"] and schema["pattern"] != TEXT:
+            schema.setdefault("allOf", [{"pattern": TEXT}])
     elif schema.get("type") == "string" and not {"format", "enum", "const"} & set(schema):
         schema["pattern"] = TEXT
     if isinstance(schema.get("additionalProperties"), dict):
-        schema.setdefault("propertyNames", {"type": "string"})
+        schema["propertyNames"] = {"type": "string", **schema.get("propertyNames", {})}
     for one in schema.values():
         _spell(one)
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.params.functions import Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from flarefree.conduct.audit.entries import time_text
 from flarefree.conduct.visibility import Actor
-from flarefree.web.api.answers import Me, Outcome, Page, Thing, answer
+from flarefree.web.api.answers import Differences, Me, Outcome, Page, Thing, answer, plain
 from flarefree.web.api.commanding import actor_in
-from flarefree.web.api.content import REQUEST_ID
+from flarefree.web.api.content import REQUEST_ID, read_body
 from flarefree.web.api.problems import NOTHING_HERE, Refusal
+from flarefree.web.queries.outages import differences
 from flarefree.web.queries.requests import outcome_of
 from flarefree.web.queries.seeing import see_thing, see_things
 from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
 
-__all__ = ["add_readings"]
+__all__ = ["Slips", "add_readings"]
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 """Of a kind, a key, a subject or a site."""
@@ -31,6 +34,13 @@ MOST, USUAL = 500, 100
 def add_readings(api: NinjaAPI) -> None:
     """The operations that change nothing."""
     tags = ["reading"]
+    api.post(
+        "/outage/differences",
+        response={200: Differences},
+        operation_id="outage_differences",
+        summary="Slips of an outage beside the record",
+        tags=tags,
+    )(compare_slips)
     api.get("/me", response={200: Me}, operation_id="me", summary="Who you are", tags=tags)(read_me)
     api.get(
         "/requests/{request_id}",
@@ -56,6 +66,32 @@ def add_readings(api: NinjaAPI) -> None:
         summary="One thing",
         tags=tags,
     )(read_one)
+
+
+class PaperSlip(BaseModel):
+    """One allocation on paper."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str = Field(pattern=r"^[0-9]{8}$")
+    subject: str = Field(pattern=NAME)
+    site: str = Field(pattern=NAME)
+    time: AwareDatetime = Field(description="When it was given, as written.")
+
+
+class Slips(BaseModel):
+    """Every slip of an outage, in the order in which the codes were given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slips: tuple[PaperSlip, ...] = Field(min_length=1, max_length=1000)
+
+
+def compare_slips(request: HttpRequest) -> HttpResponse:
+    """Nothing is changed by it: what is missing is entered by `enter_emergency_allocation`."""
+    told: Slips = read_body(request, Slips)
+    rows = [(s.code, s.subject, s.site, time_text(s.time)) for s in told.slips]
+    return answer({"differences": [plain(one) for one in differences(actor_in(request), rows)]})
 
 
 def read_me(request: HttpRequest) -> HttpResponse:
