@@ -203,18 +203,22 @@ def test_randomization_does_not_go_on_while_the_tables_differ_from_the_log(stage
     assert refused.value.found == "closed: cause_removed"
 
 
-def anchor(stage, last=None, *, key: bytes = KEEPER, days: float = 0, **changed):
+def anchor(stage, *, key: bytes = KEEPER, **changed):
     """The reviewer takes the links to the keeper and brings the signature back."""
-    from flarefree.conduct.audit import anchor_log
-    from flarefree.conduct.audit.anchors import links_of
+    from flarefree.conduct.audit import Anchor, anchor_log
+    from flarefree.conduct.audit.anchors import Link
+    from flarefree.conduct.visibility import Actor
     from flarefree.web.clock import now
     from flarefree.web.commands.anchoring import AnchorLog
-    from flarefree.web.record.models import LogRow
+    from flarefree.web.queries.anchoring import links_for_keeper
 
-    rows = LogRow.objects.filter(number__gte=last.length if last else 0).order_by("number")
-    entries = [row.to_entry() for row in rows]
-    signed = anchor_log(entries[0].chain, last, links_of(entries), at=now(), signing_key=key)
-    stage("rob", "audit_reviewer", AnchorLog(**{**signed.to_dict(), **changed}), days=days)
+    with pytest.raises(ConductError, match="there is nothing here for you"):
+        links_for_keeper(Actor("sam", "sponsor"))
+    told = links_for_keeper(Actor("rob", "audit_reviewer"))
+    links = tuple(Link(**link) for link in told["links"])
+    before = Anchor(**told["last"]) if told["last"] else None
+    signed = anchor_log(told["chain"], before, links, at=now(), signing_key=key)
+    stage("rob", "audit_reviewer", AnchorLog(**{**signed.to_dict(), **changed}))
     return signed
 
 
@@ -230,11 +234,10 @@ def test_an_anchor_is_kept_if_the_keeper_signed_it_for_this_log(stage):
     ):
         with pytest.raises(ConductError, match=words):
             anchor(stage, key=key, **changed)
-    first = anchor(stage)
-    second = anchor(stage, first)
+    first, second = anchor(stage), anchor(stage)
+    assert (first.number, second.number, second.previous) == (0, 1, first.hash)
     with pytest.raises(ConductError, match="does not follow"):
-        anchor(stage, first)
-    assert second.number == 1
+        anchor(stage, number=1)
 
 
 def test_the_data_are_locked_once_anchored_and_unblinded_once_released(stage, monkeypatch):
@@ -254,7 +257,7 @@ def test_the_data_are_locked_once_anchored_and_unblinded_once_released(stage, mo
     assert "everybody_followed_up" in refused.value.found and "log_anchored" in refused.value.found
     died = (("subject", "017-0001", "status", "subject.status", "died"),)
     stage(None, None, Arrange(about="subject/017-0001", values=died))
-    first = anchor(stage)
+    anchor(stage)
     stage("mia", "data_manager", lock)
     assert running_trial().phase == "locked"
     unblind = UnblindTrial(reason="both shares were presented")
@@ -262,6 +265,6 @@ def test_the_data_are_locked_once_anchored_and_unblinded_once_released(stage, mo
         stage("kay", "key_holder", unblind)
     assert "two_key_holders" in refused.value.found and "log_anchored" not in refused.value.found
     monkeypatch.setattr(service, "is_released", lambda: True)
-    anchor(stage, first)
+    anchor(stage)
     stage("kay", "key_holder", unblind)
     assert running_trial().phase == "unblinded"

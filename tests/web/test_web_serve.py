@@ -159,3 +159,9 @@ def test_a_record_that_was_changed_by_hand_halts_randomization_in_words(installe
         said = "\n".join(lines)
     assert "THE RECORD IS NOT AS ITS LOG SAYS" in said
     assert "account/administrator/full_name" in said and "Mallory" not in said
+
+
+def test_a_real_trial_does_not_become_a_demonstration_by_an_option(installed):
+    """B10: without a second factor and with everybody's account on the first page it would be open to all."""
+    said = refused("--data", str(installed[0]), "--port", "0", "--demo")
+    assert "these data are another trial's" in said or "no demonstration" in said

@@ -207,13 +207,15 @@ def _require_known(alias: str, executor: Any) -> None:
 def _begin() -> Prepared:
     from django.core.management import call_command
 
+    from flarefree.web.demonstration import DEMO
     from flarefree.web.record.keeping import begin_record
     from flarefree.web.trial import running_trial
 
     trial = running_trial()
     name = trial.configured.spec.name
-    head = begin_record(name)
-    _require_same_trial(name, head.chain)
+    # A virtual trial's log says so in its own name: no setting makes a real trial one (B10).
+    log = DEMO if WebConfig.from_environment().is_demo else name
+    _require_same_trial(log, begin_record(log).chain)
     notes = [*_verify(), *_matrix_notes(), *_repair(), *_protocol_notes()]
     call_command("clearsessions", verbosity=0)
     return Prepared(name, trial.phase, _first_invitation(), tuple(notes))
@@ -314,13 +316,18 @@ def _protocol_notes() -> Iterator[str]:
 
 
 def _first_invitation() -> str:
-    """The link of the first administrator: on the first start, and again until it was used."""
+    """The link of the first administrator: on the first start, and again until it was used.
+
+    People of a virtual trial need none: who makes it lets them in.
+    """
     from flarefree.web.commands.accounts import BeginAdministration, is_waiting_for
     from flarefree.web.commands.executing import execute
     from flarefree.web.commands.logins import NoteLogin
     from flarefree.web.people.links import invite_first
     from flarefree.web.record.reading import read_things
 
+    if WebConfig.from_environment().is_demo:
+        return ""
     first = BeginAdministration()
     if not read_things("account", attributes=("is_active",)):
         execute(first, NoteLogin.asked("begin"))

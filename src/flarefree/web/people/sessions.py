@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from flarefree.web.clock import now
-from flarefree.web.config import WebConfig
+from flarefree.web.demonstration import is_demonstration
 from flarefree.web.people.acting import digest_of_secret
 from flarefree.web.people.grants import account_is_open
 from flarefree.web.people.models import Account
@@ -99,7 +99,7 @@ def _has_second_factor(account: Account) -> bool:
     """Whether a code was asked for at log-in; people of a virtual trial need none."""
     from allauth.mfa.models import Authenticator
 
-    if WebConfig.from_environment().is_demo:
+    if is_demonstration():
         return True
     return Authenticator.objects.filter(user_id=account.pk, type=Authenticator.Type.TOTP).exists()
 
