@@ -27,3 +27,7 @@ def test_by_telephone(databases, number):
 
 def test_an_outage_is_entered_and_reconciled(databases):
     run("outage", "F-3")
+
+
+def test_the_trial_comes_back_from_its_disk_and_from_its_backup(databases):
+    run("restoring", "F-4")

@@ -111,7 +111,7 @@ def live_trial(
         config = replace(fresh, protocol=str(protocol))
         with _environment(config), clock_set_to(lambda: BEGIN):
             drawn = _install(lists, seed)
-            begin_record("check")
+            begin_record(running_trial().configured.spec.name)
             _go_live(drawn)
             names = tuple(_patients(subjects, strata))
             yield LiveTrial(config, drawn, names)
@@ -206,9 +206,10 @@ def _patient(name: str, stratum: tuple[str, ...]) -> list[_Value]:
     of = {"subject": name, "site": site}
     told: list[tuple[str, str, str, Mapping[str, str | int | bool | None]]] = [
         ("subject", name, "subject.characteristics", of | {
-            "status": "eligible", "age": "32", "sex": "F", "induction_drug": stratum[0],
+            "age": "32", "sex": "F", "induction_drug": stratum[0],
             "race": stratum[1], "biopsy_class": stratum[2],
         }),
+        ("subject", name, "subject.status", {"status": "eligible"}),
         ("consent", f"{name}.1", "consent.record", of | {"given_on": day}),
         ("eligibility", f"{name}.1", "eligibility.record", of | {"confirmed.response": "yes"}),
         ("lab", f"{name}.1", "labs.efficacy",

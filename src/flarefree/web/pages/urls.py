@@ -6,13 +6,14 @@ from django.urls import path
 from django.urls.resolvers import URLPattern
 
 from flarefree.web.pages.routes import Route, patterns_of
+from flarefree.web.pages.routes_of_outage import OUTAGE
 from flarefree.web.pages.routes_of_patients import PATIENTS
 from flarefree.web.pages.routes_of_trial import TRIAL
 from flarefree.web.pages.views import demo, front, home
 
 __all__ = ["ROUTES", "urlpatterns"]
 
-ROUTES: tuple[Route, ...] = (Route("", "home", home.home, (), "Today"), *PATIENTS, *TRIAL)
+ROUTES: tuple[Route, ...] = (Route("", "home", home.home, (), "Today"), *PATIENTS, *TRIAL, *OUTAGE)
 
 urlpatterns: list[URLPattern] = [
     path("help/", front.help_page, name="help"),

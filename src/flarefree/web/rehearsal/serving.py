@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from flarefree.errors import ConductError
@@ -39,8 +39,10 @@ def serve(clock: Path, port: int) -> None:
 
 
 @contextmanager
-def server_running(clock: Path, environment: dict[str, str], log: Path) -> Iterator[tuple[str, int]]:
-    """A server for the time of the block.
+def server_running(
+    clock: Path, environment: dict[str, str], log: Path, *, module: str = "flarefree.web.rehearsal.serving"
+) -> Iterator[tuple[str, int]]:
+    """A server for the time of the block; `module` is run with the clock's file and the port.
 
     Yields
     ------
@@ -52,7 +54,7 @@ def server_running(clock: Path, environment: dict[str, str], log: Path) -> Itera
         It did not start; its log says why.
     """
     port = _free_port()
-    command = [sys.executable, "-m", "flarefree.web.rehearsal.serving", str(clock), str(port)]
+    command = [sys.executable, "-m", module, str(clock), str(port)]
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
         try:
@@ -73,9 +75,9 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     begin = time.monotonic()
     while time.monotonic() - begin < _PATIENCE_SECONDS and process.poll() is None:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
             return
         except OSError:
             time.sleep(0.1)
