@@ -32,6 +32,8 @@ COMMANDS = {
     ),
     "simulate": ("flarefree.cli.simulate", "simulate", "Simulate a protocol's trial thousands of times."),
     "serve": ("flarefree.cli.serve", "serve", "Conduct a trial in the browser."),
+    "backup": ("flarefree.cli.backup", "backup", "Back up an installation that conducts a trial."),
+    "restore": ("flarefree.cli.backup", "restore", "Bring a backup into a new data folder."),
     "protocols": ("flarefree.cli.protocols", "app", "List, show and check protocols."),
     "rehearse": (
         "flarefree.cli.rehearse",
