@@ -325,6 +325,32 @@ def test_a_new_dictionary_raises_what_the_old_one_missed(clinic, monkeypatch):
     assert (again["raised"], again["closed"], again["kept"]) == (0, 0, 1)
 
 
+def test_an_amendment_flags_what_is_taken_already_once_it_is_in_force(clinic, monkeypatch):
+    """V4: nobody asks for the review; the next change of any patient's data, or a start, brings it."""
+    from dataclasses import replace
+
+    from flarefree.web.commands import medications
+    from flarefree.web.commands.medications import RecordMedication, review_when_due
+    from flarefree.web.record.models import LogRow
+
+    subject = clinic.randomized()
+    told = RecordMedication(subject=subject, drug="Fluconazole", start="2026-01-10")
+    assert clinic.ask(clinic.NURSE, told, days=10).result["flags"] == []
+    now = medications.rules_now()
+    monkeypatch.setattr(medications, "rules_now", lambda: replace(now, prohibited=("fluconazole",)))
+    monkeypatch.setattr(medications, "_reviewed", set())
+    at = clinic.START + timedelta(days=20)
+    assert not review_when_due(at)  # the protocol's digest is the same: it is not looked at twice
+    monkeypatch.setattr(medications, "_reviewed", set())
+    newer = replace(medications.dictionary(), version="another")
+    monkeypatch.setattr(medications, "dictionary", lambda: newer)
+    other = clinic.screened(at)
+    clinic.ask(clinic.NURSE, clinic.visit(other, "Month 0", "2026-01-25", *clinic.AT_BASELINE), at)
+    assert flags(subject) == {"fluconazole: prohibited": "open"}
+    count = LogRow.objects.count()
+    assert not review_when_due(at) and LogRow.objects.count() == count
+
+
 # Adverse events -----------------------------------------------------------------------------------
 
 

@@ -19,6 +19,9 @@ def after_commit(writes: Iterable[Write], asked: Asked) -> None:
 
         for subject in subjects:
             after_change(subject, asked)
+        from flarefree.web.commands.medications import review_when_due
+
+        review_when_due(asked.at)
 
 
 def touched_subjects(writes: Iterable[Write]) -> tuple[str, ...]:

@@ -286,6 +286,7 @@ def _repair() -> Iterator[str]:
     from flarefree.web.clock import now
     from flarefree.web.commands.allocated import repair_allocations
     from flarefree.web.commands.detecting import repair_cases
+    from flarefree.web.commands.medications import review_when_due
     from flarefree.web.identity import destroy_keys_of_the_erased
 
     try:
@@ -300,6 +301,8 @@ def _repair() -> Iterator[str]:
     if behind:
         yield f"Looked at again for end points: {len(behind)} patients."
     destroy_keys_of_the_erased()
+    if review_when_due(now()):
+        yield "Drugs of all patients were looked at again: the dictionary or the protocol is new."
 
 
 def _protocol_notes() -> Iterator[str]:

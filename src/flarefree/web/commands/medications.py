@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
@@ -46,7 +46,14 @@ from flarefree.web.commands.parts import (
 from flarefree.web.record.reading import Item, read_thing, read_things
 from flarefree.web.trial import running_trial
 
-__all__ = ["ApproveMedication", "CorrectMedication", "RecordMedication", "ReviewMedications", "dictionary"]
+__all__ = [
+    "ApproveMedication",
+    "CorrectMedication",
+    "RecordMedication",
+    "ReviewMedications",
+    "dictionary",
+    "review_when_due",
+]
 
 _FIELD, _FINDINGS = "medications.record", "findings.record"
 _MOST_MG = 5000.0
@@ -237,15 +244,57 @@ class ReviewMedications(Command):
             if stands(item)
         ]
         flags = {item.key: item for item in read_things("drug_flag") if item["status"] == "open"}
-        treated = {key: _treated(item, asked) for key, item in subjects.items()}
-        found = review(map(_flag_of, flags.values()), medications, dictionary(), rules_now(), treated)
-        writes = _flag_writes(found.open, tuple(flags.values()), subjects)
+        endings: dict[str, list[Item]] = {}
+        for item in (*read_things("withdrawal"), *read_things("consent")):
+            endings.setdefault(item.subject, []).append(item)
+        taking = {medication.subject for medication in medications}
+        treated = {key: _treated(subjects[key], asked, endings.get(key, ())) for key in sorted(taking)}
+        rules = rules_now()
+        found = review(map(_flag_of, flags.values()), medications, dictionary(), rules, treated)
+        done: dict[str, Value] = {"dictionary": dictionary().version, "protocol": rules.protocol}
         return Plan(
             "trial/this",
-            writes=writes,
+            writes=(
+                *_flag_writes(found.open, tuple(flags.values()), subjects),
+                *writes_of("drug_review", _LAST, "configuration", done, is_consequence=True),
+            ),
             reason="drugs were reviewed",
             result={"raised": len(found.raised), "closed": len(found.closed), "kept": len(found.kept)},
         )
+
+
+_LAST = "last"
+_reviewed: set[tuple[str, str, str]] = set()
+
+
+def review_when_due(at: datetime) -> bool:
+    """Review all entries if the dictionary or the protocol in force is not the one of the last review.
+
+    Asked at each start and after each change of a patient's data: an amendment comes into force by time
+    alone.  What this process knows to be reviewed it does not ask again.
+
+    Returns
+    -------
+    bool
+        Whether a review was made.
+    """
+    from flarefree.web.commands.executing import execute
+    from flarefree.web.record.reading import read_head
+
+    head = read_head()
+    if head is None:
+        return False
+    now = (head.chain, dictionary().version, running_trial().standing(at).protocol_digest)
+    if now in _reviewed:
+        return False
+    last = read_thing("drug_review", _LAST)
+    is_due = last is None or (last["dictionary"], last["protocol"]) != now[1:]
+    if is_due:
+        number = 1 + max((fact.entry for fact in last.facts.values()), default=0) if last else 0
+        request = f"drug-review/{number}/{now[1]}/{now[2][:16]}"
+        execute(ReviewMedications(), Asked(None, request, at, "machine"))
+    _reviewed.add(now)
+    return is_due
 
 
 # Flags --------------------------------------------------------------------------------------------
@@ -273,17 +322,19 @@ def _latest_of(text: str) -> date:
     return date(year + (month > 12), (month - 1) % 12 + 1, 1) - timedelta(days=1)
 
 
-def _treated(subject: Item, asked: Asked) -> tuple[date, date | None]:
+def _treated(subject: Item, asked: Asked, endings: Iterable[Item]) -> tuple[date, date | None]:
     """From day 1 to the last day of the drug; of somebody not yet randomized, from today on."""
     day_one = day_one_of(subject)
     if day_one is None:
         return date_at_site(subject.site, asked.at), None
-    stops = participation_from(read_things(subject=subject.key)).drug_stops
+    stops = participation_from(endings).drug_stops
     return day_one, None if stops is None else max(day_one, stops - timedelta(days=1))
 
 
 def _flags(medication: Medication, subject: Item, asked: Asked) -> tuple[DrugFlag, ...]:
-    begin, end = _treated(subject, asked)
+    kinds = ("withdrawal", "consent")
+    endings = [item for kind in kinds for item in read_things(kind, subject=subject.key)]
+    begin, end = _treated(subject, asked, endings)
     return flags_of(medication, dictionary(), rules_now(), begin, end)
 
 

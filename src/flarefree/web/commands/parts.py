@@ -164,7 +164,10 @@ def day_one_of(subject: Item) -> date | None:
         return date.fromisoformat(str(written))
     if not subject["randomized_at"]:
         return None
-    at = read_time(str(subject["randomized_at"]))
+    told = str(subject["randomized_at"])
+    if len(told) == len("2026-01-05"):
+        return date.fromisoformat(told)  # brought in from elsewhere, as a date at the site
+    at = read_time(told)
     return zones_of(subject.site).date_at(at)
 
 
