@@ -73,10 +73,22 @@ def _client(told: dict[str, Any], number: int, folder: Path) -> None:
     (folder / f"ready-{number}").touch()
     while not (folder / "go").exists():
         time.sleep(0.002)
-    parts = [batch[i::threads] for i in range(threads)]
-    with ThreadPoolExecutor(threads) as pool:
-        answers = [one for part in pool.map(lambda p: [ask_once(*pair) for pair in p], parts) for one in part]
+    answers = _asked(ask_once, batch, threads, told["workers"])
     (folder / f"answers-{number}").write_text(json.dumps(answers))
+
+
+def _asked(ask_once: Any, batch: list[list[str]], clients: int, workers: int) -> list[dict[str, Any]]:
+    """Clients that each wait for their answer, before workers that each have their own connections.
+
+    As before a server: time runs from when a client asks, waiting for a worker included.
+    """
+    parts = [batch[i::clients] for i in range(clients)]
+    with ThreadPoolExecutor(workers) as server, ThreadPoolExecutor(clients) as crowd:
+
+        def wait_for_each(part: list[list[str]]) -> list[dict[str, Any]]:
+            return [server.submit(ask_once, who, what, time.monotonic()).result() for who, what in part]
+
+        return [one for found in crowd.map(wait_for_each, parts) for one in found]
 
 
 def _prepared(channel: str) -> Any:
@@ -92,8 +104,8 @@ def _prepared(channel: str) -> Any:
     service.list_uses()
     running_trial().standing()
 
-    def ask_once(subject: str, request: str) -> dict[str, Any]:
-        begun, kit, refusal = time.monotonic(), "", ""
+    def ask_once(subject: str, request: str, begun: float) -> dict[str, Any]:
+        kit, refusal = "", ""
         try:
             kit = str(randomize(subject, request, channel=channel).result["kit"])
         except ConductError as error:

@@ -48,6 +48,7 @@ def ask_at_once(
     batches: Sequence[Sequence[tuple[str, str]]],
     *,
     threads: int = 1,
+    workers: int | None = None,
     channels: Sequence[str] = ("web",),
 ) -> tuple[Answered, ...]:
     """Randomize in as many processes as there are batches, all at once.
@@ -59,6 +60,9 @@ def ask_at_once(
         One process each; its requests are divided among its threads.
     threads : int
         Clients of each process.
+    workers : int, optional
+        How many of each process's requests are answered at once, each over its own connections; as many as
+        there are clients unless told.
     channels : sequence of str
         By turns of the processes.
     """
@@ -66,7 +70,12 @@ def ask_at_once(
         folder = Path(place)
         host = _host(config)
         assert host.stdin is not None and host.stdout is not None
-        told = {"batches": [list(b) for b in batches], "threads": threads, "channels": list(channels)}
+        told = {
+            "batches": [list(b) for b in batches],
+            "threads": threads,
+            "workers": workers or threads,
+            "channels": list(channels),
+        }
         host.stdin.write(json.dumps(told | {"folder": str(folder)}) + "\n")
         host.stdin.flush()
         host.stdout.readline()  # all are ready

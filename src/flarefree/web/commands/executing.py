@@ -153,8 +153,11 @@ def _require_verb(command: Command, asked: Asked, phase: str) -> None:
         raise ConductError("there is nothing here for you")
 
 
+_OF_REQUEST = "SELECT * FROM record_logrow WHERE request = %s"
+
+
 def _answered(command: Command, asked: Asked) -> Outcome | None:
-    row = models.LogRow.objects.filter(request=asked.request).first()
+    row = next(iter(models.LogRow.objects.raw(_OF_REQUEST, [asked.request])), None)
     if row is None:
         return None
     who = asked.actor.person if asked.actor else "system"

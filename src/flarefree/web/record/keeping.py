@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from flarefree.conduct.audit import Change, Draft, Entry, Head, append_entry, begin_log
 from flarefree.conduct.audit.entries import canonical
@@ -64,26 +64,39 @@ def apply_changes(number: int, changes: Iterable[Change]) -> None:
     told = [(*split_record(change.record), change) for change in changes]
     things = _things(number, told)
     rows = [
-        (things[kind, key], attribute, change.field, json.dumps(change.new))
+        (things[kind, key], attribute, change.field, json.dumps(change.new), number)
         for kind, key, attribute, change in told
     ]
-    models.Latest.objects.bulk_create(
-        [
-            models.Latest(thing=thing, attribute=attribute, field=field, value=value, entry=number)
-            for thing, attribute, field, value in rows
-        ],
-        update_conflicts=True,
-        unique_fields=["thing", "attribute"],
-        update_fields=["field", "value", "entry"],
-    )
-    models.Value.objects.bulk_create(
-        models.Value(thing=thing, attribute=attribute, field=field, value=value, entry=number)
-        for thing, attribute, field, value in rows
-    )
+    insert_rows(f"INSERT INTO record_latest {_COLUMNS} VALUES", rows, _STANDS_NOW)
+    insert_rows(f"INSERT INTO record_value {_COLUMNS} VALUES", rows)
 
 
-def _things(number: int, told: Sequence[tuple[str, str, str, Change]]) -> dict[tuple[str, str], models.Thing]:
-    """The things that changes are about, new ones made; each with the subject and site that it now has."""
+# Statements are written out: Django takes longer to put them together than the database to carry them out.
+_COLUMNS = "(thing_id, attribute, field, value, entry)"
+_STANDS_NOW = (
+    "ON CONFLICT (thing_id, attribute) DO UPDATE "
+    "SET field = excluded.field, value = excluded.value, entry = excluded.entry"
+)
+_MOST_ROWS = 500
+
+Row = tuple[str | int, ...]
+
+
+def insert_rows(into: str, rows: Sequence[Row], then: str = "") -> list[Row]:
+    """Add rows, so many in a statement; what it returns, if it returns anything."""
+    found: list[Row] = []
+    for start in range(0, len(rows), _MOST_ROWS):
+        some = rows[start : start + _MOST_ROWS]
+        places = ", ".join([f"({', '.join(['%s'] * len(some[0]))})"] * len(some))
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(f"{into} {places} {then}", [value for row in some for value in row])
+            if "RETURNING" in then:
+                found += cursor.fetchall()
+    return found
+
+
+def _things(number: int, told: Sequence[tuple[str, str, str, Change]]) -> dict[tuple[str, str], int]:
+    """Numbers of the things that changes are about, new ones made; each with its subject and site."""
     names = list(dict.fromkeys((kind, key) for kind, key, _, _ in told))
     found = {(t.kind, t.key): t for t in _of_names(names)}
     places = {
@@ -91,14 +104,19 @@ def _things(number: int, told: Sequence[tuple[str, str, str, Change]]) -> dict[t
         for kind, key, attribute, change in told
         if attribute in {"subject", "site"}
     }
-    new = [models.Thing(kind=kind, key=key, since=number) for kind, key in names if (kind, key) not in found]
-    for thing in [*new, *found.values()]:
+    for thing in found.values():
         thing.subject = places.get((thing.kind, thing.key, "subject"), thing.subject)
         thing.site = places.get((thing.kind, thing.key, "site"), thing.site)
     moved = [t for name, t in found.items() if (*name, "subject") in places or (*name, "site") in places]
     models.Thing.objects.bulk_update(moved, ["subject", "site"])
-    made = models.Thing.objects.bulk_create(new)
-    return found | {(t.kind, t.key): t for t in made}
+    new = [
+        (kind, key, places.get((kind, key, "subject"), ""), places.get((kind, key, "site"), ""), number)
+        for kind, key in names
+        if (kind, key) not in found
+    ]
+    into = "INSERT INTO record_thing (kind, key, subject, site, since) VALUES"
+    made = insert_rows(into, new, "RETURNING id, kind, key")
+    return {name: t.pk for name, t in found.items()} | {(str(k), str(n)): int(i) for i, k, n in made}
 
 
 def _of_names(names: Sequence[tuple[str, str]]) -> Iterator[models.Thing]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max
 
 from flarefree.conduct.audit import Change, Head
 from flarefree.conduct.audit.entries import canonical
@@ -30,7 +30,7 @@ from flarefree.conduct.randomization.lists import ListSet
 from flarefree.errors import ConductError
 from flarefree.web.crashing import step
 from flarefree.web.vault import models
-from flarefree.web.vault.chain import add_entry, read_chain, sealed_change, vault_transaction
+from flarefree.web.vault.chain import add_entry, ask, insert, read_chain, sealed_change, vault_transaction
 from flarefree.web.vault.guarding import Known, Unreconciled, Witness, note_on_host, require_reconciled
 from flarefree.web.vault.keys import open_value, seal_value
 from flarefree.web.vault.lists import current_lists, number_of_list
@@ -126,7 +126,8 @@ def _require_names(request: Request) -> None:
 
 
 def _last() -> models.Allocation | None:
-    return models.Allocation.objects.order_by("-sequence").first()
+    statement = "SELECT * FROM vault_allocation ORDER BY sequence DESC LIMIT 1"
+    return next(iter(models.Allocation.objects.raw(statement)), None)
 
 
 def _witness(last: models.Allocation | None) -> Witness:
@@ -134,7 +135,8 @@ def _witness(last: models.Allocation | None) -> Witness:
 
 
 def _view(lists: ListSet, request: Request, last: models.Allocation | None, is_open: bool) -> View:
-    rows = models.Allocation.objects.filter(Q(request=request.id) | Q(subject=request.subject))
+    statement = "SELECT * FROM vault_allocation WHERE request = %s OR subject = %s"
+    rows = models.Allocation.objects.raw(statement, [request.id, request.subject])
     found = [(row, _read(lists, row)) for row in rows]
     return View(
         is_open=is_open,
@@ -152,8 +154,8 @@ def _used(lists: ListSet, request: Request) -> int:
     number = number_of_list(lists, cell, "emergency" if request.channel == "emergency" else "routine")
     if number is None:
         return 0
-    slots = models.Allocation.objects.filter(list_number=number).aggregate(last=Max("slot"))
-    return int(slots["last"] or 0)
+    rows = ask("SELECT max(slot) FROM vault_allocation WHERE list_number = %s", [number])
+    return int(rows[0][0] or 0)
 
 
 def _margins(lists: ListSet, last: models.Allocation | None) -> tuple[tuple[int, ...], ...]:
@@ -207,21 +209,20 @@ def _store(
     told = {"arm": given.arm, "margins": () if lists.plan.has_lists else _margins_after(lists, given, last)}
     sealed = seal_value(told, purpose=_purpose(given.sequence, request.subject, given.code))
     step("vault: before allocation")
-    models.Allocation.objects.bulk_create(
-        [
-            models.Allocation(
-                sequence=given.sequence,
-                request=request.id,
-                subject=request.subject,
-                site=request.site,
-                list_number=number,
-                slot=given.slot,
-                code=given.code,
-                asked=canonical(_plain(request)).decode(),
-                sealed=sealed,
-                entry=head.length,
-            )
-        ]
+    insert(
+        "vault_allocation",
+        {
+            "sequence": given.sequence,
+            "request": request.id,
+            "subject": request.subject,
+            "site": request.site,
+            "list_number": number,
+            "slot": given.slot,
+            "code": given.code,
+            "asked": canonical(_plain(request)).decode(),
+            "sealed": sealed,
+            "entry": head.length,
+        },
     )
     step("vault: after allocation")
     name = f"allocation/{request.subject}"

@@ -15,7 +15,7 @@ from flarefree.conduct.randomization.lists import ListSet, load_lists
 from flarefree.conduct.randomization.plan import plan_of
 from flarefree.conduct.visibility import Actor
 from flarefree.errors import ConductError
-from flarefree.web.vault.chain import add_entry, begin_chain, vault_transaction
+from flarefree.web.vault.chain import add_entry, ask, begin_chain, vault_transaction
 from flarefree.web.vault.guarding import Known, Witness, note_on_host
 from flarefree.web.vault.keys import make_key, open_bytes, seal_bytes
 from flarefree.web.vault.models import Allocation, Lists
@@ -174,7 +174,8 @@ def current_lists(known: Known | None = None) -> ListSet:
     ConductError
         There are none, they do not open, or are not those that the trial's record knows.
     """
-    sha256 = Lists.objects.values_list("sha256", flat=True).first()
+    rows = ask("SELECT sha256 FROM vault_lists")
+    sha256 = str(rows[0][0]) if rows else None
     if sha256 is None:
         raise ConductError("the vault holds no lists", try_="install the sealed lists before going live")
     if known is not None and known.lists_sha256 and known.lists_sha256 != sha256:
