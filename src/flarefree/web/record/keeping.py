@@ -12,7 +12,7 @@ from flarefree.conduct.audit import Change, Draft, Entry, Head, append_entry, be
 from flarefree.conduct.audit.entries import canonical
 from flarefree.errors import ConductError
 from flarefree.web.record import models
-from flarefree.web.record.reading import batched, read_head
+from flarefree.web.record.reading import batched, named, read_head
 
 __all__ = ["apply_changes", "begin_record", "keep_entry", "split_record"]
 
@@ -121,6 +121,5 @@ def _things(number: int, told: Sequence[tuple[str, str, str, Change]]) -> dict[t
 
 def _of_names(names: Sequence[tuple[str, str]]) -> Iterator[models.Thing]:
     for some in batched(names):
-        pairs = ", ".join(["(%s, %s)"] * len(some))
-        statement = f"SELECT * FROM record_thing WHERE (kind, key) IN (VALUES {pairs})"
-        yield from models.Thing.objects.raw(statement, [word for name in some for word in name])
+        where, values = named(some)
+        yield from models.Thing.objects.raw(f"SELECT * FROM record_thing WHERE {where}", values)

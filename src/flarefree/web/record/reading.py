@@ -25,6 +25,7 @@ __all__ = [
     "batched",
     "facts_of",
     "history_of",
+    "named",
     "read_ahead",
     "read_head",
     "read_standing",
@@ -180,11 +181,21 @@ def read_standing(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str, str]
     """The values that stand of some things, by kind, key and attribute."""
     found: dict[tuple[str, str, str], Value] = {}
     for some in batched(dict.fromkeys(names)):
-        pairs = ", ".join(["(%s, %s)"] * len(some))
-        values = [word for name in some for word in name]
-        for row in _ask(f"{_STANDING}(t.kind, t.key) IN (VALUES {pairs})", values):
+        where, values = named(some, "t.")
+        for row in _ask(f"{_STANDING}{where}", values):
             found[row[1], row[2], row[6]] = json.loads(row[7])
     return found
+
+
+def named(names: Sequence[tuple[str, str]], table: str = "") -> tuple[str, list[str]]:
+    """A condition that finds things by kind and key, kind by kind, so that the index is used; and its values."""
+    by_kind: dict[str, list[str]] = {}
+    for kind, key in names:
+        by_kind.setdefault(kind, []).append(key)
+    where = " OR ".join(
+        f"({table}kind = %s AND {table}key IN ({', '.join(['%s'] * len(keys))}))" for keys in by_kind.values()
+    )
+    return where, [word for kind, keys in by_kind.items() for word in (kind, *keys)]
 
 
 def batched(names: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
