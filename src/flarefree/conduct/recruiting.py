@@ -1,7 +1,6 @@
 """When a trial will be full: sites that recruit at rates of their own, learned from what they have done.
 
-Each site's rate has a gamma distribution, patients come at random at that rate (Anisimov and Fedorov,
-Statistics in Medicine 2007;26:4958-75).  The prior is that of all sites together: its mean is the rate that
+Each site's rate has a gamma distribution, patients come at random at that rate [anisimov2007].  The prior is that of all sites together: its mean is the rate that
 they share, its shape 1 (a choice of ours: sites differ as much as an exponential), so that a site that has
 just opened counts as an average one and a site that has brought nobody in a year as a slow one.
 """
