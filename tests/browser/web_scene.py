@@ -116,7 +116,9 @@ def eligible(at: datetime, site: str = "017", nurse: str = "nora", doctor: str =
     return subject
 
 
-def randomized(at: datetime, site: str = "017", nurse: str = "nora", doctor: str = "ines", **facts: str) -> str:
+def randomized(
+    at: datetime, site: str = "017", nurse: str = "nora", doctor: str = "ines", **facts: str
+) -> str:
     """Somebody with a code, on treatment."""
     from flarefree.web.commands.doses import DispenseKit, StartDoses
     from flarefree.web.commands.randomizing import RandomizeSubject
@@ -126,7 +128,11 @@ def randomized(at: datetime, site: str = "017", nurse: str = "nora", doctor: str
     kit = ask(doctor, RandomizeSubject(subject=subject), later).result["kit"]
     ask(doctor, StartDoses(subject=subject, on=later.date(), weight_kg="62"), later)
     if site == "017":
-        ask("phil", DispenseKit(subject=subject, kit=kit, dispensed_on=later.date(), tablets=(360, 540)), later)
+        ask(
+            "phil",
+            DispenseKit(subject=subject, kit=kit, dispensed_on=later.date(), tablets=(360, 540)),
+            later,
+        )
     return subject
 
 
@@ -142,7 +148,11 @@ def make_patients(*, is_flaring: bool = False) -> dict[str, str]:
     course = ((1, "0.9", "0.5", "0.5"), (2, "0.92", "0.6", "0.6"), (3, "1.0", "0.9", "0.8"))
     for months, creatinine, upcr, protein in course:
         when = START + timedelta(days=1 + 31 * months)
-        values = (("creatinine", creatinine, "mg/dL"), ("upcr", upcr, "mg/mg"), ("proteinuria", protein, "g/day"))
+        values = (
+            ("creatinine", creatinine, "mg/dL"),
+            ("upcr", upcr, "mg/mg"),
+            ("proteinuria", protein, "g/day"),
+        )
         visit(flaring, f"Month {months}", when, *values)
     later = START + timedelta(days=100)
     event = RecordAdverseEvent(

@@ -144,12 +144,21 @@ class AskForm:
 
     def with_wrongs(self, wrongs: Sequence[Wrong]) -> AskForm:
         """With errors at their inputs; those of fields that the form does not show are about the whole."""
-        names = {given.name.rpartition(".")[2]: given.name for given in self.inputs}
-        told = tuple(replace(wrong, name=names.get(wrong.name.rpartition(".")[2], "")) for wrong in wrongs)
+        told = tuple(replace(wrong, name=self._name_of(wrong.name)) for wrong in wrongs)
         first = {wrong.name: wrong.text for wrong in reversed(told)}
         return replace(
             self, wrongs=told, inputs=tuple(replace(i, error=first.get(i.name, "")) for i in self.inputs)
         )
+
+    def _name_of(self, where: str) -> str:
+        """The input that an error speaks of: by its whole name, or by the last part of it."""
+        names = [given.name for given in self.inputs]
+        if where in names or not where:
+            return where
+        ends = (f".{where}", f".{where.rpartition('.')[2]}")
+        if where.endswith(".unit"):
+            ends = (f"u.{where.removesuffix('.unit')}",)
+        return next((name for end in ends for name in names if name.endswith(end)), "")
 
     def content(self) -> dict[str, Any]:
         """The command's fields: what is fixed, and what was typed; an empty optional field is not told."""

@@ -86,7 +86,10 @@ def result_table(table: ResultTable) -> Table:
     style = NumberStyle()
     head = (table.stub or "Characteristic", *(column.label for column in table.columns))
     rows = [
-        (row.label, *(format_cell(row.cells[c.key], style) if c.key in row.cells else "" for c in table.columns))
+        (
+            row.label,
+            *(format_cell(row.cells[c.key], style) if c.key in row.cells else "" for c in table.columns),
+        )
         for row in table.rows
     ]
     return table_of(table.title, head, rows, empty="Nothing to show.", is_caption_hidden=False)

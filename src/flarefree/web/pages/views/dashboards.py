@@ -11,7 +11,13 @@ from flarefree.conduct.visibility import Actor
 from flarefree.web.pages.asking import show
 from flarefree.web.pages.plots import Level, Line, Plot, Point, draw_plot
 from flarefree.web.pages.tables import Cell, table_of
-from flarefree.web.queries.dashboards import Completeness, Recruitment, completeness, recruitment, site_dashboard
+from flarefree.web.queries.dashboards import (
+    Completeness,
+    Recruitment,
+    completeness,
+    recruitment,
+    site_dashboard,
+)
 from flarefree.web.queries.overdue import coming_up, overdue
 from flarefree.web.trial import running_trial
 
@@ -72,7 +78,9 @@ def _forecast_ends(found: Recruitment, now: Point) -> tuple[float, float, float]
     return early, middle, late
 
 
-def _band(now: Point, early: float, late: float, target: float) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
+def _band(
+    now: Point, early: float, late: float, target: float
+) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
     return (now, Point(late, target)), (now, Point(early, target))
 
 
@@ -87,7 +95,17 @@ def completeness_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         )
         for one in found
     ]  # fmt: skip
-    head = ("Site", "Randomized", "Visits due", "Entered", "Signed", "Verified", "Missed", "Overdue", "Open queries")
+    head = (
+        "Site",
+        "Randomized",
+        "Visits due",
+        "Entered",
+        "Signed",
+        "Verified",
+        "Missed",
+        "Overdue",
+        "Open queries",
+    )
     measures = running_trial().protocol.spec.measures
     by_measure = [
         (
@@ -115,7 +133,12 @@ def site_page(request: HttpRequest, actor: Actor, site: str) -> HttpResponseBase
     """One site: what it has to do, and how it stands."""
     found = site_dashboard(actor, site)
     late = [
-        (Cell(one.subject, reverse("subject", args=[one.subject])), one.due.name, one.due.last.isoformat(), one.days_late)
+        (
+            Cell(one.subject, reverse("subject", args=[one.subject])),
+            one.due.name,
+            one.due.last.isoformat(),
+            one.days_late,
+        )
         for one in found.overdue
     ]
     soon = [
@@ -124,7 +147,9 @@ def site_page(request: HttpRequest, actor: Actor, site: str) -> HttpResponseBase
     ]
     told = {
         "found": found,
-        "late": table_of("Overdue", ("Subject", "What", "Was due by", "Days late"), late, empty="Nothing is overdue."),
+        "late": table_of(
+            "Overdue", ("Subject", "What", "Was due by", "Days late"), late, empty="Nothing is overdue."
+        ),
         "soon": table_of("May be done now", ("Subject", "What", "Until"), soon, empty="Nothing is due."),
         "statuses": tuple(found.by_status.items()),
     }

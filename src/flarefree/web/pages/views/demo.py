@@ -28,7 +28,9 @@ def people(request: HttpRequest) -> HttpResponse:
         raise Http404
     roles = running_trial().matrix.roles
     order = {name: n for n, name in enumerate(_FIRST)}
-    found = sorted(everybody_in_roles(), key=lambda one: (order.get(one.role, len(order)), one.role, one.person))
+    found = sorted(
+        everybody_in_roles(), key=lambda one: (order.get(one.role, len(order)), one.role, one.person)
+    )
     shown = tuple((one, *_title(roles[one.role].title), _try(one)) for one in found)
     return render(request, "pages/demo.html", {"people": shown})
 

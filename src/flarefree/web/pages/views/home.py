@@ -13,6 +13,7 @@ from flarefree.web import clock
 from flarefree.web.pages.asking import may, show
 from flarefree.web.pages.views.committee import endpoint_label
 from flarefree.web.queries.committee import board, desk, referrals
+from flarefree.web.queries.lost_looks import lost_looks
 from flarefree.web.queries.overdue import coming_up, overdue
 from flarefree.web.queries.seeing import see_things
 from flarefree.web.trial import running_trial
@@ -44,7 +45,9 @@ class Tasks:
 
 def home(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """What is due, sort by sort; a sort that the role does not have is not there."""
-    gathered = (_gather(title, url, found(actor)) for title, url, rights, found in _SORTS if may(actor, rights))
+    gathered = (
+        _gather(title, url, found(actor)) for title, url, rights, found in _SORTS if may(actor, rights)
+    )
     sorts = tuple(sort for sort in gathered if sort.tasks)
     standing = running_trial().standing()
     told = {
@@ -94,7 +97,11 @@ def _queries(actor: Actor) -> Iterator[Task]:
     for item in see_things(actor, "query"):
         if str(item["status"] or "open") == wanted:
             name = "answer_query" if wanted == "open" else "close_query"
-            yield Task(f"{item.subject}: {item['question']}", reverse(name, args=[item.key]), str(item["raised_on"] or ""))
+            yield Task(
+                f"{item.subject}: {item['question']}",
+                reverse(name, args=[item.key]),
+                str(item["raised_on"] or ""),
+            )
 
 
 def _to_dispense(actor: Actor) -> Iterator[Task]:
@@ -107,8 +114,17 @@ def _to_dispense(actor: Actor) -> Iterator[Task]:
 def _to_vote(actor: Actor) -> Iterator[Task]:
     for one in desk(actor):
         if one.state in {"to vote", "to decide"}:
-            name = "decide" if one.state == "to decide" and may(actor, (("decide", "decisions.record"),)) else "case"
-            yield Task(f"Case {one.number}: {endpoint_label(one.endpoint)}", reverse(name, args=[one.number]), "", one.state)
+            name = (
+                "decide"
+                if one.state == "to decide" and may(actor, (("decide", "decisions.record"),))
+                else "case"
+            )
+            yield Task(
+                f"Case {one.number}: {endpoint_label(one.endpoint)}",
+                reverse(name, args=[one.number]),
+                "",
+                one.state,
+            )
 
 
 def _to_release(actor: Actor) -> Iterator[Task]:
@@ -117,10 +133,15 @@ def _to_release(actor: Actor) -> Iterator[Task]:
         yield Task(f"{shown.waiting} case{'s' * (shown.waiting != 1)} wait for release", reverse("release"))
     for question in shown.questions:
         if not question.answer:
-            yield Task(f"Case {question.case}: {question.text}", reverse("answer_question", args=[question.key]))
+            yield Task(
+                f"Case {question.case}: {question.text}", reverse("answer_question", args=[question.key])
+            )
     for case in shown.cases:
         if case.needs:
-            yield Task(f"Case {case.number}: votes differ, needs {case.needs}", reverse("prepared", args=[case.number]))
+            yield Task(
+                f"Case {case.number}: votes differ, needs {case.needs}",
+                reverse("prepared", args=[case.number]),
+            )
 
 
 def _notices(actor: Actor) -> Iterator[Task]:
@@ -130,11 +151,24 @@ def _notices(actor: Actor) -> Iterator[Task]:
         yield Task(str(item["text"]), reverse("code_breaks"), str(item["at"])[:10])
 
 
+def _lost_looks(actor: Actor) -> Iterator[Task]:
+    """Where cases may be behind the data, and nobody else would know."""
+    for one in lost_looks(actor):
+        text = f"{one.subject}: the detector could not look for end points ({one.error}); the system's log says why"
+        yield Task(text, reverse("subject", args=[one.subject]), one.since[:10], "overdue")
+
+
 def _to_assess(actor: Actor) -> Iterator[Task]:
     for item in see_things(actor, "code_break"):
-        if not item["assessment"] and item["reason"] != "SAFETY_REPORT" and item["ordered_by"] != actor.person:
+        if (
+            not item["assessment"]
+            and item["reason"] != "SAFETY_REPORT"
+            and item["ordered_by"] != actor.person
+        ):
             text = f"{item.subject}: what did the code break do to blinding?"
-            yield Task(text, reverse("assess_code_break", args=[item.key]), str(item["ordered_at"])[:10], "due")
+            yield Task(
+                text, reverse("assess_code_break", args=[item.key]), str(item["ordered_at"])[:10], "due"
+            )
 
 
 def _to_refer(actor: Actor) -> Iterator[Task]:
@@ -163,5 +197,6 @@ _SORTS: tuple[tuple[str, str, tuple[tuple[str, str], ...], _Found], ...] = (
     ("Notices", "code_breaks", (("see", "code_breaks.register"),), _notices),
     ("Code breaks to assess", "code_breaks", (("record", "code_breaks.register"),), _to_assess),
     ("Judged to be no event", "referrals", (("query", "adverse_events.record"),), _to_refer),
+    ("Not looked at for end points", "", (("lock", "configuration"),), _lost_looks),
     ("The trial", "trial", (("approve", "configuration"), ("configure", "configuration")), _to_approve),
 )

@@ -32,7 +32,9 @@ def import_laboratory(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         text = form.input("text").value
         report = None if form.wrongs else _judged(text)
         if report is None and not form.wrongs:
-            form = form.with_wrongs((Wrong("file", "The file cannot be read", "send CSV, or pipe-delimited messages"),))
+            form = form.with_wrongs(
+                (Wrong("file", "The file cannot be read", "send CSV, or pipe-delimited messages"),)
+            )
         elif report is not None and request.POST.get("step") == "confirm":
             answer = _asked(form, actor, is_partial=request.POST.get("choice") == "good")
             if not isinstance(answer, AskForm):

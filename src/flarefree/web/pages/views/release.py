@@ -89,7 +89,8 @@ def ceremony(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         "can_present": may(actor, SHARE),
         "has_presented": any(who == actor.person and is_there for _, who, is_there in holders),
         "can_fetch": may(actor, (("export", "allocation.arm"),)),
-        "can_name": may(actor, (("configure", "configuration"),)) and running_trial().phase == "before_go_live",
+        "can_name": may(actor, (("configure", "configuration"),))
+        and running_trial().phase == "before_go_live",
     }
     return show(request, "ceremony", told)
 
@@ -132,7 +133,9 @@ def key_file(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     if request.method != "POST":
         return show(request, "key_file", {"request_id": new_request_id()})
     try:
-        told = fetch_key_file(Asked(actor, request.POST.get("request_id") or new_request_id(), clock.now(), "web"))
+        told = fetch_key_file(
+            Asked(actor, request.POST.get("request_id") or new_request_id(), clock.now(), "web")
+        )
     except ConductError as error:
         return show(request, "key_file", {"request_id": new_request_id(), "error": error.what}, status=422)
     response = HttpResponse(told, content_type="application/json")

@@ -74,7 +74,10 @@ def subject(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBas
         "contacts": tuple(row for row in page.contacts if row.status in {"due", "overdue"}),
         "plots": courses_of(page.series),
         "values": values_table(
-            page.series, subject, can_correct=sees(actor, "labs.efficacy", site, "correct"), can_ask=may(actor, CLOSE)
+            page.series,
+            subject,
+            can_correct=sees(actor, "labs.efficacy", site, "correct"),
+            can_ask=may(actor, CLOSE),
         ),
         "sees_values": sees(actor, "labs.efficacy", site),
         "sees_events": sees(actor, "adverse_events.record", site),
@@ -119,12 +122,20 @@ def _facts(thing: Item, study_day: int | None) -> tuple[tuple[str, str], ...]:
     covariates = running_trial().protocol.spec.covariates
     words = {"sex": {"F": "female", "M": "male"}}
     found = [("Site", thing.site)]
-    for name, label in (("sex", "Sex"), ("birth_year", "Born"), *((n, c.label) for n, c in covariates.items())):
+    for name, label in (
+        ("sex", "Sex"),
+        ("birth_year", "Born"),
+        *((n, c.label) for n, c in covariates.items()),
+    ):
         value = thing[name]
         if value is not None and label not in dict(found):
             found.append((label, words.get(name, {}).get(str(value), str(value))))
     found += [("Stratum used: " + _label(n), str(thing[n])) for n in thing.facts if n.startswith("stratum.")]
-    found += [("Stratum in fact: " + _label(n), str(thing[n])) for n in thing.facts if n.startswith("stratum_actual.")]
+    found += [
+        ("Stratum in fact: " + _label(n), str(thing[n]))
+        for n in thing.facts
+        if n.startswith("stratum_actual.")
+    ]
     if thing["randomized_at"]:
         found.append(("Randomized", str(thing["randomized_at"])[:10]))
     if study_day is not None and thing["randomized_at"]:

@@ -264,7 +264,7 @@ def _asked(
 def check_value(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
     """For htmx: what is odd about one value, while the form is filled in; nothing is saved."""
     subject_seen(actor, subject)
-    measure = next((name[2:] for name in request.POST if name.startswith("v.")), "")
+    measure = request.GET.get("measure", "")
     value, unit = request.POST.get(f"v.{measure}", "").strip(), request.POST.get(f"u.{measure}", "")
     told: dict[str, Any] = {"measure": measure}
     if value:
