@@ -31,3 +31,7 @@ def test_an_outage_is_entered_and_reconciled(databases):
 
 def test_the_trial_comes_back_from_its_disk_and_from_its_backup(databases):
     run("restoring", "F-4")
+
+
+def test_a_page_a_program_and_a_telephone_ask_for_one_patient_at_once(databases):
+    run("channels", "R3")
