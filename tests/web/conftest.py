@@ -6,7 +6,6 @@ migrated once.  `FLAREFREE_TEST_POSTGRESQL=yes` runs the same tests on PostgreSQ
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
@@ -54,6 +53,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     connections.close_all()
     if server is not None:
         server.cleanup()
+        shutil.rmtree(server.pgdata.parent, ignore_errors=True)
 
 
 def _postgresql() -> Any:
@@ -62,7 +62,6 @@ def _postgresql() -> Any:
     Apart from pytest's folders: each session of pytest closes those to other users, a running server's too.
     """
     folder = Path(tempfile.mkdtemp(prefix="flarefree-postgresql-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
