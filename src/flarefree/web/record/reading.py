@@ -188,7 +188,7 @@ def read_standing(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str, str]
 
 
 def named(names: Sequence[tuple[str, str]], table: str = "") -> tuple[str, list[str]]:
-    """A condition that finds things by kind and key, kind by kind, so that the index is used; and its values."""
+    """A condition on kind and key, kind by kind, so that the index is used; and its values."""
     by_kind: dict[str, list[str]] = {}
     for kind, key in names:
         by_kind.setdefault(kind, []).append(key)
