@@ -23,7 +23,7 @@ from flarefree.web.commands.adjudication import (
     with_conflict,
 )
 from flarefree.web.commands.base import Asked, Command, Need, Plan, Write
-from flarefree.web.commands.detecting import detect_all
+from flarefree.web.commands.detecting import detect_all, lost_looks, made_up_for
 from flarefree.web.commands.naming import new_key
 from flarefree.web.committee_people import read_committee, voters_of
 from flarefree.web.committee_store import read_whole_queue
@@ -59,6 +59,7 @@ class ReleaseCases(Command):
         current = reconcile(stored.queue, detection, asked.at)
         after = release(current, detection.quiet, voters_of(committee), lots(), asked.at, who)
         writes = writes_of(stored, after, committee, asked.request, asked.at, detection.candidates)
+        writes += made_up_for(lost_looks(), asked.at)
         shown = sum(
             b.suspected + b.controls + b.duplicates for b in after.batches[len(stored.queue.batches) :]
         )
