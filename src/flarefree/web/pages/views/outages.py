@@ -36,7 +36,7 @@ def back_entry(request: HttpRequest, actor: Actor, subject: str) -> HttpResponse
     form = form_of(
         EnterEmergencyAllocation,
         Input("code", "Code on the slip", hint="Eight digits, as they stand on paper.", is_short=True),
-        Input("given_at", "When it was given (UTC)", "datetime", hint="As written on the slip."),
+        Input("given_at", "When it was given", hint="In UTC, as 2026-01-05T12:30Z.", is_short=True),
         Input("reason", "Why the system could not be asked", "long", hint="Stays in the log."),
         fixed={"subject": subject},
     )
