@@ -208,6 +208,7 @@ def _begin() -> Prepared:
     from django.core.management import call_command
 
     from flarefree.web.demonstration import DEMO
+    from flarefree.web.queries.board import warm_up
     from flarefree.web.record.keeping import begin_record
     from flarefree.web.trial import running_trial
 
@@ -218,6 +219,7 @@ def _begin() -> Prepared:
     _require_same_trial(log, begin_record(log).chain)
     notes = [*_verify(), *_matrix_notes(), *_repair(), *_protocol_notes()]
     call_command("clearsessions", verbosity=0)
+    warm_up()
     return Prepared(name, trial.phase, _first_invitation(), tuple(notes))
 
 

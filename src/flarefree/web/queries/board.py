@@ -98,9 +98,22 @@ class Patient:
             self._overdue[key] = overdue_of(self.key, self.site, dues, self.followed.happened, today)
         return self._overdue[key]
 
-    def of_kind(self, kind: str) -> Iterator[Item]:
+    @cached_property
+    def _by_kind(self) -> dict[str, tuple[Item, ...]]:
+        found: dict[str, list[Item]] = {}
+        for item in self.items:
+            if item["void"] is not True:
+                found.setdefault(item.kind, []).append(item)
+        return {kind: tuple(items) for kind, items in found.items()}
+
+    @cached_property
+    def visit_statuses(self) -> Mapping[str, int]:
+        """How many visits stand in each status."""
+        return Counter(str(visit["status"]) for visit in self.of_kind("visit"))
+
+    def of_kind(self, kind: str) -> tuple[Item, ...]:
         """Things of a kind that stand."""
-        return (item for item in self.items if item.kind == kind and item["void"] is not True)
+        return self._by_kind.get(kind, ())
 
 
 @dataclass(frozen=True)

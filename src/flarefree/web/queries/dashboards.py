@@ -240,9 +240,9 @@ _STEPS: Mapping[str, tuple[str, ...]] = {
 def _visits(one: Patient, today: date) -> dict[str, int]:
     late = sum(late.due.kind == "visit" for late in one.overdue(today))
     counts = {"due": late, "overdue": late}
-    for visit in one.of_kind("visit"):
-        for step in _STEPS.get(str(visit["status"]), ("due",)):
-            counts[step] = counts.get(step, 0) + 1
+    for status, number in one.visit_statuses.items():
+        for step in _STEPS.get(status, ("due",)):
+            counts[step] = counts.get(step, 0) + number
     return counts
 
 
