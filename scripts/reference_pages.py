@@ -30,7 +30,10 @@ MADE = "<!-- Made by scripts/reference_pages.py: change the program's own words,
 
 def main() -> None:
     """Write the pages whose text has changed, and say which."""
-    for name, text in pages().items():
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    from api_page import api_page  # it loads the application: only to write, not to test the other pages
+
+    for name, text in (pages() | {"api.md": api_page(MADE)}).items():
         path = REFERENCE / name
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
