@@ -154,8 +154,12 @@ def test_withdrawn_consent_stops_contacts_and_keeps_the_data(clinic):
     with pytest.raises(ConductError, match="nobody calls"):
         told = RecordContact(subject=subject, date="2026-02-10", reached=False)
         clinic.ask(clinic.NURSE, told, days=36)
+    # What took place before may still be entered, and nothing from after.
+    clinic.ask(clinic.NURSE, clinic.visit(subject, "Month 1", "2026-02-04"), days=37)
+    with pytest.raises(ConductError, match="after consent was withdrawn"):
+        clinic.ask(clinic.NURSE, clinic.visit(subject, "Month 2", "2026-03-07"), days=70)
     with pytest.raises(ConductError, match="no consent to withdraw"):
-        clinic.ask(clinic.NURSE, withdrawn, days=37)
+        clinic.ask(clinic.NURSE, withdrawn, days=70)
 
 
 # V3 -----------------------------------------------------------------------------------------------

@@ -105,9 +105,9 @@ class RecordVisit(Command):
         subject = subject_for(asked, self.subject, "record", _FIELD)
         _require_visit(self.visit)
         require_day(asked, subject, self.date)
-        _require_in_study(subject, self.date, self.visit)
-        results = self._checked()
         items = read_things(subject=subject.key)
+        _require_in_study(subject, items, self.date, self.visit)
+        results = self._checked()
         key = visit_key(subject.key, self.visit, self.date)
         visit = next((item for item in items if item.kind == "visit" and item.key == key), None)
         today = today_at(subject.site, asked)
@@ -193,8 +193,8 @@ def _require_visit(visit: str) -> None:
         )
 
 
-def _require_in_study(subject: Item, when: date, visit: str) -> None:
-    """Before randomization only what belongs to screening; after it nothing that is due later."""
+def _require_in_study(subject: Item, items: tuple[Item, ...], when: date, visit: str) -> None:
+    """Before randomization only what belongs to screening; nothing from after consent or life ended."""
     day_one = day_one_of(subject)
     planned = {v.name: v for v in running_trial().protocol.spec.schedule.visits}.get(visit)
     if day_one is None and (planned is None or planned.day > 1) and visit != UNSCHEDULED:
@@ -206,6 +206,15 @@ def _require_in_study(subject: Item, when: date, visit: str) -> None:
         )
     if status_of(subject) == "screen_failed":
         raise ConductError("this patient did not enter the trial", where="subject", found=subject.key)
+    standing = participation_from(items)
+    for ended, words in ((standing.consent_ended, "consent was withdrawn"), (standing.died, "death")):
+        if ended is not None and when > ended:
+            raise ConductError(
+                f"this is after {words}",
+                where="date",
+                found=when.isoformat(),
+                expected=f"{ended.isoformat()} or earlier; what was recorded before is kept",
+            )
 
 
 def _rows_of_visit(items: tuple[Item, ...], visit: str, thing: Item | None) -> dict[str, Item]:
