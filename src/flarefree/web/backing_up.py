@@ -27,6 +27,8 @@ from flarefree.web.config import WebConfig, database_of
 __all__ = ["BackupMade", "back_up", "restore"]
 
 _MANIFEST = "manifest.json"
+_PROGRAMS = "FLAREFREE_PG_BIN"
+"""Environment variable: folder of `pg_dump` and `pg_restore`, where those on the path are another version's."""
 _DATABASES = ("record", "vault")
 _FILES = ("secret-key", "protocols", "identity-keys", "uploads", "voice", "anchors")
 """Of the data folder, where they are there.  Not `vault/key`, and not what the host noted of its vault: a
@@ -150,17 +152,21 @@ def _run(command: list[str], settings: dict[str, Any]) -> None:
         **os.environ,
         **{name: str(settings[key]) for name, key in told.items() if settings.get(key)},
     }
-    if command[0] == "pg_restore":
+    if os.environ.get(_PROGRAMS):
+        command = [str(Path(os.environ[_PROGRAMS]) / command[0]), *command[1:]]
+    if command[0].endswith("pg_restore"):
         command = [*command[:-1], "--dbname", str(settings["NAME"]), command[-1]]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ConductError(
-            f"{command[0]} is not here", where="PATH", try_="install PostgreSQL's client programs"
+            f"{Path(command[0]).name} is not here",
+            where=f"PATH, or the folder that {_PROGRAMS} names",
+            try_="install PostgreSQL's client programs, of the server's version",
         ) from None
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise ConductError("the database cannot be copied", where=command[0], found=said[:200])
+        raise ConductError("the database cannot be copied", where=Path(command[0]).name, found=said[:200])
 
 
 # Files -------------------------------------------------------------------------------------------

