@@ -46,9 +46,9 @@ template = _web.template
 def trial(template: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     """A small trial under way, served."""
     import web_scene
-    from web_browsing import Trial, apart
     from django.core.wsgi import get_wsgi_application
     from waitress.server import create_server
+    from web_browsing import Trial, apart
 
     from flarefree.web.clock import clock_set_to
     from flarefree.web.trial import running_trial

@@ -135,7 +135,7 @@ class Frame:
 
         assert self.actor is not None
         found: dict[str, list[Entry]] = {}
-        here = self._request.path
+        here = "" if getattr(self._request, "_is_lost", False) else self._request.path
         for route in ROUTES:
             if route.menu and may(self.actor, route.rights, self.phase):
                 url = reverse(route.name)

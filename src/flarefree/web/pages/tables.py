@@ -59,6 +59,11 @@ class Table:
     is_caption_hidden: bool = True
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it may have to be scrolled sideways, which a keyboard must be able to do."""
+        return len(self.head) > 7
+
+    @property
     def heads(self) -> tuple[tuple[str, bool], ...]:
         """Each head, and whether numbers stand below it."""
         first = [cell.is_number for _, cell in self.rows[0]] if self.rows else [False] * len(self.head)

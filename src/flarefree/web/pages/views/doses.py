@@ -61,7 +61,7 @@ def dose(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
         "instruction": instructions[-1] if instructions else None,
         "earlier": instructions[:-1][::-1],
         "kits": table_of(
-            "Handed out", ("Date", "Kit", "Tablets", ""), rows, empty="Nothing was handed out yet."
+            "Handed out", ("Date", "Kit", "Tablets", "State"), rows, empty="Nothing was handed out yet."
         ),
         "crumbs": crumbs_of(subject),
         "can_dispense": sees(actor, "dispensing.record", thing.site, "dispense"),

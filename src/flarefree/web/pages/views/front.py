@@ -43,7 +43,8 @@ def _title(title: str) -> tuple[str, str]:
 
 
 def no_such_page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """The one answer for what is not there and for what is not for the reader."""
+    """The one answer for what is not there and for what is not for the reader, to the last byte."""
+    request._is_lost = True  # type: ignore[attr-defined]  # the menu marks no line as the one asked for
     response = render(request, "404.html", status=404)
     response["Cache-Control"] = "no-store"
     return response
