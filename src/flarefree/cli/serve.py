@@ -80,9 +80,7 @@ def serve(
     )
     listening = _listen(host, port)
     with listening:
-        prepared = prepare(config)
-        if demo:
-            _prepare_demo(config)
+        prepared = _prepare_demo(config) if demo else prepare(config)
         if print_roles:
             _print_roles()
             return
@@ -152,16 +150,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return made
 
 
-def _prepare_demo(config: WebConfig) -> None:
-    """The virtual trial, where this version has one."""
-    from importlib import import_module
-    from importlib.util import find_spec
+def _prepare_demo(config: WebConfig) -> Prepared:
+    """The virtual trial, made on the first start."""
+    from flarefree.web.demo import prepare
 
-    from flarefree.errors import ConductError
-
-    if find_spec("flarefree.web.demo") is None:
-        raise ConductError("this version has no demonstration", where="--demo")
-    import_module("flarefree.web.demo").prepare(config)
+    return prepare(config)
 
 
 def _print_roles() -> None:

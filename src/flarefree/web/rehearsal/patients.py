@@ -174,6 +174,8 @@ def courses_of(trial: VirtualTrial) -> Iterator[Course]:
     for name, frame in study_tables(trial).items():
         whose = "subject" if name == "decisions" else "USUBJID"
         for row in _texts(frame):
+            if "QVAL" in row:
+                row["QVAL"] = _as_entered(row["QVAL"])
             by_subject.setdefault(row[whose], {}).setdefault(name, []).append(row)
     for subject, tables in by_subject.items():
         person = tables["dm"][0]
@@ -188,6 +190,12 @@ def courses_of(trial: VirtualTrial) -> Iterator[Course]:
             date.fromisoformat(person["RFSTDTC"]),
             MappingProxyType({name: tuple(rows) for name, rows in tables.items()}),
         )
+
+
+def _as_entered(text: str) -> str:
+    """A number as somebody types it: nobody gives years to the seventh decimal."""
+    _, dot, decimals = text.partition(".")
+    return f"{float(text):.4f}" if dot and decimals.isdigit() and len(decimals) > 4 else text
 
 
 def _texts(frame: pl.DataFrame) -> list[dict[str, str]]:

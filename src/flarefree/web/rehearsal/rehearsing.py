@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flarefree.errors import ConductError, FlarefreeError
 from flarefree.web.rehearsal.people import Person
 from flarefree.web.rehearsal.script import HOUR, Enrolled, Ref, Step, lot, truths_of
+from flarefree.web.rehearsal.seeding import begin_draw
 
 if TYPE_CHECKING:
     from flarefree.conduct.adjudication.cases import Case
@@ -47,6 +48,8 @@ class Director:
         Of the members' errors.
     moved : function of title, done and total
         Progress.
+    before_meeting : function of the director
+        Called before each meeting of the committee.
     """
 
     door: Door
@@ -55,6 +58,7 @@ class Director:
     enrolled: Sequence[Enrolled]
     seed: int
     moved: Callable[[str, int, int], None] = lambda title, done, total: None
+    before_meeting: Callable[[Director], None] = lambda director: None
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))
@@ -118,7 +122,9 @@ class Director:
         """One command, a second after the last."""
         self.clock.tick()
         self.counts[command] = self.counts.get(command, 0) + 1
-        return self.door.ask(person, command, content, request or f"improvised-{next(self._numbers)}")
+        request = request or f"improvised-{next(self._numbers)}"
+        begin_draw(request)
+        return self.door.ask(person, command, content, request)
 
     def _check(self, step: Step, result: Mapping[str, Any]) -> None:
         """Numbers and codes are those that the script foresaw: sites count, lists are given in order."""
@@ -159,6 +165,7 @@ class Director:
         """Waiting cases are put before members; all vote; where they differ, the committee settles it."""
         from flarefree.web.committee_store import read_whole_queue
 
+        self.before_meeting(self)
         cases = read_whole_queue().queue.cases
         if not any(case.state == "waiting" for case in cases):
             return

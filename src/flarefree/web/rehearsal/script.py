@@ -111,7 +111,8 @@ def enroll_all(
     numbers: dict[str, int] = {}
     arms = tuple(lists.plan.arms)
     enrolled, failed = [], []
-    for n, one in enumerate(candidates):
+    # Of one day, in the order of sites: so the script has them, and slots and numbers are given in its order.
+    for n, one in enumerate(sorted(candidates, key=lambda one: (one.day_one, one.site))):
         if n % _FAILS_EVERY == _FAILS_EVERY - 1:
             failed.append((_next_number(numbers, one.site), one))
         subject = _next_number(numbers, one.site)
@@ -139,13 +140,13 @@ def script_of(
     *,
     consent: str,
 ) -> tuple[Step, ...]:
-    """All steps in the order of time; of one day, by rank, then in the order of enrollment."""
+    """All steps in the order of time; of one day, by rank, site and number."""
     steps: list[Step] = []
     for one in enrolled:
         steps += _Patient(protocol, one, consent).steps()
     for subject, candidate in failed:
         steps += _failing(subject, candidate, consent)
-    return tuple(sorted(steps, key=lambda step: (step.day, step.rank)))
+    return tuple(sorted(steps, key=lambda step: (step.day, step.rank, step.site, step.subject)))
 
 
 def _failing(subject: str, candidate: Candidate, consent: str) -> Iterator[Step]:

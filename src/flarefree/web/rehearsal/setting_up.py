@@ -100,6 +100,7 @@ def set_up(
     tick : function
         A moment passes.
     """
+    _begin_administration(tick())
     planned: dict[str, int] = {}
     countries: dict[str, str] = {}
     for one in candidates:
@@ -146,6 +147,17 @@ def set_up(
     )  # fmt: skip
     ask(sponsor, "go_live", reason="all is in place")
     return people
+
+
+def _begin_administration(at: datetime) -> None:
+    """The first administrator, where no start of the application let one in."""
+    from flarefree.web.commands.accounts import BeginAdministration
+    from flarefree.web.commands.base import Asked
+    from flarefree.web.commands.executing import execute
+    from flarefree.web.record.reading import read_things
+
+    if not read_things("account", attributes=("is_active",)):
+        execute(BeginAdministration(), Asked(None, "begin-administration", at, "machine"))
 
 
 def _text_of(protocol: LoadedProtocol) -> str:
