@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("django", reason="the extra `web` is not installed")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from web_calling import Clock, give_role
+from web_calling import give_role, make_clock
 
 NOTHING = {"title": "not found", "status": 404, "detail": "there is nothing here for you"}
 
@@ -54,7 +54,7 @@ def clock(databases: None, tmp_path):
     with live_trial(tmp_path / "trial", subjects=6, list_length=4):
         give_role("ada", "investigator", "001", at=BEGIN)
         give_role("bob", "investigator", "002", at=BEGIN)
-        ticking = Clock(BEGIN + timedelta(hours=1))
+        ticking = make_clock(BEGIN + timedelta(hours=1))
         with clock_set_to(ticking):
             yield ticking
 
@@ -116,6 +116,21 @@ def test_lists_hold_what_one_sees_and_no_count_of_the_rest(ada):
     assert ada.get("/things/subject", after="002-0001").json()["items"] == []
     assert ada.get("/things/subject", site="002").json()["items"] == []
     assert ada.get("/things/no_such_kind").json() == {"items": [], "next": None}
+
+
+def test_views_of_the_pages_queries_hold_what_one_sees(ada, clock):
+    subjects = ada.get("/views/subjects").json()["view"]
+    assert [row["subject"] for row in subjects] == ["001-0001", "001-0002"]
+    page = ada.get("/views/subjects/001-0001")
+    assert page.status_code == 200 and "001-0001" in page.content.decode()
+    assert ada.get("/views/subjects/002-0001").json() == ada.get("/views/subjects/009-0001").json() == NOTHING
+    for name in ("overdue", "coming_up", "completeness", "open_queries", "desk"):
+        assert ada.get(f"/views/{name}").status_code in {200, 404}, name
+    for path in ("/views/overdue", "/views/completeness", "/views/open_queries"):
+        assert "002-" not in ada.get(path).content.decode()
+        assert ada.get(path, site="002").content.decode() in ('{"view": []}', json.dumps(NOTHING)), path
+    assert ada.get("/views/history/lab/001-0001.1/value").json()["view"]
+    assert ada.get("/views/history/lab/002-0001.1/value").json().get("view", []) == []
 
 
 def test_answers_are_kept_by_nobody_and_have_no_tag(ada):

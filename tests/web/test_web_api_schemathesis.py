@@ -19,7 +19,7 @@ pytest.importorskip("django", reason="the extra `web` is not installed")
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from web_calling import Clock, give_role
+from web_calling import give_role, make_clock
 
 EXAMPLES = int(os.environ.get("FLAREFREE_FUZZ_EXAMPLES", "2"))
 
@@ -30,7 +30,7 @@ def clock(databases: None, tmp_path):
     from flarefree.web.clock import clock_set_to
 
     with live_trial(tmp_path / "trial", subjects=6, list_length=4):
-        ticking = Clock(BEGIN + timedelta(hours=1))
+        ticking = make_clock(BEGIN + timedelta(hours=1))
         with clock_set_to(ticking):
             yield ticking
 
@@ -89,7 +89,7 @@ def failures(address: str, secret: str, examples: int, *, coverage: bool) -> Ite
 ROLES = ("investigator", "site_staff", "data_manager", "administrator", "medical_monitor", "sponsor")
 
 
-def token_of(role: str, clock: Clock) -> str:
+def token_of(role: str, clock) -> str:
     from flarefree.conduct.visibility import Actor
     from flarefree.web.people.tokens import make_token
 

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("django", reason="the extra `web` is not installed")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from web_calling import Clock, give_role
+from web_calling import give_role, make_clock
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def browser(databases: None, tmp_path):
         client.cookies["sessionid"] = _session(person)
         return client
 
-    clock = Clock(BEGIN + timedelta(hours=1))
+    clock = make_clock(BEGIN + timedelta(hours=1))
     with live_trial(tmp_path / "trial", subjects=2, list_length=4), clock_set_to(clock):
         yield logged_in
 

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("django", reason="the extra `web` is not installed")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from web_calling import Clock, give_role
+from web_calling import give_role, make_clock
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ADDRESS = "https://trial.example.org"
@@ -39,7 +39,7 @@ def installed(databases: None, tmp_path):
         issued = issue_pin("ada", BEGIN)
         levels = zip(line_of_trial().strata, STRATA[0], strict=True)
         chosen = [str(question.levels.index(level) + 1) for question, level in levels]
-        with clock_set_to(Clock(BEGIN + timedelta(hours=1))):
+        with clock_set_to(make_clock(BEGIN + timedelta(hours=1))):
             yield (issued.account, issued.pin, "1", "001", "0001", *chosen, "1")
     settings_in_force.cache_clear()
 

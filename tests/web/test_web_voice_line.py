@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("django", reason="the extra `web` is not installed")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from web_calling import Clock, Telephone, give_role
+from web_calling import give_role, make_clock, make_telephone
 
 STRATA_KEYS = ("1", "3", "1")
 
@@ -41,10 +41,10 @@ def caller(trial):
     line = line_of_trial()
     chosen = [str(q.levels.index(level) + 1) for q, level in zip(line.strata, STRATA[0], strict=True)]
     keys = (issued.account, issued.pin, "1", "001", "0001", *chosen, "1")
-    clock = Clock(BEGIN + timedelta(hours=1))
+    clock = make_clock(BEGIN + timedelta(hours=1))
 
-    def telephone(call: str = "CA1") -> Telephone:
-        return Telephone(VoiceLine(line, do, patience=0.4), clock, call)
+    def telephone(call: str = "CA1"):
+        return make_telephone(VoiceLine(line, do, patience=0.4), clock, call)
 
     with clock_set_to(clock):
         yield telephone, keys

@@ -28,7 +28,7 @@ __all__ = ["BackupMade", "back_up", "restore"]
 
 _MANIFEST = "manifest.json"
 _PROGRAMS = "FLAREFREE_PG_BIN"
-"""Environment variable: folder of `pg_dump` and `pg_restore`, where those on the path are another version's."""
+"""Environment variable: the folder of `pg_dump` and `pg_restore`, where PATH has another version of them."""
 _DATABASES = ("record", "vault")
 _FILES = ("secret-key", "protocols", "identity-keys", "uploads", "voice", "anchors")
 """Of the data folder, where they are there.  Not `vault/key`, and not what the host noted of its vault: a

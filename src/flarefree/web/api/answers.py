@@ -12,7 +12,22 @@ from typing import Any
 from django.http import HttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Differences", "Done", "Facts", "Me", "Outcome", "Page", "Thing", "answer", "plain"]
+from flarefree.web.record.reading import Item
+from flarefree.web.trial import running_trial
+
+__all__ = [
+    "Differences",
+    "Done",
+    "Facts",
+    "Me",
+    "Outcome",
+    "Page",
+    "Thing",
+    "View",
+    "answer",
+    "plain",
+    "thing_of",
+]
 
 
 class _Shape(BaseModel):
@@ -78,6 +93,12 @@ class Differences(_Shape):
     differences: list[Difference]
 
 
+class View(_Shape):
+    """What a query of the application's pages found for you."""
+
+    view: Any
+
+
 class Me(_Shape):
     """Who you are to the application."""
 
@@ -93,6 +114,17 @@ def answer(told: Any, status: int = 200) -> HttpResponse:
     response = HttpResponse(json.dumps(plain(told)), status=status, content_type="application/json")
     response["Cache-Control"] = "no-store"
     return response
+
+
+def thing_of(item: Item) -> dict[str, Any]:
+    """A thing without values whose reading is logged, and without numbers of entries, which count others."""
+    matrix = running_trial().matrix
+    facts = {
+        name: {"value": fact.value, "field": fact.field}
+        for name, fact in sorted(item.facts.items())
+        if not matrix.taints[fact.field] & matrix.logged_reads
+    }
+    return {"kind": item.kind, "key": item.key, "subject": item.subject, "site": item.site, "facts": facts}
 
 
 def plain(value: Any) -> Any:
@@ -112,6 +144,8 @@ def plain(value: Any) -> Any:
             return sorted((plain(one) for one in value), key=str)
         case list() | tuple():
             return [plain(one) for one in value]
+    if isinstance(value, Item):
+        return thing_of(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.repr}
     if isinstance(value, BaseModel):

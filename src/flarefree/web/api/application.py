@@ -20,6 +20,7 @@ from flarefree.web.api.commanding import add_commands
 from flarefree.web.api.describing import DESCRIPTION, describe
 from flarefree.web.api.problems import NOTHING_HERE, Refusal, problem, problem_of, problem_of_input
 from flarefree.web.api.reading import add_readings
+from flarefree.web.api.views import add_views
 
 __all__ = ["Bearer", "api", "openapi_document"]
 
@@ -58,6 +59,7 @@ def api() -> NinjaAPI:
     )
     add_commands(made)
     add_readings(made)
+    add_views(made)
     _fail_in_words(made)
     return made
 

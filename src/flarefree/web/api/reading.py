@@ -14,14 +14,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from flarefree.conduct.audit.entries import time_text
 from flarefree.conduct.visibility import Actor
-from flarefree.web.api.answers import Differences, Me, Outcome, Page, Thing, answer, plain
+from flarefree.web.api.answers import Differences, Me, Outcome, Page, Thing, answer, plain, thing_of
 from flarefree.web.api.commanding import actor_in
 from flarefree.web.api.content import REQUEST_ID, read_body
 from flarefree.web.api.problems import NOTHING_HERE, Refusal
 from flarefree.web.queries.outages import differences
 from flarefree.web.queries.requests import outcome_of
 from flarefree.web.queries.seeing import see_thing, see_things
-from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
 
 __all__ = ["Slips", "add_readings"]
@@ -137,7 +136,7 @@ def read_kind(
     limit: int = Query(USUAL, ge=1, le=MOST),
 ) -> HttpResponse:
     """Some of them, and where to go on."""
-    seen = [_thing(item) for item in see_things(actor_in(request), kind, subject=subject, site=site)]
+    seen = [thing_of(item) for item in see_things(actor_in(request), kind, subject=subject, site=site)]
     seen = [thing for thing in seen if thing["facts"]]
     keys = [str(thing["key"]) for thing in seen]
     start = 0 if not after else keys.index(after) + 1 if after in keys else len(seen)
@@ -152,18 +151,7 @@ def read_one(
 ) -> HttpResponse:
     """What you may see of it."""
     item = see_thing(actor_in(request), kind, key)
-    told = None if item is None else _thing(item)
+    told = None if item is None else thing_of(item)
     if told is None or not told["facts"]:
         raise Refusal(404, NOTHING_HERE)
     return answer(told)
-
-
-def _thing(item: Item) -> dict[str, object]:
-    """Without values whose reading is logged."""
-    matrix = running_trial().matrix
-    facts = {
-        name: {"value": fact.value, "field": fact.field}
-        for name, fact in sorted(item.facts.items())
-        if not matrix.taints[fact.field] & matrix.logged_reads
-    }
-    return {"kind": item.kind, "key": item.key, "subject": item.subject, "site": item.site, "facts": facts}
