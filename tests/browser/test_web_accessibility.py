@@ -5,6 +5,7 @@ What no machine sees (is the wording plain, is the order sensible) was looked at
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,13 +22,16 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 PAGES: dict[str, tuple[str, ...]] = {
     "": ("/accounts/login/", "/help/", "/nothing-here/"),
     "ines": (
-        "/", "/subjects/", "/subjects/{flaring}/", "/subjects/{ready}/eligibility/", "/subjects/{ready}/randomize/",
+        "/", "/subjects/", "/subjects/{flaring}/", "/subjects/{ready}/eligibility/",
+        "/subjects/{ready}/randomize/",
         "/subjects/{flaring}/kit/", "/break-a-code/", "/code-breaks/", "/trial/", "/protocol/", "/sites/",
     ),
     "nora": (
-        "/screen/", "/subjects/{new}/consent/", "/subjects/{new}/characteristics/", "/subjects/{quiet}/visits/month-6/",
+        "/screen/", "/subjects/{new}/consent/", "/subjects/{new}/characteristics/",
+        "/subjects/{quiet}/visits/month-6/",
         "/subjects/{quiet}/adverse-event/", "/subjects/{quiet}/medication/", "/subjects/{quiet}/contact/",
-        "/subjects/{quiet}/stop-drug/", "/subjects/{quiet}/vital-status/", "/subjects/{quiet}/biopsy/", "/contacts/",
+        "/subjects/{quiet}/stop-drug/", "/subjects/{quiet}/vital-status/",
+        "/subjects/{quiet}/biopsy/", "/contacts/",
     ),
     "phil": ("/subjects/{flaring}/dose/", "/subjects/{quiet}/dose/hand-out/"),
     "dana": ("/queries/", "/completeness/", "/recruitment/", "/import/", "/export/"),
@@ -85,7 +89,8 @@ CONTRASTS = """() => {
     return [...document.querySelectorAll('input, select, textarea')]
         .filter(e => e.offsetParent && e.type !== 'hidden' && e.type !== 'radio' && e.type !== 'checkbox')
         .map(e => {
-            const [one, other] = [luminance(getComputedStyle(e).borderTopColor), luminance(paper(e.parentElement))]
+            const edge = getComputedStyle(e).borderTopColor
+            const [one, other] = [luminance(edge), luminance(paper(e.parentElement))]
             return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)
         })
 }"""
@@ -144,7 +149,7 @@ def test_focus_goes_in_order_and_is_seen_everywhere(desk: Desk, trial: Trial):
             seen.append((told["top"], True))
     tops = [top for top, _ in seen]
     assert len(tops) > 40
-    backwards = [(a, b) for a, b in zip(tops, tops[1:], strict=False) if b < a - 60]
+    backwards = [(a, b) for a, b in pairwise(tops) if b < a - 60]
     assert len(backwards) <= 1  # from the last link of the page round to the first
 
 

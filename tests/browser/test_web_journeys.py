@@ -282,7 +282,10 @@ def reach_button(page: Page, text: str) -> None:
 
 def assert_focus_is_seen(page: Page) -> None:
     told = page.evaluate(
-        "(() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, parseFloat(s.outlineWidth)] })()"
+        """(() => {
+            const style = getComputedStyle(document.activeElement)
+            return [style.outlineStyle, parseFloat(style.outlineWidth)]
+        })()"""
     )
     assert told[0] != "none" and told[1] >= 2
 

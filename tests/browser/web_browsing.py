@@ -113,7 +113,7 @@ class Desk:
 
 
 def apart(function: Any, *told: Any) -> Any:
-    """In another thread: Playwright keeps an event loop in this one, in which Django will not ask its database."""
+    """In another thread: in this one Playwright keeps an event loop, and there Django asks no database."""
     found: list[Any] = []
 
     def run() -> None:

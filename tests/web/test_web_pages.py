@@ -1,9 +1,10 @@
-"""Pages on the server: who opens which, one answer for all that is not theirs, nothing inline, nothing kept."""
+"""Pages on the server: who opens which, one answer for what is not theirs, nothing inline or kept."""
 
 from __future__ import annotations
 
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def test_a_plot_s_ticks_are_round_and_its_labels_apart():
     levels = (Level(1.0, "a"), Level(1.01, "b"), Level(0.99, "c"))
     plot = draw_plot("x", "X", (Line((Point(1, 1.0), Point(30, 2.0))),), levels=levels)
     places = sorted(level.label_y for level in plot.levels)
-    assert all(b - a >= 13 for a, b in zip(places, places[1:], strict=False))
+    assert all(b - a >= 13 for a, b in pairwise(places))
 
 
 def test_a_form_s_several_parts_become_the_command_s_fields():
@@ -176,7 +177,12 @@ def test_a_form_s_several_parts_become_the_command_s_fields():
 
     told = {"kit": "12345678", "tablets.0": "10", "tablets.1": "20"}
     inputs = (Input("kit"), Input("tablets.0"), Input("tablets.1"))
-    form = form_of(DispenseKit, *inputs, fixed={"subject": "017-001", "dispensed_on": "2026-01-01", "reason": ""})
+    form = form_of(
+        DispenseKit, *inputs, fixed={"subject": "017-001", "dispensed_on": "2026-01-01", "reason": ""}
+    )
     assert form.filled(told).content()["tablets"] == ["10", "20"]
     ticked = form_of(RecordAdverseEvent, Input("serious_because", kind="checks"))
-    assert ticked.filled({"serious_because": "death\ndisability"}).content()["serious_because"] == ["death", "disability"]
+    assert ticked.filled({"serious_because": "death\ndisability"}).content()["serious_because"] == [
+        "death",
+        "disability",
+    ]

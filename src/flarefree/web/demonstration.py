@@ -1,7 +1,7 @@
 """Whether this installation plays with virtual patients, so that nobody has to prove who they are.
 
-Said twice: by how it was started, and by the log itself, whose name begins with `demo/`.  A real trial that is
-started as a demonstration by mistake keeps its doors shut, whatever its settings say (check B10).
+Said twice: by how it was started, and by the log itself, whose name begins with `demo/`.  A real trial that
+is started as a demonstration by mistake keeps its doors shut, whatever its settings say (check B10).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Who asks for a page and whether they may; the answer of a denial is that of an address that leads nowhere."""
+"""Who asks for a page, and may they: a denial is answered like an address that leads nowhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -52,7 +52,7 @@ def guarded(
     @wraps(view)
     def answered(request: HttpRequest, **told: Any) -> HttpResponseBase:
         if not getattr(request.user, "is_authenticated", False):
-            return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+            return redirect_to_login(request.get_full_path(), str(settings.LOGIN_URL))
         from flarefree.web.people.acting import actor_of
 
         actor = actor_of(request)
@@ -99,6 +99,7 @@ def ask_page(
     template: str = "ask",
     is_grave: bool = False,
     told: dict[str, Any] | None = None,
+    typed: Mapping[str, str] | None = None,
 ) -> HttpResponseBase:
     """A page that asks for one command: shown, asked, shown again with what was wrong, or left behind.
 
@@ -110,9 +111,11 @@ def ask_page(
         Where a request that was granted leads: a page loaded again asks for nothing again.
     said : str
         What the next page says of it.
+    typed : mapping, optional
+        Instead of the browser's POST, where the page makes something of it first.
     """
     if request.method == "POST":
-        answer = ask_for(form, request.POST, actor)
+        answer = ask_for(form, request.POST if typed is None else typed, actor)
         if not isinstance(answer, AskForm):
             return done(request, answer, then(answer) if callable(then) else then, said)
         form = answer

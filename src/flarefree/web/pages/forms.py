@@ -1,4 +1,4 @@
-"""A form for a command: its inputs, what was typed, what was wrong, and the request id made when it was shown.
+"""A form for a command: its inputs, what was typed, what was wrong, the request id made when it was shown.
 
 Takes a command's class and how its fields are asked for; gives a form that the template shows and that asks
 `execute`.  A second click sends the same request id, and so is the same request.
@@ -155,7 +155,7 @@ class AskForm:
         names = [given.name for given in self.inputs]
         if where in names or not where:
             return where
-        ends = (f".{where}", f".{where.rpartition('.')[2]}")
+        ends: tuple[str, ...] = (f".{where}", f".{where.rpartition('.')[2]}")
         if where.endswith(".unit"):
             ends = (f"u.{where.removesuffix('.unit')}",)
         return next((name for end in ends for name in names if name.endswith(end)), "")

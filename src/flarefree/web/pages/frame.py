@@ -1,4 +1,4 @@
-"""What every page has around it: the trial, who acts in which role, the menu, the banner of virtual patients."""
+"""What every page has around it: the trial, who acts in which role, menu, banner of virtual patients."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Courses and counts as pictures: coordinates for an SVG, drawn by one template, with classes and no styles.
 
-Takes numbers that a query gave, and gives where they lie in the picture.  Nothing is computed here but places.
+Takes numbers that a query gave, gives where they lie in the picture.  Nothing is computed here but places.
 """
 
 from __future__ import annotations

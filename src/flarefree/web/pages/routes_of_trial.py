@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flarefree.web.pages.routes import Route
-from flarefree.web.pages.views import accounts, committee, dashboards, log, release, sites, trial
+from flarefree.web.pages.views import accounts, committee, dashboards, log, release, sites, trial, verdicts
 
 __all__ = ["TRIAL"]
 
@@ -31,14 +31,27 @@ TRIAL: tuple[Route, ...] = (
     Route("board/<str:number>/replace/", "replace_reader", committee.replace_reader, _PREPARE),
     Route("board/<str:number>/reopen/", "reopen", committee.reopen, _PREPARE),
     Route(
-        "judged-negative/", "referrals", committee.referrals_page, (("see", "decisions.negative"),),
-        "Judged to be no event", "Safety",
+        "judged-negative/",
+        "referrals",
+        verdicts.referrals_page,
+        (("see", "decisions.negative"),),
+        "Judged to be no event",
+        "Safety",
     ),
     Route(
-        "judged-negative/<str:key>/", "acknowledge_referral", committee.acknowledge_referral,
+        "judged-negative/<str:key>/",
+        "acknowledge_referral",
+        verdicts.acknowledge_referral,
         (("query", "adverse_events.record"),),
     ),
-    Route("agreement/", "agreement", committee.agreement_page, (("see", "cases.is_control"),), "Agreement", "Committee"),
+    Route(
+        "agreement/",
+        "agreement",
+        verdicts.agreement_page,
+        (("see", "cases.is_control"),),
+        "Agreement",
+        "Committee",
+    ),
     # The trial
     Route("trial/", "trial", trial.trial, _SEE_TRIAL, "The trial", "Trial"),
     Route("trial/go-live/", "go_live", trial.go_live, trial.APPROVE),
@@ -55,20 +68,32 @@ TRIAL: tuple[Route, ...] = (
     Route("sites/add/", "add_site", sites.add_site, sites.CHANGE),
     Route("sites/<str:site>/", "change_site", sites.change_site, sites.CHANGE),
     Route(
-        "recruitment/", "recruitment", dashboards.recruitment_page, (("see", "recruitment.dashboard"),),
-        "Recruitment", "Overview",
+        "recruitment/",
+        "recruitment",
+        dashboards.recruitment_page,
+        (("see", "recruitment.dashboard"),),
+        "Recruitment",
+        "Overview",
     ),
     Route(
-        "completeness/", "completeness", dashboards.completeness_page, (("see", "visits.record"),),
-        "Completeness", "Overview",
+        "completeness/",
+        "completeness",
+        dashboards.completeness_page,
+        (("see", "visits.record"),),
+        "Completeness",
+        "Overview",
     ),
     Route("site/<str:site>/", "site_page", dashboards.site_page, (("see", "site.dashboard"),)),
     # Data out
     Route("export/", "export", release.export, (("export", "decisions.record"),), "Export", "Data"),
     Route("review/", "review", release.review, (("see", "reports.masked"),), "Blinded review", "Data"),
     Route(
-        "ceremony/", "ceremony", release.ceremony, (*trial.CONFIGURE, *trial.APPROVE, *release.SHARE, *_FETCH),
-        "Key ceremony", "Data",
+        "ceremony/",
+        "ceremony",
+        release.ceremony,
+        (*trial.CONFIGURE, *trial.APPROVE, *release.SHARE, *_FETCH),
+        "Key ceremony",
+        "Data",
     ),
     Route("ceremony/holders/", "name_holders", release.name_holders, trial.CONFIGURE),
     Route("ceremony/share/", "present_share", release.present_share, release.SHARE),
@@ -76,11 +101,18 @@ TRIAL: tuple[Route, ...] = (
     Route("ceremony/key/", "key_file", release.key_file, _FETCH),
     Route("log/", "log", log.log, (("see", "audit.trail"),), "Log", "Overview"),
     # People
-    Route("accounts-of-the-trial/", "accounts", accounts.accounts, (("see", "accounts.register"),), "Accounts", "People"),
+    Route(
+        "accounts-of-the-trial/",
+        "accounts",
+        accounts.accounts,
+        (("see", "accounts.register"),),
+        "Accounts",
+        "People",
+    ),
     Route("accounts-of-the-trial/open/", "open_account", accounts.open_account, _GRANT),
     Route(_PERSON, "account", accounts.account, (("see", "accounts.register"),)),
     Route(f"{_PERSON}role/", "grant_role", accounts.grant_role, _GRANT),
     Route(f"{_PERSON}link/", "invite_account", accounts.invite_account, _GRANT),
     Route(f"{_PERSON}take/<str:role>/", "revoke_role", accounts.revoke_role, _GRANT),
     Route(f"{_PERSON}close/", "close_account", accounts.close_account, _GRANT),
-)  # fmt: skip
+)

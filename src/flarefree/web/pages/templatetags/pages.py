@@ -38,10 +38,11 @@ def day(value: date | str | None) -> str:
     if isinstance(value, datetime):
         value = value.date()
     if isinstance(value, str):
+        text = value
         try:
-            value = date.fromisoformat(value[:10])
+            value = date.fromisoformat(text[:10])
         except ValueError:
-            return value
+            return text
     return f"{value.day} {value:%b %Y}"
 
 
@@ -60,10 +61,19 @@ def words(value: Any) -> str:
 
 
 _STATES = {
-    "good": "randomized on_treatment completed closed done open agreed complete met true yes signed verified eligible active sealed",
-    "warn": "due suspected overdue query unknown disagreed halted late off_treatment open_query to_vote to_decide not_assessable",
-    "bad": "died failed refused lost screen_failed not_met false missed consent_withdrawn withdrawn revoked void serious",
-    "note": "screening consented planned assigned voted answered live in_window prepared",
+    "good": (
+        "randomized on_treatment completed closed done open agreed complete met true yes signed verified "
+        "eligible active sealed approved"
+    ),
+    "warn": (
+        "due suspected overdue query unknown disagreed halted late off_treatment open_query to_vote "
+        "to_decide not_assessable flagged asked_about implausible warning"
+    ),
+    "bad": (
+        "died failed refused lost screen_failed not_met false missed consent_withdrawn withdrawn void "
+        "serious error"
+    ),
+    "note": "screening consented planned assigned voted answered live in_window prepared cited note",
 }
 _STATE_OF = {word: state for state, listed in _STATES.items() for word in listed.split()}
 

@@ -147,10 +147,17 @@ def revoke_role(request: HttpRequest, actor: Actor, person: str, role: str) -> H
     thing = _account(actor, person)
     form = form_of(RevokeRole, _WHY, fixed={"person": person, "role": role})
     return ask_page(
-        request, actor, form, title=f"Take a role from {thing['full_name']}", button="Take the role",
+        request,
+        actor,
+        form,
+        title=f"Take a role from {thing['full_name']}",
+        button="Take the role",
         lead=f"{role.replace('_', ' ').capitalize()}: it ends at once, in open sessions too.",
-        then=reverse("account", args=[person]), said="The role was taken.", crumbs=_crumbs(thing), is_grave=True,
-    )  # fmt: skip
+        then=reverse("account", args=[person]),
+        said="The role was taken.",
+        crumbs=_crumbs(thing),
+        is_grave=True,
+    )
 
 
 def close_account(request: HttpRequest, actor: Actor, person: str) -> HttpResponseBase:
@@ -158,10 +165,17 @@ def close_account(request: HttpRequest, actor: Actor, person: str) -> HttpRespon
     thing = _account(actor, person)
     form = form_of(CloseAccount, _WHY, fixed={"person": person})
     return ask_page(
-        request, actor, form, title=f"Close the account of {thing['full_name']}", button="Close the account",
+        request,
+        actor,
+        form,
+        title=f"Close the account of {thing['full_name']}",
+        button="Close the account",
         lead="All roles end at once. What the person did stays in the log under their name.",
-        then=reverse("account", args=[person]), said="The account was closed.", crumbs=_crumbs(thing), is_grave=True,
-    )  # fmt: skip
+        then=reverse("account", args=[person]),
+        said="The account was closed.",
+        crumbs=_crumbs(thing),
+        is_grave=True,
+    )
 
 
 def _account(actor: Actor, person: str) -> Item:

@@ -13,7 +13,6 @@ from flarefree.web.commands.adjudication import (
     DecideTogether,
     DeclineCase,
 )
-from flarefree.web.commands.adjudication_closing import AcknowledgeReferral
 from flarefree.web.commands.adjudication_keeping import (
     AnswerAboutDossier,
     AskThird,
@@ -26,14 +25,12 @@ from flarefree.web.commands.adjudication_keeping import (
 from flarefree.web.pages.asking import ask_page, show
 from flarefree.web.pages.forms import AskForm, Input, form_of
 from flarefree.web.pages.plots import Level, Line, Plot, Point, draw_plot
-from flarefree.web.pages.tables import Cell, Table, result_table, table_of
-from flarefree.web.queries.committee import agreement, board, desk, referrals
+from flarefree.web.pages.tables import Cell, Table, table_of
+from flarefree.web.queries.committee import BoardCase, board, desk
 from flarefree.web.queries.dossiers import DossierPage, Series, dossier_page, prepared_dossier
 from flarefree.web.trial import running_trial
 
 __all__ = [
-    "acknowledge_referral",
-    "agreement_page",
     "answer_question",
     "ask_about",
     "ask_third",
@@ -45,7 +42,6 @@ __all__ = [
     "desk_page",
     "leave",
     "prepared",
-    "referrals_page",
     "release",
     "reopen",
     "replace_reader",
@@ -122,24 +118,40 @@ def case(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
         CastVote,
         Input("answer", page.dossier.question, "radio", choices=_ANSWERS),
         Input(
-            "event_day", "On which study day?", "number", is_short=True, is_required=False,
-            value=str(page.dossier.day), hint="The first day on which the event was there; leave it for “no”.",
+            "event_day",
+            "On which study day?",
+            "number",
+            is_short=True,
+            is_required=False,
+            value=str(page.dossier.day),
+            hint="The first day on which the event was there; leave it for “no”.",
         ),
         _REASON,
         fixed={"case": number},
-    )  # fmt: skip
-    if request.method == "POST" and request.POST.get("answer") != "confirmed":
-        request.POST = request.POST.copy()  # type: ignore[assignment]
-        request.POST["event_day"] = ""
+    )
     told = {
         **_dossier_told(page),
         "crumbs": (("Desk", reverse("desk")),),
         "can_vote": page.case.state == "to vote",
     }
     return ask_page(
-        request, actor, form, title=f"Case {number}", template="case", button="Seal the vote", then=reverse("desk"),
-        said="Your vote is sealed.", told=told,
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Case {number}",
+        template="case",
+        button="Seal the vote",
+        then=reverse("desk"),
+        said="Your vote is sealed.",
+        told=told,
+        typed=_dated(request),
+    )
+
+
+def _dated(request: HttpRequest) -> dict[str, str]:
+    """What was typed; only an event that happened has a day."""
+    typed = {name: str(value) for name, value in request.POST.items()}
+    return typed if typed.get("answer") == "confirmed" else {**typed, "event_day": ""}
 
 
 def _dossier_told(page: DossierPage) -> dict[str, object]:
@@ -178,9 +190,16 @@ def decline(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase
     dossier_page(actor, number)
     form = form_of(DeclineCase, _WHY, extent, fixed={"case": number})
     return ask_page(
-        request, actor, form, title=f"Decline case {number}", button="Decline", then=reverse("desk"),
-        lead="Somebody else reads it. It leaves your desk.", crumbs=_case_crumbs(number), said="The case was declined.",
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Decline case {number}",
+        button="Decline",
+        then=reverse("desk"),
+        lead="Somebody else reads it. It leaves your desk.",
+        crumbs=_case_crumbs(number),
+        said="The case was declined.",
+    )
 
 
 def ask_about(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
@@ -190,9 +209,15 @@ def ask_about(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBa
         AskAboutDossier, Input("text", "What do you need to know?", "long"), fixed={"case": number}
     )
     return ask_page(
-        request, actor, form, title=f"Ask about case {number}", button="Ask", then=reverse("case", args=[number]),
-        said="The coordinator was asked.", crumbs=_case_crumbs(number),
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Ask about case {number}",
+        button="Ask",
+        then=reverse("case", args=[number]),
+        said="The coordinator was asked.",
+        crumbs=_case_crumbs(number),
+    )
 
 
 def decide(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
@@ -208,9 +233,6 @@ def decide(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
         is_required=False,
         value=str(page.dossier.day),
     )
-    if request.method == "POST" and request.POST.get("answer") != "confirmed":
-        request.POST = request.POST.copy()  # type: ignore[assignment]
-        request.POST["event_day"] = ""
     if running_trial().protocol.spec.adjudication.on_disagreement == "consensus":
         present = Input("present", "Who met", hint="Accounts, with spaces between them")
         form: AskForm = form_of(DecideTogether, answer, day, present, _REASON, fixed={"case": number})
@@ -219,7 +241,7 @@ def decide(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
     told = {**_dossier_told(page), "crumbs": _case_crumbs(number), "can_vote": True, "is_decision": True}
     return ask_page(
         request, actor, form, title=f"Decide case {number}", template="case", button="Record the decision",
-        then=reverse("desk"), said="The decision is recorded.", told=told,
+        then=reverse("desk"), said="The decision is recorded.", told=told, typed=_dated(request),
     )  # fmt: skip
 
 
@@ -236,17 +258,17 @@ def board_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     return show(request, "board", {"board": shown, "table": _board_table(shown.cases)})
 
 
-def _board_table(cases: tuple[object, ...]) -> Table:
+def _board_table(cases: tuple[BoardCase, ...]) -> Table:
     rows = [
         (
-            Cell(f"Case {one.number}", reverse("prepared", args=[one.number])),  # type: ignore[attr-defined]
-            endpoint_label(one.endpoint),  # type: ignore[attr-defined]
-            Cell(state=one.state),  # type: ignore[attr-defined]
+            Cell(f"Case {one.number}", reverse("prepared", args=[one.number])),
+            endpoint_label(one.endpoint),
+            Cell(state=one.state),
             Cell(
                 ", ".join(one.readers),
                 note=f"votes missing: {', '.join(one.outstanding)}" if one.outstanding else "",
-            ),  # type: ignore[attr-defined]
-            Cell(state=f"needs {one.needs}" if one.needs else ""),  # type: ignore[attr-defined]
+            ),
+            Cell(state=f"needs {one.needs}" if one.needs else ""),
         )
         for one in cases
     ]
@@ -264,10 +286,16 @@ def prepared(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBas
 def release(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """The next batch goes to its readers, with its controls."""
     return ask_page(
-        request, actor, form_of(ReleaseCases), title="Release the waiting cases", button="Release",
-        lead="Readers are drawn, never of the patient's own site; negative controls are mixed in, and nobody sees which.",
-        then=reverse("board"), said="The batch was released.", crumbs=(("Board", reverse("board")),),
-    )  # fmt: skip
+        request,
+        actor,
+        form_of(ReleaseCases),
+        title="Release the waiting cases",
+        button="Release",
+        lead="Readers are drawn, never of the patient's site; controls are mixed in, and nobody sees which.",
+        then=reverse("board"),
+        said="The batch was released.",
+        crumbs=(("Board", reverse("board")),),
+    )
 
 
 def ask_third(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
@@ -336,37 +364,3 @@ def answer_question(request: HttpRequest, actor: Actor, key: str) -> HttpRespons
     return ask_page(
         request, actor, form, title="Answer a member's question", then=reverse("board"), button="Answer"
     )
-
-
-# Safety and statistics ----------------------------------------------------------------------------
-
-
-def referrals_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
-    """Suspected events that were judged to be none: does one need a safety report?"""
-    rows = [
-        (
-            one.subject, endpoint_label(one.endpoint), f"Day {one.day}", one.answer, one.decided_at[:10],
-            Cell(one.outcome) if one.outcome else Cell("Answer", reverse("acknowledge_referral", args=[one.key])),
-        )
-        for one in referrals(actor)
-    ]  # fmt: skip
-    head = ("Subject", "Suspected", "Time", "Verdict", "Decided", "What was done")
-    table = table_of("Judged to be no event", head, rows, empty="None so far.")
-    return show(request, "list", {"title": "Judged to be no event", "table": table})
-
-
-def acknowledge_referral(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
-    """What safety did about it."""
-    outcomes = ("reported as an adverse event", "asked the site", "no report needed")
-    form = form_of(
-        AcknowledgeReferral,
-        Input("outcome", "What was done", "radio", choices=tuple((o, o.capitalize()) for o in outcomes)),
-        fixed={"referral": key},
-    )
-    return ask_page(request, actor, form, title="A verdict of “no event”", then=reverse("referrals"))
-
-
-def agreement_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
-    """How the committee agrees, and how much the rule misses."""
-    found = agreement(actor)
-    return show(request, "agreement", {"found": found, "tables": tuple(map(result_table, found.tables))})

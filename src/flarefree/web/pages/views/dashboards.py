@@ -1,4 +1,4 @@
-"""Dashboards: recruitment against plan with its forecast, completeness, contacts to make, a site at a glance."""
+"""Dashboards: recruitment against plan with a forecast, completeness, contacts to make, a site's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doses and kits: the instruction as the patient reads it, the clock of an interruption, what was handed out."""
+"""Doses and kits: the instruction as the patient reads it, an interruption's clock, what was handed out."""
 
 from __future__ import annotations
 
@@ -130,17 +130,26 @@ def dose_change(request: HttpRequest, actor: Actor, subject: str, change: str) -
     weight = Input("weight_kg", "Weight", "number", unit="kg", is_short=True)
     step = Input("step", "Dose", "radio", choices=steps)
     forms: dict[str, tuple[type[Command], str, tuple[Input, ...]]] = {
-        "start": (StartDoses, "Start study drug", (weight, Input("step", "Dose", "radio", choices=steps, value="0"))),
+        "start": (
+            StartDoses,
+            "Start study drug",
+            (weight, Input("step", "Dose", "radio", choices=steps, value="0")),
+        ),
         "weigh": (WeighPatient, "A new weight", (weight,)),
         "step": (SetDoseStep, "Change the step of the dose", (step, why)),
-        "interrupt": (InterruptDoses, "Interrupt study drug", (Input("temporary", "For now", "radio", choices=below), why)),
+        "interrupt": (
+            InterruptDoses,
+            "Interrupt study drug",
+            (Input("temporary", "For now", "radio", choices=below), why),
+        ),
         "resume": (ResumeDoses, "Resume study drug", (step,)),
         "titrate": (
-            TitrateDose, "Follow the trough",
+            TitrateDose,
+            "Follow the trough",
             (Input("by", "By one tablet a day", "radio", choices=(("1", "More"), ("-1", "Less"))),),
         ),
         "end": (EndDoses, "End study drug", ()),
-    }  # fmt: skip
+    }
     if change not in forms:
         raise Http404
     command, title, inputs = forms[change]
@@ -152,10 +161,16 @@ def dose_change(request: HttpRequest, actor: Actor, subject: str, change: str) -
         initial={"on": date_at_site(thing.site, clock.now())},
     )
     return ask_page(
-        request, actor, form, title=f"{title}: {subject}", then=reverse("dose", args=[subject]),
-        lead="Every change is made to the active drug and to its placebo alike.", said="The dose is recorded.",
-        crumbs=(*crumbs_of(subject), ("Dose", reverse("dose", args=[subject]))), is_grave=change == "end",
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"{title}: {subject}",
+        then=reverse("dose", args=[subject]),
+        lead="Every change is made to the active drug and to its placebo alike.",
+        said="The dose is recorded.",
+        crumbs=(*crumbs_of(subject), ("Dose", reverse("dose", args=[subject]))),
+        is_grave=change == "end",
+    )
 
 
 def approve_resumption(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
@@ -191,10 +206,16 @@ def dispense(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBa
         fixed={"subject": subject},
         initial={"dispensed_on": date_at_site(thing.site, clock.now())},
     )
-    if request.method == "POST":
-        request.POST = request.POST.copy()  # type: ignore[assignment]
-        request.POST["kit"] = request.POST.get("kit", "").replace(" ", "")
+    typed = {name: str(value) for name, value in request.POST.items()}
+    typed["kit"] = typed.get("kit", "").replace(" ", "")
     return ask_page(
-        request, actor, form, title=f"Hand out the kit of {subject}", button="Hand it out",
-        then=reverse("dose", args=[subject]), said="The kit was handed out.", crumbs=crumbs_of(subject),
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Hand out the kit of {subject}",
+        button="Hand it out",
+        then=reverse("dose", args=[subject]),
+        said="The kit was handed out.",
+        typed=typed,
+        crumbs=crumbs_of(subject),
+    )

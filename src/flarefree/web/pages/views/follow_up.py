@@ -36,7 +36,8 @@ from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
 
 __all__ = [
-    "adverse_event", "approve_medication", "biopsy", "complete", "contact", "correct_event", "correct_medication",
+    "adverse_event", "approve_medication", "biopsy", "complete", "contact", "correct_event",
+    "correct_medication",
     "leave_study", "medication", "note", "procedure", "stop_drug", "verdict", "vital_status",
 ]  # fmt: skip
 
@@ -92,17 +93,31 @@ def contact(request: HttpRequest, actor: Actor, subject: str, contact: str = "")
     thing = subject_seen(actor, subject)
     form = form_of(
         RecordContact,
-        Input("contact", "Which planned contact", is_required=False, value=contact, hint="Empty for one that nobody planned."),
-        Input("date", "Date", "date", is_short=True),
-        Input("reached", "Was the patient reached?", "radio", choices=(("true", "Yes"), ("false", "No, tried in vain"))),
         Input(
-            "how", "How", "choice", value="telephone",
+            "contact",
+            "Which planned contact",
+            is_required=False,
+            value=contact,
+            hint="Empty for one that nobody planned.",
+        ),
+        Input("date", "Date", "date", is_short=True),
+        Input(
+            "reached",
+            "Was the patient reached?",
+            "radio",
+            choices=(("true", "Yes"), ("false", "No, tried in vain")),
+        ),
+        Input(
+            "how",
+            "How",
+            "choice",
+            value="telephone",
             choices=tuple((v, v.capitalize()) for v in ("telephone", "letter", "relatives", "family doctor")),
         ),
         Input("words", "What was said", "long", is_required=False),
         fixed={"subject": subject},
         initial={"date": _today(thing)},
-    )  # fmt: skip
+    )
     return _page(request, actor, subject, form, f"A contact with {subject}")
 
 
@@ -207,8 +222,16 @@ def _drug_inputs() -> tuple[Input, ...]:
         Input("indication", "What for", is_required=False),
         Input("start", "Begun", hint=_PARTIAL, is_short=True),
         Input("end", "Ended", hint="Empty while it goes on.", is_short=True, is_required=False),
-        Input("prednisone_mg", "As prednisone", "number", unit="mg/day", is_short=True, is_required=False, hint="Of a glucocorticoid"),
-    )  # fmt: skip
+        Input(
+            "prednisone_mg",
+            "As prednisone",
+            "number",
+            unit="mg/day",
+            is_short=True,
+            is_required=False,
+            hint="Of a glucocorticoid",
+        ),
+    )
 
 
 def approve_medication(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:

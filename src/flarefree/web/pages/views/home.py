@@ -154,7 +154,9 @@ def _notices(actor: Actor) -> Iterator[Task]:
 def _lost_looks(actor: Actor) -> Iterator[Task]:
     """Where cases may be behind the data, and nobody else would know."""
     for one in lost_looks(actor):
-        text = f"{one.subject}: the detector could not look for end points ({one.error}); the system's log says why"
+        text = (
+            f"{one.subject}: the detector could not look for end points ({one.error}); see the system's log"
+        )
         yield Task(text, reverse("subject", args=[one.subject]), one.since[:10], "overdue")
 
 

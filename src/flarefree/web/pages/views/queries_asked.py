@@ -76,9 +76,16 @@ def raise_query(request: HttpRequest, actor: Actor, subject: str, kind: str, key
         if name not in {"subject", "site"}
     )
     return ask_page(
-        request, actor, form, title=f"Ask about {subject}", button="Ask", then=reverse("subject", args=[subject]),
-        said="The query was raised.", crumbs=crumbs_of(subject), told={"facts": facts},
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Ask about {subject}",
+        button="Ask",
+        then=reverse("subject", args=[subject]),
+        said="The query was raised.",
+        crumbs=crumbs_of(subject),
+        told={"facts": facts},
+    )
 
 
 def answer(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
@@ -86,9 +93,16 @@ def answer(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
     item = _query(actor, key)
     form = form_of(AnswerQuery, Input("answer", "Your answer", "long"), fixed={"query": key})
     return ask_page(
-        request, actor, form, title=f"A query about {item.subject}", lead=str(item["question"] or ""), button="Answer",
-        then=reverse("subject", args=[item.subject]), said="The query is answered.", crumbs=crumbs_of(item.subject),
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"A query about {item.subject}",
+        lead=str(item["question"] or ""),
+        button="Answer",
+        then=reverse("subject", args=[item.subject]),
+        said="The query is answered.",
+        crumbs=crumbs_of(item.subject),
+    )
 
 
 def close(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
@@ -97,9 +111,16 @@ def close(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
     form = form_of(CloseQuery, Input("words", "How it was settled", "long"), fixed={"query": key})
     facts = (("Question", item["question"]), ("Answer", item["answer"]))
     return ask_page(
-        request, actor, form, title=f"A query about {item.subject}", button="Close it", then=reverse("queries"),
-        said="The query is closed.", crumbs=(("Queries", reverse("queries")),), told={"facts": facts},
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"A query about {item.subject}",
+        button="Close it",
+        then=reverse("queries"),
+        said="The query is closed.",
+        crumbs=(("Queries", reverse("queries")),),
+        told={"facts": facts},
+    )
 
 
 def _query(actor: Actor, key: str) -> Item:

@@ -111,12 +111,18 @@ def name_holders(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 def present_share(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """One holder's part; the share is written nowhere."""
     form = form_of(PresentShare, Input("share", "Your share", "password", hint="64 hexadecimal digits"), _WHY)
-    response = ask_page(
-        request, actor, form, title="Present your share", button="Present it", then=reverse("ceremony"),
-        lead="With the second share the key is released. Your share is kept in no log, no answer and no database.",
-        said="Your share was presented.", crumbs=(("The ceremony", reverse("ceremony")),), is_grave=True,
-    )  # fmt: skip
-    return response
+    return ask_page(
+        request,
+        actor,
+        form,
+        title="Present your share",
+        button="Present it",
+        then=reverse("ceremony"),
+        lead="With the second share the key is released. A share is kept in no log, answer or database.",
+        said="Your share was presented.",
+        crumbs=(("The ceremony", reverse("ceremony")),),
+        is_grave=True,
+    )
 
 
 def unblind(request: HttpRequest, actor: Actor) -> HttpResponseBase:

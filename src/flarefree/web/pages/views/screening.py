@@ -113,18 +113,26 @@ def consent(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBas
     form = form_of(
         RecordConsent,
         Input(
-            "version", "Version signed", "choice",
+            "version",
+            "Version signed",
+            "choice",
             choices=tuple((v.key, f"{v.key}: {v['title']}") for v in versions),
             value=versions[-1].key if versions else "",
         ),
         Input("given_on", "Signed on", "date", is_short=True),
         Input(
-            "given_by", "Signed by", "radio", value="patient",
-            choices=tuple((v, v.capitalize()) for v in ("patient", "legal representative", "patient and legal representative")),
+            "given_by",
+            "Signed by",
+            "radio",
+            value="patient",
+            choices=tuple(
+                (v, v.capitalize())
+                for v in ("patient", "legal representative", "patient and legal representative")
+            ),
         ),
         fixed={"subject": subject},
         initial={"given_on": date_at_site(thing.site, clock.now())},
-    )  # fmt: skip
+    )
     notes = () if versions else ("No version of the consent form was approved yet: the sponsor does that.",)
     return ask_page(
         request, actor, form, title=f"Consent of {subject}", then=reverse("subject", args=[subject]),
@@ -142,11 +150,17 @@ def withdraw_consent(request: HttpRequest, actor: Actor, subject: str) -> HttpRe
         initial={"withdrawn_on": date_at_site(thing.site, clock.now())},
     )
     return ask_page(
-        request, actor, form, title=f"Consent of {subject} is withdrawn", is_grave=True,
-        lead="No further contact or visit is made. What was recorded before is kept, and used as the consent said.",
-        button="Record the withdrawal", then=reverse("subject", args=[subject]),
-        said="The withdrawal is recorded.", crumbs=crumbs_of(subject),
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Consent of {subject} is withdrawn",
+        is_grave=True,
+        lead="No further contact or visit is made. What was recorded before is kept, as the consent said.",
+        button="Record the withdrawal",
+        then=reverse("subject", args=[subject]),
+        said="The withdrawal is recorded.",
+        crumbs=crumbs_of(subject),
+    )
 
 
 def identity(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
@@ -195,10 +209,18 @@ def eligibility(request: HttpRequest, actor: Actor, subject: str) -> HttpRespons
         "can_randomize": _is_ready(thing, gates),
     }
     return ask_page(
-        request, actor, form, title=f"Eligibility of {subject}", template="eligibility", button="Evaluate and record",
-        then=reverse("eligibility", args=[subject]), said="Eligibility is recorded.",
-        back=reverse("subject", args=[subject]), crumbs=crumbs_of(subject), told=told,
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Eligibility of {subject}",
+        template="eligibility",
+        button="Evaluate and record",
+        then=reverse("eligibility", args=[subject]),
+        said="Eligibility is recorded.",
+        back=reverse("subject", args=[subject]),
+        crumbs=crumbs_of(subject),
+        told=told,
+    )
 
 
 def _is_ready(subject: Item, gates: Gates) -> bool:
@@ -225,17 +247,18 @@ def randomize(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseB
         (spec.covariates[name].label if name in spec.covariates else name.replace("_", " "), level)
         for name, level in gates.strata.items()
     )
+    waits_for = (
+        ("Consent is valid", "", gates.has_consent),
+        ("Eligible by the data", "", gates.is_eligible is True),
+        ("Every stratum is known", "", all(level for level in gates.strata.values())),
+        ("Randomization is open", "", running_trial().standing().randomization == "open"),
+    )
     told = {
         "subject": thing,
         "strata": strata,
-        "gates": (
-            ("Consent is valid", "", gates.has_consent),
-            ("Eligible by the data", "", gates.is_eligible is True),
-            ("Every stratum is known", "", all(level for level in gates.strata.values())),
-            ("Randomization is open", "", running_trial().standing().randomization == "open"),
-        ),
+        "gates": waits_for,
+        "is_ready": thing["status"] == "eligible" and all(is_open for *_, is_open in waits_for),
     }
-    told["is_ready"] = thing["status"] == "eligible" and all(is_open for *_, is_open in told["gates"])
     # The strata travel with the form: what is allocated is what was read on this page, or nothing.
     read_back = (
         Input(f"strata.{name}", kind="hidden", value=level or "") for name, level in gates.strata.items()
@@ -276,7 +299,12 @@ def correct_stratum(request: HttpRequest, actor: Actor, subject: str) -> HttpRes
         fixed={"subject": subject},
     )  # fmt: skip
     return ask_page(
-        request, actor, form, title=f"Stratum of {subject}", then=reverse("subject", args=[subject]),
-        lead="The stratum that was used, the allocation and its code stay as they are; both strata are exported.",
-        said="The actual stratum is recorded.", crumbs=crumbs_of(subject),
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Stratum of {subject}",
+        then=reverse("subject", args=[subject]),
+        lead="The stratum used, the allocation and its code stay as they are; both strata are exported.",
+        said="The actual stratum is recorded.",
+        crumbs=crumbs_of(subject),
+    )

@@ -195,7 +195,7 @@ def _groups(
 def _warnings(
     form: AskForm, fields: Sequence[FormField], seen: Sequence[Item], today: date
 ) -> dict[str, str]:
-    """What is odd about the values, as whoever entered them is asked; what cannot be is the command's to refuse."""
+    """What is odd about the values, as a question; what cannot be is the command's to refuse."""
     typed = {given.name: given.value for given in form.inputs}
     when = _date(typed.get("date", "")) or today
     others = [item for item in seen if item["visit"] != form.fixed["visit"]]
@@ -342,10 +342,18 @@ def correct_value(request: HttpRequest, actor: Actor, kind: str, key: str) -> Ht
         initial={name: row[name] for name in ("value", "unit")},
     )
     return ask_page(
-        request, actor, form, title=f"Correct a value of {row.subject}", template="correct", button="Replace it",
-        lead="The earlier value stays in the record and in the log.", said="The value was replaced.",
-        then=reverse("subject", args=[row.subject]), crumbs=crumbs_of(row.subject), told={"row": row, "history": value_history(actor, kind, key)},
-    )  # fmt: skip
+        request,
+        actor,
+        form,
+        title=f"Correct a value of {row.subject}",
+        template="correct",
+        button="Replace it",
+        lead="The earlier value stays in the record and in the log.",
+        said="The value was replaced.",
+        then=reverse("subject", args=[row.subject]),
+        crumbs=crumbs_of(row.subject),
+        told={"row": row, "history": value_history(actor, kind, key)},
+    )
 
 
 def mark_error(request: HttpRequest, actor: Actor, kind: str, key: str) -> HttpResponseBase:
