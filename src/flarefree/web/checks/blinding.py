@@ -7,12 +7,13 @@ B3 trains a classifier on what the blinded see of many simulated trials.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flarefree.conduct.checks.result import Check, Evidence
 from flarefree.errors import FlarefreeError
@@ -28,10 +29,15 @@ from flarefree.web.checks.capturing import (
     log_captured,
     time_of_machine,
 )
+from flarefree.web.checks.leaks import LEAKS, Arms, Leak
 from flarefree.web.checks.scratch import fresh_databases, installed_here
-from flarefree.web.rehearsal.acted import Acted, Play, acted
+from flarefree.web.rehearsal.acted import Acted, Play, acted, cast_of
 from flarefree.web.rehearsal.people import Person
 from flarefree.web.rehearsal.seeding import seeded_randomness
+
+if TYPE_CHECKING:
+    from flarefree.conduct.randomization.lists import ListSet
+    from flarefree.web.rehearsal.script import Enrolled
 
 __all__ = ["CHECKS", "Side", "captured", "one_of_each_role"]
 
@@ -130,7 +136,6 @@ def captured(
     folder: Path,
     play: Play,
     *,
-    leak: Callable[[Acted], AbstractContextManager[None]] | None = None,
     acting_leak: AbstractContextManager[None] | None = None,
     roles: tuple[str, ...] = (),
     only: Callable[[str], bool] = lambda address: True,
@@ -143,8 +148,8 @@ def captured(
     folder : Path
         The same on both sides: names of files are seen too.
     play : Play
-    leak, acting_leak : context managers
-        Planted while it is read, or while it is acted (B2).
+    acting_leak : context manager
+        Planted while it is acted (B2).
     roles : tuple of str
         Whose pages are fetched; all blinded ones if empty.
     only : function of an address
@@ -157,8 +162,24 @@ def captured(
     dict of str to bytes
         `arms` too: the arms that the vault gave, for the check alone.
     """
-    import shutil
+    with _side(folder, play, acting_leak) as (trial, log):
+        found: Side = {"arms": " ".join(_arms_given(trial)).encode()}
+        people = [p for p in one_of_each_role(trial) if not roles or p.role in roles]
+        found |= {f"result {name}": as_bytes(told) for name, told in trial.director.results.items()}
+        found |= _refusals(trial)
+        found |= capture_pages(people, known_of(trial), only=only, at_most=at_most)
+        found |= _exports(trial, folder.parent / "exports")
+        found |= capture_database()
+        found |= capture_files(folder, but=("vault", "record.sqlite3", "clock"))
+        found["log server"] = log()
+    return found
 
+
+@contextmanager
+def _side(
+    folder: Path, play: Play, acting_leak: AbstractContextManager[None] | None = None
+) -> Iterator[tuple[Acted, Callable[[], bytes]]]:
+    """A trial acted in databases of its own, with randomness, clock and log in our hands."""
     shutil.rmtree(folder, ignore_errors=True)
     with (
         fresh_databases(folder) as config,
@@ -170,24 +191,7 @@ def captured(
         acted(folder, play) as trial,
         time_of_machine(trial.clock.read),
     ):
-        found: Side = {"arms": " ".join(_arms_given(trial)).encode()}
-        with (leak or _nothing)(trial):
-            people = [p for p in one_of_each_role(trial) if not roles or p.role in roles]
-            subjects = tuple(one.subject for one in _first_of_sites(trial))
-            found |= {f"result {name}": as_bytes(told) for name, told in trial.director.results.items()}
-            found |= _refusals(trial)
-            known = known_of_record(subjects)
-            found |= capture_pages(people, known, only=only, at_most=at_most)
-            found |= _exports(trial, folder.parent / "exports")
-            found |= capture_database()
-            found |= capture_files(folder, but=("vault", "record.sqlite3", "clock"))
-            found["log server"] = log()
-    return found
-
-
-@contextmanager
-def _nothing(trial: Acted) -> Iterator[None]:
-    yield
+        yield trial, log
 
 
 def _arms_given(trial: Acted) -> Iterator[str]:
@@ -242,8 +246,6 @@ def _asked(trial: Acted, person: Person, command: str, content: dict[str, Any]) 
 
 
 def _exports(trial: Acted, folder: Path) -> Side:
-    import shutil
-
     from flarefree.conduct.visibility import Actor
     from flarefree.web.exporting import export_study
 
@@ -266,7 +268,76 @@ def known_of(trial: Acted) -> Known:
     return known_of_record(tuple(one.subject for one in _first_of_sites(trial)))
 
 
+# B2 -----------------------------------------------------------------------------------------------
+
+_MINI = Play(patients=2, sites=1, days=8, accrual_days=0)
+_READ_BY = ("investigator", "data_manager")
+
+
+def _planted_leaks(quick: bool) -> Iterator[Evidence]:
+    play = replace(_MINI, patients=4, days=12) if not quick else _MINI
+    with tempfile.TemporaryDirectory(prefix="flarefree-b2-") as name:
+        side = Path(name) / "side"
+        sides = [_read_with_leaks(side, replace(play, are_swapped=swapped)) for swapped in (False, True)]
+        clean = differences(sides[0]["nothing"], sides[1]["nothing"])
+        yield Evidence("differences where nothing is planted", 0, len(clean), not clean)
+        caught = 0
+        for leak in LEAKS:
+            if leak.is_acted:
+                one, other = (_acted_with(leak, side, replace(play, are_swapped=s)) for s in (False, True))
+            else:
+                one, other = sides[0][leak.name], sides[1][leak.name]
+            found = differences(one, other)
+            caught += bool(found)
+            where = f"{len(found)}: {found[0].what}" if found else "nothing"
+            yield Evidence(f"planted: {leak.name} ({leak.place})", "caught", where[:160], bool(found))
+    yield Evidence("planted leaks that are caught", 25, caught, caught == len(LEAKS) == 25)
+
+
+def _read_with_leaks(folder: Path, play: Play) -> dict[str, Side]:
+    """One side, read again and again: with nothing planted, then with each leak that shows in reading."""
+    with _side(folder, play) as (trial, log):
+        arm_of = _arms_of(trial.enrolled, trial.lists)
+        found = {"nothing": _looked_at(trial, log, folder)}
+        for leak in LEAKS:
+            if not leak.is_acted:
+                with leak.planted(arm_of):
+                    found[leak.name] = _looked_at(trial, log, folder)
+    return found
+
+
+def _acted_with(leak: Leak, folder: Path, play: Play) -> Side:
+    """One side, with a leak in the place where the trial is acted."""
+    enrolled, lists = cast_of(play)
+    with _side(folder, play, leak.planted(_arms_of(enrolled, lists))) as (trial, log):
+        found: Side = {f"result {name}": as_bytes(told) for name, told in trial.director.results.items()}
+        return found | _looked_at(trial, log, folder) | capture_database()
+
+
+def _looked_at(trial: Acted, log: Callable[[], bytes], folder: Path) -> Side:
+    before = len(log())
+    people = [person for person in one_of_each_role(trial) if person.role in _READ_BY]
+    subject = trial.randomized[0].subject
+    pages = (
+        "/subjects/",
+        f"/subjects/{subject}/",
+        f"/subjects/{subject}/randomize/",
+        f"/api/v1/things/subject/{subject}",
+        "/api/v1/things/lab",
+    )
+    found = capture_pages(people, known_of(trial), only=lambda address: address in pages)
+    found |= _refusals(trial) | _exports(trial, folder.parent / "exports")
+    return found | {"log server": log()[before:]}
+
+
+def _arms_of(enrolled: Sequence[Enrolled], lists: ListSet) -> Arms:
+    by_code = {code: arm for one in lists.lists for code, arm in zip(one.codes, one.entries, strict=True)}
+    arms = {one.subject: by_code[one.kit] for one in enrolled}
+    return lambda subject: arms.get(subject, 0)
+
+
 CHECKS = (
+    Check("B2", "25 planted leaks, each caught by B1", _planted_leaks),
     Check(
         "B1",
         "Arms exchanged in the sealed lists: nothing that the blinded can fetch differs",

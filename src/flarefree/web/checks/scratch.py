@@ -172,9 +172,12 @@ def fresh_databases(folder: Path, *, templates: dict[str, str] | None = None) ->
 
 
 def _forget() -> None:
+    """What this process remembers of other databases."""
     from flarefree.web.trial import running_trial
 
     running_trial.cache_clear()
+    medications = sys.modules.get("flarefree.web.commands.medications")
+    getattr(medications, "_reviewed", set()).clear()
 
 
 def _connected() -> dict[str, str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flarefree.protocol.loaded import LoadedProtocol
     from flarefree.web.rehearsal.rehearsing import Director
 
-__all__ = ["Acted", "Play", "acted", "begin_of"]
+__all__ = ["Acted", "Play", "acted", "begin_of", "cast_of"]
 
 _SET_UP_BEFORE = timedelta(days=40)
 
@@ -129,6 +129,12 @@ def _cast_of(play: Play, protocol: str) -> Any:
         return cast
     ends = cast[1][0].day_one - SCREENED_BEFORE + timedelta(days=play.days)
     return _cast(*told, (play.ends_on - ends).days)
+
+
+def cast_of(play: Play, protocol: str = "alms-maintenance") -> tuple[tuple[Enrolled, ...], ListSet]:
+    """Who enters in a trial that is acted so, and the lists as they are in its vault."""
+    _, _, lists, enrolled, _ = _cast_of(play, protocol)
+    return enrolled, swapped(lists) if play.are_swapped else lists
 
 
 def begin_of(play: Play, protocol: str = "alms-maintenance") -> datetime:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 __all__ = ["begin_draw", "seeded_randomness"]
 
@@ -53,19 +51,11 @@ def seeded_randomness(seed: str) -> Iterator[None]:
     """Within the block, the operating system's randomness is this stream."""
     from flarefree.web.chance import lots_drawn_from
 
-    stream = _Stream(seed)
-    places: tuple[tuple[Any, str], ...] = (
-        (os, "urandom"), (random, "_urandom"), (secrets, "token_bytes"),
-    )  # fmt: skip
+    places = ((os, "urandom"), (random, "_urandom"))  # `secrets` asks the second
     before = [(place, name, getattr(place, name)) for place, name in places]
-    told: dict[str, Callable[..., bytes]] = {
-        "urandom": stream,
-        "_urandom": stream,
-        "token_bytes": lambda nbytes=None: stream(32 if nbytes is None else nbytes),
-    }
+    _streams.append(_Stream(seed))
     for place, name in places:
-        setattr(place, name, told[name])
-    _streams.append(stream)
+        setattr(place, name, _drawn)
     try:
         with lots_drawn_from(random.Random(seed)):
             yield
@@ -73,3 +63,11 @@ def seeded_randomness(seed: str) -> Iterator[None]:
         _streams.pop()
         for place, name, was in before:
             setattr(place, name, was)
+
+
+_system = os.urandom
+
+
+def _drawn(size: int) -> bytes:
+    """From the stream in force: a module that keeps this function by name gets no old one."""
+    return _streams[-1](size) if _streams else _system(size)
