@@ -37,7 +37,8 @@ __all__ = [
 ]
 
 _KINDS = frozenset(
-    {how.kind for how in DATASETS} | {"subject", "consent", "vital_status", "withdrawal", "screen_failure"}
+    {how.kind for how in DATASETS}
+    | {"subject", "consent", "vital_status", "withdrawal", "screen_failure", "dose"}
 )
 _NOT_FOR_DETECTION = frozenset({"AE", "EX", "MH", "SV"})
 """The committee judges no adverse event; visits and doses are dated in what else is read."""

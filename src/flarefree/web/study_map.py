@@ -114,7 +114,8 @@ DATASETS: tuple[DatasetOf, ...] = (
         "MHTERM: term name\nMHCAT: category\nMHBODSYS: body_system\nMHSTDTC: date start begin",
         "MHTERM",
     ),
-    # What is handed out is coded: the record knows kits and no drug.
+    # What is handed out is coded: the record knows kits and no drug.  Where a patient's doses are recorded,
+    # these are the exposures (`study_doses.py`), and what was handed out is not one of its own.
     _of(
         "dispensing",
         "EX",

@@ -15,6 +15,7 @@ from flarefree.conduct.audit.entries import Value
 from flarefree.conduct.withdrawals import Ending, EndingEntry, current_endings, reasons_of
 from flarefree.web.commands.endings import endings_from
 from flarefree.web.record.reading import Fact, Item
+from flarefree.web.study_doses import DoseSpan, dose_spans
 from flarefree.web.study_map import DATASETS, NOT_COVARIATES, DatasetOf
 
 if TYPE_CHECKING:
@@ -85,11 +86,30 @@ def rows_of(
     for item in items:
         if item["void"] is not True:
             by_kind.setdefault(item.kind, []).append(item)
-    people = _People(by_kind, spec, zones, countries)
+    spans = [span for mine in _by_subject(by_kind.pop("dose", ())) for span in dose_spans(mine)]
+    dosed = {span.item.subject for span in spans}
+    handed = [item for item in by_kind.get("dispensing", ()) if item.subject not in dosed]
+    people = _People(by_kind, spec, zones, countries, tuple(spans))
     found = [_whole("DM", "subject", people.demographics()), _whole("SUPPDM", "subject", people.others())]
-    found += [_whole(how.domain, how.kind, _made(how, by_kind.get(how.kind, ()), spec)) for how in DATASETS]
+    for how in DATASETS:
+        items_of = handed if how.kind == "dispensing" else by_kind.get(how.kind, ())
+        doses = map(_dosed, spans) if how.kind == "dispensing" else ()
+        found.append(_whole(how.domain, how.kind, (*_made(how, items_of, spec), *doses)))
     found.append(_whole("DS", "withdrawal", people.dispositions()))
     return tuple(one for one in found if one.rows or one.domain == "DM")
+
+
+def _by_subject(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Commands of each patient's dose, in the order in which they were given."""
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        if item["what"] is not None:
+            found.setdefault(item.subject, []).append(item)
+    yield from found.values()
+
+
+def _dosed(span: DoseSpan) -> _Made:
+    return _Made(span.to_row(), span.entry, span.item.key, span.item.since)
 
 
 def _whole(domain: str, kind: str, made: Iterable[_Made]) -> Rows:
@@ -147,6 +167,7 @@ class _People:
     spec: Protocol
     zones: Mapping[str, str]
     countries: Mapping[str, str]
+    doses: tuple[DoseSpan, ...] = ()
 
     def demographics(self) -> Iterator[_Made]:
         consents = self._dates("consent", "date", "given_on", "signed_on", latest=False)
@@ -156,6 +177,8 @@ class _People:
         first_doses = self._dates(
             "dispensing", "first_dose_on", "start", "date", "dispensed_on", latest=False
         )
+        for span in reversed(self.doses):  # the first one stands at last
+            first_doses[span.item.subject] = (span.first.isoformat(), span.entry)
         for item in self._subjects():
             day_one = self._day_one(item)
             named = {fact.entry for fact in item.facts.values()}

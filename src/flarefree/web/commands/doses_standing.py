@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -13,7 +13,7 @@ from flarefree.conduct import dosing
 from flarefree.web.record.reading import Item, read_things
 from flarefree.web.trial import running_trial
 
-__all__ = ["doses_of", "plan_in_force", "state_of"]
+__all__ = ["doses_of", "plan_in_force", "state_of", "states_of"]
 
 
 def plan_in_force(at: datetime) -> dosing.DosePlan:
@@ -39,11 +39,18 @@ def doses_of(subject: str) -> tuple[Item, ...]:
 
 def state_of(subject: str) -> dosing.DoseState:
     """A patient's dose now: each command was checked when it was given, and is replayed as it stands."""
-    state = dosing.DoseState()
-    for item in doses_of(subject):
+    states = [state for _, _, state in states_of(doses_of(subject))]
+    return states[-1] if states else dosing.DoseState()
+
+
+def states_of(items: Iterable[Item]) -> Iterator[tuple[Item, dosing.DosePlan, dosing.DoseState]]:
+    """A patient's commands in their order, each with the dose that it led to."""
+    state, plan = dosing.DoseState(), None
+    for item in items:
         # The plan that the command was given under is that of its day; states hold no dose, only steps.
-        state = dosing.next_state(_plan_of(running_trial().protocol_digest), state, _command_of(item))
-    return state
+        plan = plan or _plan_of(running_trial().protocol_digest)
+        state = dosing.next_state(plan, state, _command_of(item))
+        yield item, plan, state
 
 
 def _command_of(item: Item) -> dosing.Command:
