@@ -20,7 +20,7 @@ from flarefree.analysis.trial import TOTAL, Cohort, Trial
 from flarefree.protocol.schema import BaselineTable, BaselineVariable
 from flarefree.results import AnalysisResult, Cell, Column, Row, Table
 
-__all__ = ["Characteristic", "analyze_baseline", "characteristic"]
+__all__ = ["Characteristic", "analyze_baseline", "characteristic", "stratum"]
 
 _SEX = {"F": "Female", "M": "Male"}
 _YES_NO = {"yes", "no"}
@@ -85,6 +85,31 @@ def characteristic(trial: Trial, cohort: Cohort, name: str) -> Characteristic:
     if name in cohort.subjects.columns:
         return _of_column(name, name.replace("_", " ").capitalize(), "", cohort.subjects.get_column(name), [])
     raise NotComputableError(f"The data hold no “{covariate.label if covariate else name}”.")
+
+
+def stratum(trial: Trial, cohort: Cohort, name: str) -> pl.Series:
+    """The stratum of every patient of `cohort` by one covariate, as text; null where not known.
+
+    A factor of the randomization is what the protocol's `analyze_strata` says: the level that was used to
+    allocate, or the one that it was corrected to.  Data that do not tell the two apart have the one.
+
+    Raises
+    ------
+    NotComputableError
+        The data know nothing under that name.
+    """
+    randomization = trial.spec.randomization
+    told = None
+    if randomization is not None and name in randomization.strata:
+        told = f"stratum.{name}" if randomization.analyze_strata == "used" else f"stratum_actual.{name}"
+    if told is None or told not in cohort.subjects.columns:
+        return characteristic(trial, cohort, name).values.cast(pl.String)
+    values = cohort.subjects.get_column(told).cast(pl.String)
+    if values.null_count():
+        values = values.zip_with(
+            values.is_not_null(), characteristic(trial, cohort, name).values.cast(pl.String)
+        )
+    return values.alias(name)
 
 
 def _of_column(name: str, label: str, unit: str, values: pl.Series, written: list[str]) -> Characteristic:

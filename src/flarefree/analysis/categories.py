@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from flarefree.analysis.baseline import characteristic
+from flarefree.analysis.baseline import stratum
 from flarefree.analysis.cells import count, n_percent, p_value
 from flarefree.analysis.comparing import association_in_strata
 from flarefree.analysis.outcome import NotComputableError, finish
@@ -70,7 +70,7 @@ def analyze_categories(trial: Trial, name: str, spec: CategoriesByVisit) -> Anal
 
 def _strata(trial: Trial, cohort: Cohort, spec: CategoriesByVisit) -> pl.Series:
     """The stratum of every patient of the cohort, in its order; null where a covariate is not known."""
-    parts = [characteristic(trial, cohort, key).values.cast(pl.String) for key in spec.strata]
+    parts = [stratum(trial, cohort, key) for key in spec.strata]
     if not parts:
         return pl.repeat("", cohort.subjects.height, dtype=pl.String, eager=True).alias("stratum")
     return pl.select(stratum=pl.concat_str([pl.lit(part) for part in parts], separator="\x1f")).to_series()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from flarefree.analysis.baseline import characteristic
+from flarefree.analysis.baseline import characteristic, stratum
 from flarefree.analysis.outcome import NotComputableError
 from flarefree.analysis.trial import Cohort, Comparison, Trial
 from flarefree.analysis.unmeasured import require_decidable
@@ -160,7 +160,7 @@ def fit_hazard_ratios(trial: Trial, times: Times, model: Model = UNADJUSTED) -> 
     require_two_arms(trial, times)
     covariates, names = _covariates(trial, times, model.covariates)
     known = ~np.isnan(covariates).any(axis=1) if names else np.ones(times.frame.height, dtype=bool)
-    strata, cluster = _labels(trial, times, model.strata), _labels(trial, times, (model.cluster,))
+    strata, cluster = _strata(trial, times, model.strata), _labels(trial, times, (model.cluster,))
     for column in (*strata, *cluster):
         known &= np.array([value is not None for value in column])
     kept = times.within(pl.Series(known)) if not known.all() else times
@@ -233,6 +233,11 @@ def _labels(trial: Trial, times: Times, names: Sequence[str]) -> list[npt.NDArra
             values = characteristic(trial, times.cohort, name).values.cast(pl.String)
             found.append(np.array(values.to_list(), dtype=object))
     return found
+
+
+def _strata(trial: Trial, times: Times, names: Sequence[str]) -> list[npt.NDArray[np.object_]]:
+    """A column of labels for each covariate that strata are made of."""
+    return [np.array(stratum(trial, times.cohort, name).to_list(), dtype=object) for name in names]
 
 
 def _fit(
@@ -332,7 +337,7 @@ def run_logrank(trial: Trial, times: Times, arms: Sequence[str], strata: Sequenc
         raise NotComputableError(f"Nobody had the event “{times.label}”.")
     from flarefree.stats.survival import logrank
 
-    labels = _labels(trial, mine, strata)
+    labels = _strata(trial, mine, strata)
     joint = [" / ".join(map(str, row)) for row in zip(*labels, strict=True)] if labels else None
     return logrank(
         mine.frame.get_column("days").to_numpy(),

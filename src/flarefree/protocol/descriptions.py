@@ -94,6 +94,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "strata": "Covariates.",
         "method": "How it is done, for readers.",
         "center_blocked": "Blocks are kept within centers.",
+        "analyze_strata": "Where a patient was randomized in a wrong stratum: analyze within the one that "
+        "was `used` to allocate, or within the `actual` one, as it was corrected.",
         "scheme": "The rule by which arms follow one another; needed before lists are drawn.",
     },
     "RandomizationScheme": {

@@ -221,6 +221,7 @@ class Randomization(Part):
     strata: tuple[Name, ...] = ()
     method: str = ""
     center_blocked: bool = False
+    analyze_strata: Literal["used", "actual"] = "used"
     scheme: RandomizationScheme | None = None
 
 

@@ -114,6 +114,26 @@ def with_covariates(
                 expected=columns + ", ".join(missing),
             )
         )
+    return _with_strata(subjects, providers, expected, findings)
+
+
+def _with_strata(
+    subjects: pl.DataFrame, providers: Sequence[Provider], expected: Expectations, findings: Collector
+) -> pl.DataFrame:
+    """Strata as they were used and as they were corrected, where the data tell them apart."""
+    protocol = expected.protocol
+    assert protocol is not None  # asked before
+    for factor in protocol.randomization.strata if protocol.randomization is not None else ():
+        spec = protocol.covariates[factor]
+        for name in (f"stratum.{factor}", f"stratum_actual.{factor}"):
+            found = next((rows for one in providers if (rows := one.column(name)) is not None), None)
+            if found is not None:
+                # A stratum is a level even where the covariate behind it is a number.
+                values = _read(found, spec.model_copy(update={"type": "category"}), name, findings)
+                joined = subjects.select("subject").join(
+                    values, on="subject", how="left", maintain_order="left"
+                )
+                subjects = subjects.with_columns(joined["value"].alias(name))
     return subjects
 
 
