@@ -31,7 +31,7 @@ PAGES: dict[str, tuple[str, ...]] = {
         "/subjects/{quiet}/visits/month-6/",
         "/subjects/{quiet}/adverse-event/", "/subjects/{quiet}/medication/", "/subjects/{quiet}/contact/",
         "/subjects/{quiet}/stop-drug/", "/subjects/{quiet}/vital-status/",
-        "/subjects/{quiet}/biopsy/", "/contacts/",
+        "/subjects/{quiet}/biopsy/", "/subjects/{quiet}/who/", "/contacts/",
     ),
     "phil": ("/subjects/{flaring}/dose/", "/subjects/{quiet}/dose/hand-out/"),
     "dana": ("/queries/", "/completeness/", "/recruitment/", "/import/", "/export/"),
@@ -40,7 +40,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "ben": ("/desk/",),
     "max": ("/judged-negative/",),
     "stan": ("/agreement/", "/review/"),
-    "sam": ("/ceremony/",),
+    "sam": ("/ceremony/", "/consent-forms/", "/consent-forms/approve/"),
     "rita": ("/log/", "/accounts-of-the-trial/"),
     "administrator": (
         "/accounts-of-the-trial/ines/", "/accounts-of-the-trial/ines/role/", "/sites/add/", "/sites/017/",

@@ -186,3 +186,90 @@ def test_a_form_s_several_parts_become_the_command_s_fields():
         "death",
         "disability",
     ]
+
+
+# What is sent ---------------------------------------------------------------------------------------
+
+
+def sent(trial, person: str, address: str, **typed: str):
+    """A form filled and sent, as the browser would: with the request id of the page."""
+    page = trial.get(person, address)
+    assert page.status_code == 200, (person, address, page.status_code)
+    found = re.search(r'name="request_id" value="([^"]+)"', page.content.decode())
+    return trial.post(person, address, {"request_id": found.group(1) if found else "", **typed})
+
+
+def test_a_laboratory_file_is_judged_then_confirmed_and_kept_in_no_session(trial):
+    from django.contrib.sessions.models import Session
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    from flarefree.web.record.reading import read_things
+
+    subject = trial.patients["quiet"]
+    text = (
+        "subject,test,value,unit,collected\n"
+        f"{subject},CREAT,0.97,mg/dL,2026-05-02\n"
+        "017-999,CREAT,1.0,mg/dL,2026-05-02\n"
+    )
+    upload = SimpleUploadedFile("may.csv", text.encode(), content_type="text/csv")
+    page = trial.post("dana", "/import/", {"step": "look", "file": upload})
+    shown = page.content.decode()
+    assert page.status_code == 200, shown[:2000]
+    assert "Row" in shown and "Take the good rows only" in shown
+    before = len(read_things("lab", subject=subject))
+    told = {"step": "confirm", "choice": "good", "file_name": "may.csv", "text": text, "request_id": "import-1"}
+    for _ in range(2):
+        assert trial.post("dana", "/import/", told).status_code == 302
+    assert len(read_things("lab", subject=subject)) == before + 1
+    assert not any("CREAT" in str(session.get_decoded()) for session in Session.objects.all())
+
+
+def test_the_study_goes_out_as_one_file_that_is_the_same_again(trial):
+    import io
+    import zipfile
+
+    first, second = (sent(trial, "dana", "/export/") for _ in range(2))
+    assert first["Content-Type"] == "application/zip" and "attachment" in first["Content-Disposition"]
+    names = zipfile.ZipFile(io.BytesIO(first.content)).namelist()
+    assert "study/manifest.json" in names and "study/study.yaml" in names
+    data = [name for name in names if name.endswith(".csv")]
+    one, other = (zipfile.ZipFile(io.BytesIO(answer.content)) for answer in (first, second))
+    assert data and all(one.read(name) == other.read(name) for name in data)
+    assert trial.get("ines", "/export/").status_code == 404
+
+
+def test_a_blinded_review_has_one_column(trial):
+    page = trial.post("stan", "/review/", {})
+    assert page.status_code == 200
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)', page.content.decode())
+    assert heads and not any(arm in head for head in heads for arm in ("Mycophenolate", "Azathioprine", "MMF", "AZA"))
+
+
+def test_what_a_form_refuses_is_said_with_nothing_lost(trial):
+    answer = sent(trial, "nora", f"/subjects/{trial.patients['quiet']}/medication/", dose="ten", start="2026-05-01")
+    text = answer.content.decode()
+    assert answer.status_code == 422 and "Enter: Drug" in text and 'value="ten"' in text
+
+
+def test_visits_are_signed_and_verified_doses_changed_names_read(trial):
+    """One after another, each by whom it belongs to."""
+    subject = trial.patients["flaring"]
+    of = f"/subjects/{subject}/"
+    steps = (
+        ("ines", f"{of}visits/month-1/sign/", {}),
+        ("mona", f"{of}visits/month-1/verify/", {}),
+        ("ines", f"{of}dose/step/", {"on": "2026-06-15", "step": "1", "why": "INTOLERANCE"}),
+        ("nora", f"{of}identity/", {"full_name": "Maria Muster", "contact": "030 1234"}),
+        ("ines", f"{of}guess/", {"guess": "unknown", "certainty": "1"}),
+        ("ines", f"{of}stop-drug/", {"date": "2026-06-15", "reason": "Pregnancy"}),
+        ("sam", "/consent-forms/approve/", {"version": "2.0", "title": "Version 2", "approved_on": "2026-06-01"}),
+        ("administrator", "/sites/017/", {"title": "Charité Mitte", "country": "Germany", "zone": "Europe/Berlin",
+         "planned": "20", "is_open": "true", "reason": "moved"}),
+        ("administrator", "/accounts-of-the-trial/theo/role/", {"role": "monitor", "sites": "018 104", "reason": "helps"}),
+    )  # fmt: skip
+    for person, address, typed in steps:
+        answer = sent(trial, person, address, **typed)
+        assert answer.status_code == 302, (address, re.findall(r"<li>(.*?)</li>", answer.content.decode(), re.S)[-6:])
+    shown = sent(trial, "nora", f"{of}who/")
+    assert "Maria Muster" in shown.content.decode()
+    assert "Maria" not in trial.get("mona", of).content.decode()

@@ -9,6 +9,7 @@ from flarefree.web.pages.views import (
     doses,
     follow_up,
     laboratory,
+    papers,
     queries_asked,
     screening,
     subjects,
@@ -47,6 +48,12 @@ PATIENTS: tuple[Route, ...] = (
     Route(f"{_OF}randomize/", "randomize", screening.randomize, (("randomize", "allocation.request"),)),
     Route(f"{_OF}kit/", "kit", screening.kit, (("see", "allocation.kit"),)),
     Route(f"{_OF}stratum/", "correct_stratum", screening.correct_stratum, (("correct", "strata.actual"),)),
+    Route(f"{_OF}who/", "read_identity", papers.read_identity, (("see", "identity.name"),)),
+    Route(f"{_OF}who/erase/", "erase_identity", papers.erase_identity, (("erase", "identity.name"),)),
+    Route(f"{_OF}guess/", "site_guess", papers.site_guess, _record("site.guess")),
+    Route(
+        "endings/<str:key>/", "correct_ending", papers.correct_ending, (("correct", "withdrawals.record"),)
+    ),
     # Visits and values
     Route(f"{_OF}check/", "check_value", visits.check_value, _record("visits.record")),
     Route(f"{_OF}visits/<str:visit>/", "visit", visits.visit, _record("visits.record")),

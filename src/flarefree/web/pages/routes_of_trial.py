@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from flarefree.web.pages.routes import Route
-from flarefree.web.pages.views import accounts, committee, dashboards, log, release, sites, trial, verdicts
+from flarefree.web.pages.views import (
+    accounts,
+    committee,
+    dashboards,
+    log,
+    papers,
+    release,
+    sites,
+    trial,
+    verdicts,
+)
 
 __all__ = ["TRIAL"]
 
@@ -84,6 +94,18 @@ TRIAL: tuple[Route, ...] = (
         "Overview",
     ),
     Route("site/<str:site>/", "site_page", dashboards.site_page, (("see", "site.dashboard"),)),
+    Route(
+        "consent-forms/",
+        "consent_forms",
+        papers.consent_forms,
+        (("see", "protocol.file"),),
+        "Forms of consent",
+        "Trial",
+    ),
+    Route("consent-forms/approve/", "approve_consent_form", papers.approve_consent_form, trial.APPROVE),
+    Route("consent-forms/<str:version>/end/", "end_consent_form", papers.end_consent_form, trial.APPROVE),
+    Route("trial/close-adjudication/", "lock_adjudication", papers.lock_adjudication, trial.LOCK),
+    Route("log/anchor/", "anchor", papers.anchor, (("export", "audit.trail"),)),
     # Data out
     Route("export/", "export", release.export, (("export", "decisions.record"),), "Export", "Data"),
     Route("review/", "review", release.review, (("see", "reports.masked"),), "Blinded review", "Data"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponseBase
 
 from flarefree.conduct.visibility import Actor
-from flarefree.web.pages.asking import show
+from flarefree.web.pages.asking import may, show
 from flarefree.web.pages.tables import Cell, table_of
 from flarefree.web.queries.trail import trail
 
@@ -34,6 +34,7 @@ def log(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     told = {
         "table": table_of("Log", head, rows, empty="No entry fits."),
         "about": about,
+        "can_anchor": may(actor, (("export", "audit.trail"),)),
         "next": entries[-1]["number"] if len(entries) == _MOST else None,
     }
     return show(request, "log", told)

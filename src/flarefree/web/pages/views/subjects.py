@@ -82,6 +82,7 @@ def subject(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBas
         "sees_values": sees(actor, "labs.efficacy", site),
         "sees_events": sees(actor, "adverse_events.record", site),
         "events": events_table(page, can_correct=can["correct_event"]),
+        "endings": page.of("withdrawal") if sees(actor, "withdrawals.record", site, "correct") else (),
         "sees_drugs": sees(actor, "medications.record", site),
         "drugs": medications_table(page, can_correct=can["correct_drug"], can_approve=can["approve_drug"]),
     }
@@ -111,6 +112,8 @@ _ACTS = {
     "biopsy": ("record", "biopsies.record"),
     "vital": ("record", "vital_status.record"),
     "identity": ("record", "identity.name"),
+    "guess": ("record", "site.guess"),
+    "erase": ("erase", "identity.name"),
     "break": ("break_code", "code_breaks.answer"),
     "ask": ("query", "visits.record"),
 }
