@@ -11,6 +11,7 @@ _WHERE = {
     "R2": "races",
     "R3": "races",
     "R4": "crashes",
+    "R5": "power",
     "R6": "limits",
     "R7": "limits",
     "R8": "limits",

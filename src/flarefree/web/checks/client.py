@@ -24,7 +24,7 @@ def main() -> None:
     load()
     folder = Path(told["folder"])
     children = [_fork(told, i, folder) for i in range(len(told["batches"]))]
-    _wait_for(folder, "ready", len(children))
+    _wait_for(folder, "ready", children)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     failed = [child for child in children if os.waitpid(child, 0)[1]]
@@ -45,8 +45,11 @@ def load() -> None:
     running_trial()  # the protocol is parsed; no database is asked
 
 
-def _wait_for(folder: Path, name: str, count: int) -> None:
-    while sum(1 for _ in folder.glob(f"{name}-*")) < count:
+def _wait_for(folder: Path, name: str, children: list[int]) -> None:
+    """Until each has said so; one that dies before is an error, and not waited for."""
+    while sum(1 for _ in folder.glob(f"{name}-*")) < len(children):
+        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            raise RuntimeError("a client died before it was ready")
         time.sleep(0.01)
 
 
@@ -69,7 +72,7 @@ def _fork(told: dict[str, Any], number: int, folder: Path) -> int:
 
 def _client(told: dict[str, Any], number: int, folder: Path) -> None:
     channels, threads, batch = told["channels"], told["threads"], told["batches"][number]
-    ask_once = _prepared(channels[number % len(channels)])
+    ask_once = _prepared(channels[number % len(channels)], told["acknowledge"])
     (folder / f"ready-{number}").touch()
     while not (folder / "go").exists():
         time.sleep(0.002)
@@ -91,7 +94,7 @@ def _asked(ask_once: Any, batch: list[list[str]], clients: int, workers: int) ->
         return [one for found in crowd.map(wait_for_each, parts) for one in found]
 
 
-def _prepared(channel: str) -> Any:
+def _prepared(channel: str, acknowledge: str) -> Any:
     """Everything that a first request would load is loaded: a server is warm when patients come."""
     from flarefree.errors import ConductError
     from flarefree.web.checks.live_trial import SITES, randomize
@@ -110,6 +113,8 @@ def _prepared(channel: str) -> Any:
             kit = str(randomize(subject, request, channel=channel).result["kit"])
         except ConductError as error:
             refusal = error.what
+        if acknowledge and kit:
+            _acknowledge(acknowledge, f"{subject} {kit}\n")
         return {
             "subject": subject,
             "request": request,
@@ -120,6 +125,12 @@ def _prepared(channel: str) -> Any:
         }
 
     return ask_once
+
+
+def _acknowledge(place: str, words: str) -> None:
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(handle, words.encode())
+    os.close(handle)
 
 
 if __name__ == "__main__":
