@@ -151,7 +151,8 @@ def test_in_a_virtual_trial_one_click_acts_as_anybody_under_a_banner(databases, 
     with clock_set_to(lambda: web_scene.NOW):
         front = Client().get("/demo/").content.decode()
         assert "Ines Albrecht" in front and "Virtual patients" in front
-        client = Client()
+        client = Client(raise_request_exception=False)
+        assert client.get("/")["Location"] == "/demo/"
         assert client.post("/demo/act-as/", {"person": "nobody"}).status_code == 404
         assert client.post("/demo/act-as/", {"person": "ines"}).status_code == 302
         for address in ("/", "/subjects/", "/nothing-here/"):
@@ -217,7 +218,13 @@ def test_a_laboratory_file_is_judged_then_confirmed_and_kept_in_no_session(trial
     assert page.status_code == 200, shown[:2000]
     assert "Row" in shown and "Take the good rows only" in shown
     before = len(read_things("lab", subject=subject))
-    told = {"step": "confirm", "choice": "good", "file_name": "may.csv", "text": text, "request_id": "import-1"}
+    told = {
+        "step": "confirm",
+        "choice": "good",
+        "file_name": "may.csv",
+        "text": text,
+        "request_id": "import-1",
+    }
     for _ in range(2):
         assert trial.post("dana", "/import/", told).status_code == 302
     assert len(read_things("lab", subject=subject)) == before + 1
@@ -242,11 +249,15 @@ def test_a_blinded_review_has_one_column(trial):
     page = trial.post("stan", "/review/", {})
     assert page.status_code == 200
     heads = re.findall(r'<th scope="col"[^>]*>([^<]*)', page.content.decode())
-    assert heads and not any(arm in head for head in heads for arm in ("Mycophenolate", "Azathioprine", "MMF", "AZA"))
+    assert heads and not any(
+        arm in head for head in heads for arm in ("Mycophenolate", "Azathioprine", "MMF", "AZA")
+    )
 
 
 def test_what_a_form_refuses_is_said_with_nothing_lost(trial):
-    answer = sent(trial, "nora", f"/subjects/{trial.patients['quiet']}/medication/", dose="ten", start="2026-05-01")
+    answer = sent(
+        trial, "nora", f"/subjects/{trial.patients['quiet']}/medication/", dose="ten", start="2026-05-01"
+    )
     text = answer.content.decode()
     assert answer.status_code == 422 and "Enter: Drug" in text and 'value="ten"' in text
 
@@ -269,7 +280,10 @@ def test_visits_are_signed_and_verified_doses_changed_names_read(trial):
     )  # fmt: skip
     for person, address, typed in steps:
         answer = sent(trial, person, address, **typed)
-        assert answer.status_code == 302, (address, re.findall(r"<li>(.*?)</li>", answer.content.decode(), re.S)[-6:])
+        assert answer.status_code == 302, (
+            address,
+            re.findall(r"<li>(.*?)</li>", answer.content.decode(), re.S)[-6:],
+        )
     shown = sent(trial, "nora", f"{of}who/")
     assert "Maria Muster" in shown.content.decode()
     assert "Maria" not in trial.get("mona", of).content.decode()

@@ -14,4 +14,5 @@ urlpatterns = [
     path("", include("flarefree.web.pages.urls")),
 ]
 handler400 = "flarefree.web.pages.views.front.not_understood"
+handler500 = "flarefree.web.pages.views.front.failed"
 handler403 = handler404 = "flarefree.web.pages.views.front.no_such_page"

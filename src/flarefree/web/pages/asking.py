@@ -16,6 +16,7 @@ from django.urls import reverse
 from flarefree.conduct.visibility import Actor, Target, decide
 from flarefree.errors import ConductError
 from flarefree.web.commands.base import Outcome
+from flarefree.web.demonstration import is_demonstration
 from flarefree.web.pages.forms import AskForm, ask_for
 from flarefree.web.trial import running_trial
 
@@ -52,6 +53,8 @@ def guarded(
     @wraps(view)
     def answered(request: HttpRequest, **told: Any) -> HttpResponseBase:
         if not getattr(request.user, "is_authenticated", False):
+            if is_demonstration():
+                return HttpResponseRedirect(reverse("demo"))
             return redirect_to_login(request.get_full_path(), str(settings.LOGIN_URL))
         from flarefree.web.people.acting import actor_of
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 
 from flarefree.errors import ConductError
+from flarefree.web.config import WebConfig
 from flarefree.web.people.acting import choose_role as act_in
 from flarefree.web.people.acting import roles_of
 from flarefree.web.trial import running_trial
 
-__all__ = ["choose_role", "help_page", "no_such_page", "not_understood"]
+__all__ = ["choose_role", "failed", "help_page", "no_such_page", "not_understood"]
 
 
 def help_page(request: HttpRequest) -> HttpResponse:
@@ -48,6 +50,12 @@ def no_such_page(request: HttpRequest, exception: Exception | None = None) -> Ht
     response = render(request, "404.html", status=404)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Something went wrong here: said without asking the database, which may be what went wrong."""
+    told = {"is_demo": WebConfig.from_environment().is_demo}
+    return HttpResponse(render_to_string("500.html", told), status=500)
 
 
 def not_understood(
