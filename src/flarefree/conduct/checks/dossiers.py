@@ -139,7 +139,7 @@ def _e4_level() -> Iterator[Evidence]:
 
 def _e4_lists() -> Iterator[Evidence]:
     text = builtin_path("multitarget-maintenance").read_text("utf-8")
-    telling = text.replace("measures: [egfr,", "measures: [tacrolimus_trough, egfr,")
+    telling = text.replace("dossier:\n    measures: [", "dossier:\n    measures: [tacrolimus_trough, ")
     yield that_refuses("a list that names the drug's level", lambda: parse_protocol(telling, "a.yaml"))
     text = builtin_path("alms-maintenance").read_text("utf-8")
     asking = text.replace(
