@@ -19,6 +19,7 @@ _WHERE = {
     "R13": "backups",
     "B4": "canaries",
     "B5": "canaries",
+    "B6": "trough_paths",
 }
 
 

@@ -23,7 +23,7 @@ from flarefree.web.commands.executing import execute
 from flarefree.web.record.reading import read_thing
 from flarefree.web.vault import service
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "dump_of"]
 
 _TOKENS = {"MMF": "CANARYQ7X1", "AZA": "CANARYZ9K2"}
 
@@ -60,8 +60,8 @@ def check_canaries(quick: bool) -> Iterator[Evidence]:
                 "the answer to a code break holds a token: the search can find one", True, found, found
             )
             places = {
-                "the record's database, all rows": _dump("default"),
-                "the vault's database, all rows": _dump("vault"),
+                "the record's database, all rows": dump_of("default"),
+                "the vault's database, all rows": dump_of("vault"),
                 "what was answered, refused and printed": "\n".join(said),
                 "everything logged, at any level": "\n".join(heard.words),
                 "files of the installation": _files(trial.config.data),
@@ -113,7 +113,7 @@ def _break_code(subject: str) -> str:
     return hear_answer(str(done.result["code_break"]), Asked(actor, "hear", at)).text
 
 
-def _dump(alias: str) -> str:
+def dump_of(alias: str) -> str:
     """Every value of every row, as text; bytes as the letters that they are."""
     connection = connections[alias]
     words: list[str] = []

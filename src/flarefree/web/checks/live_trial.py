@@ -7,13 +7,15 @@ written by a command that only checks have.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar
+
+import yaml
 
 from flarefree.conduct.randomization.lists import ListSet, draw_lists, seal_lists
 from flarefree.conduct.randomization.plan import plan_of
@@ -88,6 +90,7 @@ def live_trial(
     lists: ListSet | None = None,
     seed: bytes = SEED,
     arms: Mapping[str, str] | None = None,
+    edit: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[LiveTrial]:
     """A live trial in fresh databases.
 
@@ -104,9 +107,11 @@ def live_trial(
         Instead of those drawn from `seed`; arms exchanged, say.
     arms : mapping of str to str, optional
         Other names of the protocol's arms, keys and labels.
+    edit : callable, optional
+        Changes what the protocol says, in place.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    protocol = _protocol_with(folder, list_length, arms or {})
+    protocol = _protocol_with(folder, list_length, arms or {}, edit)
     with fresh_databases(folder / "installation") as fresh:
         config = replace(fresh, protocol=str(protocol))
         with _environment(config), clock_set_to(lambda: BEGIN):
@@ -131,20 +136,27 @@ def _environment(config: WebConfig) -> Iterator[None]:
         running_trial.cache_clear()
 
 
-def _protocol_with(folder: Path, list_length: int, arms: Mapping[str, str]) -> Path:
+def _protocol_with(
+    folder: Path,
+    list_length: int,
+    arms: Mapping[str, str],
+    edit: Callable[[dict[str, Any]], None] | None,
+) -> Path:
     """The built-in protocol with lists of another length: a protocol of its own digest, as it must be."""
     text = (resources.files("flarefree.protocol") / "library" / "alms-maintenance.yaml").read_text("utf-8")
     place = folder / f"protocol-{list_length}.yaml"
     changed = text.replace("list_length: 228", f"list_length: {list_length}")
     assert list_length == 228 or changed != text
+    if edit is not None:
+        told = yaml.safe_load(changed)
+        edit(told)
+        changed = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
     place.write_text(_renamed(changed, arms) if arms else changed, "utf-8")
     return place
 
 
 def _renamed(text: str, arms: Mapping[str, str]) -> str:
     """The protocol with other names of its arms."""
-    import yaml
-
     told = yaml.safe_load(text)
     for key, name in arms.items():
         told["arms"][key]["label"] = name
