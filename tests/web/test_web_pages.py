@@ -266,18 +266,21 @@ def test_visits_are_signed_and_verified_doses_changed_names_read(trial):
     """One after another, each by whom it belongs to."""
     subject = trial.patients["flaring"]
     of = f"/subjects/{subject}/"
-    steps = (
+    step = {"on": "2026-06-15", "step": "1", "why": "INTOLERANCE"}
+    form = {"version": "2.0", "title": "Version 2", "approved_on": "2026-06-01"}
+    site = {"title": "Charité Mitte", "country": "Germany", "zone": "Europe/Berlin", "planned": "20"}
+    role = {"role": "monitor", "sites": "018 104", "reason": "helps"}
+    steps: tuple[tuple[str, str, dict[str, str]], ...] = (
         ("ines", f"{of}visits/month-1/sign/", {}),
         ("mona", f"{of}visits/month-1/verify/", {}),
-        ("ines", f"{of}dose/step/", {"on": "2026-06-15", "step": "1", "why": "INTOLERANCE"}),
+        ("ines", f"{of}dose/step/", step),
         ("nora", f"{of}identity/", {"full_name": "Maria Muster", "contact": "030 1234"}),
         ("ines", f"{of}guess/", {"guess": "unknown", "certainty": "1"}),
         ("ines", f"{of}stop-drug/", {"date": "2026-06-15", "reason": "Pregnancy"}),
-        ("sam", "/consent-forms/approve/", {"version": "2.0", "title": "Version 2", "approved_on": "2026-06-01"}),
-        ("administrator", "/sites/017/", {"title": "Charité Mitte", "country": "Germany", "zone": "Europe/Berlin",
-         "planned": "20", "is_open": "true", "reason": "moved"}),
-        ("administrator", "/accounts-of-the-trial/theo/role/", {"role": "monitor", "sites": "018 104", "reason": "helps"}),
-    )  # fmt: skip
+        ("sam", "/consent-forms/approve/", form),
+        ("administrator", "/sites/017/", {**site, "is_open": "true", "reason": "moved"}),
+        ("administrator", "/accounts-of-the-trial/theo/role/", role),
+    )
     for person, address, typed in steps:
         answer = sent(trial, person, address, **typed)
         assert answer.status_code == 302, (
