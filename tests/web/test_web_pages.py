@@ -67,7 +67,7 @@ def test_a_page_says_no_more_of_what_is_forbidden_than_of_what_is_not_there(tria
             assert other.decode().splitlines() == first.decode().splitlines()
 
 
-def test_every_route_asks_for_rights_that_the_matrix_knows():
+def test_every_route_asks_for_rights_that_the_matrix_knows(template):
     """A page without a right to it cannot be added, but for the one that every role has."""
     from flarefree.conduct.roles import load_matrix
     from flarefree.web.pages.urls import ROUTES
@@ -159,7 +159,7 @@ def test_in_a_virtual_trial_one_click_acts_as_anybody_under_a_banner(databases, 
             assert "Virtual patients" in client.get(address).content.decode()
 
 
-def test_a_plot_s_ticks_are_round_and_its_labels_apart():
+def test_a_plot_s_ticks_are_round_and_its_labels_apart(template):
     from flarefree.web.pages.plots import Level, Line, Point, draw_plot, nice_ticks
 
     assert nice_ticks(0, 0.9) == (0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0)
@@ -170,7 +170,7 @@ def test_a_plot_s_ticks_are_round_and_its_labels_apart():
     assert all(b - a >= 13 for a, b in pairwise(places))
 
 
-def test_a_form_s_several_parts_become_the_command_s_fields():
+def test_a_form_s_several_parts_become_the_command_s_fields(template):
     """`characteristics.race` is of a mapping, `tablets.0` of a list, boxes ticked together are several."""
     from flarefree.web.commands.doses import DispenseKit
     from flarefree.web.commands.events import RecordAdverseEvent
@@ -276,6 +276,7 @@ def test_visits_are_signed_and_verified_doses_changed_names_read(trial):
         ("ines", f"{of}dose/step/", step),
         ("nora", f"{of}identity/", {"full_name": "Maria Muster", "contact": "030 1234"}),
         ("ines", f"{of}guess/", {"guess": "unknown", "certainty": "1"}),
+        ("ines", f"{of}in-error/", {"reason": "class II on a second reading of the biopsy"}),
         ("ines", f"{of}stop-drug/", {"date": "2026-06-15", "reason": "Pregnancy"}),
         ("sam", "/consent-forms/approve/", form),
         ("administrator", "/sites/017/", {**site, "is_open": "true", "reason": "moved"}),

@@ -54,6 +54,8 @@ PATIENTS: tuple[Route, ...] = (
     Route(
         "endings/<str:key>/", "correct_ending", papers.correct_ending, (("correct", "withdrawals.record"),)
     ),
+    Route(f"{_OF}in-error/", "flag_error", papers.flag_error, _record("eligibility.record")),
+    Route("notes/<str:key>/", "correct_note", papers.correct_note, _record("free_text.site")),
     # Visits and values
     Route(f"{_OF}check/", "check_value", visits.check_value, _record("visits.record")),
     Route(f"{_OF}visits/<str:visit>/", "visit", visits.visit, _record("visits.record")),

@@ -7,11 +7,12 @@ from django.urls import reverse
 
 from flarefree.conduct.visibility import Actor
 from flarefree.errors import ConductError
-from flarefree.web.commands.adjudication_closing import LockAdjudication
+from flarefree.web.commands.adjudication_closing import CorrectNote, LockAdjudication
 from flarefree.web.commands.anchoring import AnchorLog
 from flarefree.web.commands.consents import ApproveConsentVersion, EndConsentVersion
 from flarefree.web.commands.follow_up import CorrectEnding
 from flarefree.web.commands.identities import EraseIdentity
+from flarefree.web.commands.randomizing import FlagRandomizedInError
 from flarefree.web.commands.troughs import RecordSiteGuess
 from flarefree.web.pages.asking import ask_page, may, show
 from flarefree.web.pages.forms import Input, form_of, new_request_id
@@ -26,8 +27,10 @@ __all__ = [
     "approve_consent_form",
     "consent_forms",
     "correct_ending",
+    "correct_note",
     "end_consent_form",
     "erase_identity",
+    "flag_error",
     "lock_adjudication",
     "read_identity",
     "site_guess",
@@ -157,6 +160,52 @@ def correct_ending(request: HttpRequest, actor: Actor, key: str) -> HttpResponse
         actor,
         form,
         title=f"Correct an ending of {row.subject}",
+        then=reverse("subject", args=[row.subject]),
+        crumbs=crumbs_of(row.subject),
+    )
+
+
+def flag_error(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
+    """Somebody was randomized who should not have been: said, and nothing is taken back."""
+    subject_seen(actor, subject)
+    form = form_of(FlagRandomizedInError, _WHY, fixed={"subject": subject})
+    return ask_page(
+        request,
+        actor,
+        form,
+        title=f"{subject} was randomized in error",
+        lead="The allocation stands, and the patient is followed up like any other; the analysis is told.",
+        button="Record it",
+        said="It is recorded.",
+        then=reverse("subject", args=[subject]),
+        crumbs=crumbs_of(subject),
+    )
+
+
+def correct_note(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
+    """A text for the committee, sent again without the words that held it back."""
+    row = see_thing(actor, "note", key)
+    if row is None:
+        raise Http404
+    form = form_of(
+        CorrectNote,
+        Input("title", "What it is", value=str(row["title"] or "")),
+        Input(
+            "text",
+            "Text",
+            "long",
+            value=str(row["text"] or ""),
+            hint="Without names, and without study drugs.",
+        ),
+        _WHY,
+        fixed={"note": key},
+    )
+    return ask_page(
+        request,
+        actor,
+        form,
+        title=f"A text about {row.subject} for the committee",
+        button="Send it again",
         then=reverse("subject", args=[row.subject]),
         crumbs=crumbs_of(row.subject),
     )

@@ -82,6 +82,7 @@ def subject(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBas
         "sees_values": sees(actor, "labs.efficacy", site),
         "sees_events": sees(actor, "adverse_events.record", site),
         "events": events_table(page, can_correct=can["correct_event"]),
+        "held": tuple(n for n in page.of("note") if n["is_held"] is True) if can["note"] else (),
         "endings": page.of("withdrawal") if sees(actor, "withdrawals.record", site, "correct") else (),
         "sees_drugs": sees(actor, "medications.record", site),
         "drugs": medications_table(page, can_correct=can["correct_drug"], can_approve=can["approve_drug"]),
