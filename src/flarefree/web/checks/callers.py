@@ -9,6 +9,7 @@ from flarefree.conduct.audit.entries import Value, time_text
 from flarefree.web.checks.live_trial import STRATA, Arrange
 from flarefree.web.commands.base import Asked
 from flarefree.web.commands.executing import execute
+from flarefree.web.config import WebConfig
 from flarefree.web.people.models import Account
 from flarefree.web.voice.calls import Began, Event, HungUp, Keyed
 from flarefree.web.voice.doing import do
@@ -24,6 +25,7 @@ __all__ = [
     "give_role",
     "keys_to_break",
     "keys_to_randomize",
+    "share_secret_key",
     "voice_line",
 ]
 
@@ -60,6 +62,16 @@ def give_role(person: str, role: str, *sites: str, at: datetime) -> None:
     request = Asked(None, f"arrange {person} {role}", at, "machine")
     execute(Arrange(about=f"account/{person}", values=tuple(values)), request)
     Account.objects.get_or_create(name=person, defaults={"full_name": person.title(), "made_at": at})
+
+
+def share_secret_key(config: WebConfig) -> None:
+    """Have servers of this installation sign sessions with the key of this process."""
+    from django.conf import settings
+
+    path = config.data / "secret-key"
+    path.unlink(missing_ok=True)
+    path.write_text(settings.SECRET_KEY)
+    path.chmod(0o600)
 
 
 def device_code(person: str) -> str:

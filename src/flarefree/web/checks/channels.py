@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from flarefree.conduct.checks.result import Check, Evidence
 from flarefree.conduct.visibility import Actor
-from flarefree.web.checks.callers import device_code, give_role, keys_to_randomize
+from flarefree.web.checks.callers import device_code, give_role, keys_to_randomize, share_secret_key
 from flarefree.web.checks.live_trial import BEGIN, SITES, LiveTrial, live_trial
 from flarefree.web.checks.scratch import environment_of
 from flarefree.web.clock import clock_set_to
@@ -193,13 +193,8 @@ def _send(
 
 
 def _open_line(trial: LiveTrial) -> None:
-    """A line with a secret; and sessions made here are good there, since all sign them with one key."""
-    from django.conf import settings
-
-    key = trial.config.data / "secret-key"
-    key.unlink(missing_ok=True)
-    key.write_text(settings.SECRET_KEY)
-    key.chmod(0o600)
+    """A line with a secret; and sessions made here are good there."""
+    share_secret_key(trial.config)
     folder = trial.config.data / "voice"
     folder.mkdir(mode=0o700)
     (folder / "secret").write_text(_SECRET)

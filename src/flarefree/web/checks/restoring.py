@@ -24,7 +24,7 @@ from django.db import connections
 from flarefree.conduct.checks.result import Check, Evidence
 from flarefree.conduct.visibility import Actor
 from flarefree.web.backing_up import back_up, restore
-from flarefree.web.checks.callers import give_role
+from flarefree.web.checks.callers import give_role, share_secret_key
 from flarefree.web.checks.live_trial import BEGIN, LiveTrial, live_trial, randomize
 from flarefree.web.checks.scratch import environment_of, on_server
 from flarefree.web.clock import clock_set_to
@@ -72,6 +72,7 @@ def check_recovery(quick: bool) -> Iterator[Evidence]:
         folder = Path(place)
         secret = _token()
         _find_programs()
+        share_secret_key(trial.config)
         patients = iter(trial.subjects)
         for _ in range(acknowledged // 2):
             randomize(next(patients))
