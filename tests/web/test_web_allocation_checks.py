@@ -23,7 +23,13 @@ _WHERE = {
 }
 
 
-@pytest.mark.parametrize("number", list(_WHERE))
+_SLOW = {"R1", "R3", "R4", "R5", "B5"}
+"""Processes of their own, many deaths, many patients: more than a few seconds each."""
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(n, marks=pytest.mark.slow) if n in _SLOW else n for n in _WHERE]
+)
 def test_check(databases: None, number: str) -> None:
     from flarefree.conduct.checks.result import run_check
 
