@@ -170,18 +170,13 @@ def _last_eligible(steps: Sequence[Step]) -> set[str]:
     return set(given[-_READY:])
 
 
-_AFTER_ALLOCATION = frozenset(
-    {
-        "randomize_subject", "start_doses", "dispense_kit", "weigh_patient", "record_medication",
-        "correct_medication", "record_contact", "record_adverse_event", "set_dose_step", "interrupt_doses",
-        "resume_doses",
-    }
-)  # fmt: skip
+_BEFORE_ALLOCATION = frozenset({"screen_subject", "record_identity", "record_consent", "record_eligibility"})
 
 
 def _is_left_out(step: Step, last: date, waiting: set[str], late: set[str]) -> bool:
     if step.subject in waiting:
-        return step.command in _AFTER_ALLOCATION
+        is_first = step.command == "record_visit" and step.content["visit"] == "Month 0"
+        return not (is_first or step.command in _BEFORE_ALLOCATION)
     age = (last - step.day).days
     if step.command == "record_contact" and step.content.get("reached", True):
         return age > _NO_CALLS_BEFORE_DAYS

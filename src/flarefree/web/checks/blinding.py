@@ -28,6 +28,7 @@ from flarefree.web.checks.capturing import (
     known_of_record,
     log_captured,
     time_of_machine,
+    unknown_parts,
 )
 from flarefree.web.checks.leaks import LEAKS, Arms, Leak
 from flarefree.web.checks.scratch import fresh_databases, installed_here
@@ -164,6 +165,7 @@ def captured(
     """
     with _side(folder, play, acting_leak) as (trial, log):
         found: Side = {"arms": " ".join(_arms_given(trial)).encode()}
+        found["unknown"] = " ".join(unknown_parts(known_of(trial))).encode()
         people = [p for p in one_of_each_role(trial) if not roles or p.role in roles]
         found |= {f"result {name}": as_bytes(told) for name, told in trial.director.results.items()}
         found |= _refusals(trial)
@@ -250,12 +252,13 @@ def _exports(trial: Acted, folder: Path) -> Side:
     from flarefree.web.exporting import export_study
 
     found: Side = {}
+    number = trial.director.clock.tick().isoformat()  # a request id is good for one export
     for role in _EXPORTED_AS:
         person = trial.director.of_role(role)
         target = folder / role
         shutil.rmtree(target, ignore_errors=True)
         try:
-            export_study(Actor(person.name, person.role), target, request=f"export-{role}")
+            export_study(Actor(person.name, person.role), target, request=f"export-{role}-{number}")
             told = capture_files(target)
         except FlarefreeError as error:
             told = {"refused": f"{type(error).__name__}: {error}".encode()}

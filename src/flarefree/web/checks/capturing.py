@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Difference", "Known", "addresses_of", "as_bytes", "blinded_roles", "capture_database", "capture_files",
     "capture_pages", "differences", "known_of_record", "log_captured", "time_of_machine",
+    "unknown_parts",
 ]  # fmt: skip
 
 UNBLINDED = frozenset({"laboratory", "unblinded_statistician", "safety_board"})
@@ -99,6 +100,9 @@ def known_of_record(subjects: Sequence[str]) -> Known:
         "request_id": (f"{subjects[0]}-randomize_subject", "no-such-request"),
         "secret": ("a-link-that-nobody-made",),
         "kind": tuple(keys),
+        "attribute": ("status", "value"),
+        "measure": ("creatinine",),
+        "version": ("1.0",),
         "key": tuple(key for kind in _KINDS_OF_KEYS for key in keys.get(kind, [])[:1]),
     }
     pairs = tuple((kind, key) for kind, own in keys.items() for key in own[:1])
@@ -111,11 +115,7 @@ def known_of_record(subjects: Sequence[str]) -> Known:
 def addresses_of(known: Known, at_most: int = _AT_MOST) -> tuple[str, ...]:
     """Every address of the router, with known values in the place of its parts; of each not more than told.
 
-    Raises
-    ------
-    LookupError
-        An address has a part that nobody knows a value of: a new one must be told here, or B1 would not see
-        the page.
+    A part that nobody knows a value of gets any: the page is asked for, and `unknown_parts` says so.
     """
     from django.urls import get_resolver
 
@@ -136,6 +136,15 @@ def _routes(patterns: Iterable[Any], before: str = "") -> Iterator[str]:
             yield route
 
 
+def unknown_parts(known: Known) -> tuple[str, ...]:
+    """Parts of addresses that nobody knows a value of: a new one is to be told in `known_of_record`."""
+    from django.urls import get_resolver
+
+    parts = (name for route in _routes(get_resolver().url_patterns) for name in _PART.findall(route))
+    return tuple(dict.fromkeys(name for name in parts if name not in known.values))
+
+
+_ANY = ("1",)
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -146,10 +155,7 @@ def _filled(route: str, known: Known, at_most: int) -> Iterator[str]:
         names = [name for name in names if name not in ("kind", "key")]
     else:
         told = [{}]
-    missing = [name for name in names if not known.values.get(name) and name not in known.values]
-    if missing:
-        raise LookupError(f"no value is known of <{missing[0]}> in {route}")
-    ways = list(product(*(known.values[name] for name in names)))
+    ways = list(product(*(known.values.get(name, _ANY) for name in names)))
     for n, (pair, values) in enumerate(product(told, ways)):
         if n >= at_most:
             return

@@ -253,13 +253,17 @@ def _time(plan: Any, arm: int, subject: str) -> Any:
 
 
 def _resupply(plan: Any, arm: int, subject: str) -> Any:
-    write = next(w for w in plan.writes if w.kind == "dispensing")
+    write = next((w for w in plan.writes if w.kind == "dispensing"), None)
+    if write is None:
+        return plan
     more = replace(write, attribute="resupply_after_days", value=84 + 7 * arm, is_consequence=True)
     return replace(plan, writes=(*plan.writes, more))
 
 
 def _kept(plan: Any, arm: int, subject: str) -> Any:
-    write = next(w for w in plan.writes if w.kind == "subject")
+    write = next((w for w in plan.writes if w.kind == "subject"), None)
+    if write is None:
+        return plan
     more = replace(write, attribute="cohort", value="A" if arm else "B", is_consequence=True)
     return replace(plan, writes=(*plan.writes, more))
 
