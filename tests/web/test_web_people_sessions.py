@@ -280,7 +280,7 @@ def test_a_token_is_one_persons_in_one_role_and_ends_with_either(people, clock):
 
     from flarefree.conduct.visibility import Actor
     from flarefree.web.commands.base import Asked
-    from flarefree.web.people.acting import actor_of
+    from flarefree.web.people.acting import actor_of, actor_of_program
     from flarefree.web.people.models import ApiToken
     from flarefree.web.people.tokens import make_token, revoke_token
     from flarefree.web.record.models import LogRow
@@ -289,7 +289,9 @@ def test_a_token_is_one_persons_in_one_role_and_ends_with_either(people, clock):
     made = make_token(Actor("ben", "sponsor"), label="dashboard")
 
     def who(header):
-        return actor_of(RequestFactory().get("/", headers={"Authorization": header}))
+        request = RequestFactory().get("/", headers={"Authorization": header})
+        assert actor_of(request) is None, "a token opens no page"
+        return actor_of_program(request)
 
     assert who(f"Bearer {made.secret}") == Actor("ben", "sponsor")
     assert who(f"Basic {made.secret}") is None and who(made.secret) is None

@@ -6,8 +6,10 @@ No setting here, in the environment or anywhere else can switch blinding off.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from flarefree.errors import ConductError
 __all__ = ["WebConfig", "database_of"]
 
 _PREFIX = "FLAREFREE_WEB_"
+_SECRET = re.compile(rb"[0-9a-f]{64}")
 _SQLITE = {
     # The write lock is taken before the first read, and a commit waits for the disk: what was
     # acknowledged survives a power cut.
@@ -109,19 +112,42 @@ class WebConfig:
 def read_or_make_secret(path: Path) -> str:
     """A secret of 256 bits in a file that only its owner may read.
 
-    Of two processes that both begin, one makes it and the other reads it.
+    Of two processes that both begin, one makes it and the other reads it: whole, since the file has its name
+    only once it is written.
+
+    Raises
+    ------
+    ConductError
+        The file holds something else: it was cut short, or written by hand.
     """
+    if path.exists():
+        return _secret_in(path)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        secret = secrets.token_hex(32)
-        file.write(secret + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return secret
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(part, path)
+    finally:
+        part.unlink()
+    return _secret_in(path)
+
+
+def _secret_in(path: Path) -> str:
+    told = path.read_bytes().strip()
+    if not _SECRET.fullmatch(told):
+        raise ConductError(
+            "this file is not the secret that was made here",
+            where=path.name,
+            found=f"{len(told)} characters",
+            expected="64 hexadecimal digits",
+            try_="bring it back from a backup",
+        )
+    return told.decode("ascii")
 
 
 def database_of(url: str, sqlite: Path) -> dict[str, Any]:

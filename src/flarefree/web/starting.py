@@ -64,13 +64,18 @@ def prepare(config: WebConfig) -> Prepared:
     require_web_extra()
     _make_folder(config.data)
     _make_folder(config.vault_folder)
-    set_up(config)
     with _alone(config):
-        for alias in _ALIASES:
-            _require_reachable(alias)
-        with _alone_in_database():
+        secret = config.data / "secret-key"
+        had_secret = secret.exists()
+        set_up(config)
+        with _kept_only_if_right(secret, had_secret):
             for alias in _ALIASES:
-                _migrate(alias)
+                _require_reachable(alias)
+        with _alone_in_database():
+            with _kept_only_if_right(secret, had_secret):
+                for alias in _ALIASES:
+                    _migrate(alias)
+                _require_secret_of_record(secret, had_secret)
             return _begin()
 
 
@@ -199,6 +204,31 @@ def _require_known(alias: str, executor: Any) -> None:
             expected="tables that this version knows",
             try_="install that version again, or bring back the backup that was made before the upgrade",
         )
+
+
+@contextmanager
+def _kept_only_if_right(secret: Path, had_secret: bool) -> Iterator[None]:
+    """A new secret is not left by a start that fails: the next could not tell it from the right one."""
+    try:
+        yield
+    except FlarefreeError:
+        if not had_secret:
+            secret.unlink(missing_ok=True)
+        raise
+
+
+def _require_secret_of_record(secret: Path, had_secret: bool) -> None:
+    """Refuse a record that was begun under a secret that is gone: no second factor could be read any more."""
+    from flarefree.web.record.reading import read_head
+
+    if had_secret or read_head() is None:
+        return
+    raise ConductError(
+        "the secret under which these data were made is not here",
+        where=str(secret),
+        expected="the file that was made at the first start",
+        try_="bring it back from a backup; without it no second factor can be read",
+    )
 
 
 # Record --------------------------------------------------------------------------------------------

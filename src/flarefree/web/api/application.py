@@ -32,10 +32,10 @@ class Bearer(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> Actor | None:
         """Who asks; None if the token is not good now: unknown, ended, revoked, or its role was taken."""
-        from flarefree.web.people.acting import actor_of
+        from flarefree.web.people.acting import actor_of_program
 
         try:
-            return actor_of(request)
+            return actor_of_program(request)
         except ConductError:
             return None
 

@@ -216,6 +216,8 @@ def hear_answer(code_break: str, asked: Asked) -> Answer:
     thing = read_thing("code_break", code_break)
     if thing is None or asked.actor is None or thing["ordered_by"] != asked.actor.person:
         raise ConductError(NOTHING_HERE)
+    # The right is asked for again: it may have been taken since the code was broken (M4).
+    require_right(asked, "break_code", _ANSWER, site=thing.site)
     broken = _code_break_of(thing)
     if not timedelta(0) <= asked.at - broken.request.at <= _HEARD_FOR:
         raise ConductError(

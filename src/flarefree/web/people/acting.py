@@ -1,6 +1,8 @@
 """Who asks, and in which role: found anew at each request, so that what was taken is gone at the next.
 
-A person who holds several roles chooses one; a program shows a token, which is bound to one.
+A person who holds several roles chooses one; a program shows a token, which is bound to one.  Pages are for
+sessions and the API for tokens, and neither takes the other's: a token that was stolen opens no page, where
+an administrator could be made to hand out links.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from flarefree.web.clock import now
 from flarefree.web.people.grants import account_is_open, read_grants_of
 from flarefree.web.people.models import ApiToken
 
-__all__ = ["actor_of", "choose_role", "digest_of_secret", "person_of", "roles_of"]
+__all__ = ["actor_of", "actor_of_program", "choose_role", "digest_of_secret", "person_of", "roles_of"]
 
 _ROLE = "acting_role"
 _FOUND = "_flarefree_actor"
@@ -50,20 +52,22 @@ def choose_role(request: HttpRequest, role: str) -> Actor:
 
 
 def actor_of(request: HttpRequest) -> Actor | None:
-    """Who asks, in which role, at which sites, at this moment.
+    """Who is logged in, in which role, at which sites, at this moment.
 
     Returns
     -------
     Actor or None
-        None where nobody is logged in, no token is good, no role is held, or several are and none of them
-        was chosen.
+        None where nobody is logged in, no role is held, or several are and none of them was chosen.
     """
     if not hasattr(request, _FOUND):
-        header = request.headers.get("Authorization", "")
-        found = _by_token(header) if header else _by_session(request)
-        setattr(request, _FOUND, found)
+        setattr(request, _FOUND, _by_session(request))
     actor: Actor | None = getattr(request, _FOUND)
     return actor
+
+
+def actor_of_program(request: HttpRequest) -> Actor | None:
+    """Whose program asks, by its token; None if the token is not good now, or its role was taken."""
+    return _by_token(request.headers.get("Authorization", ""))
 
 
 def digest_of_secret(secret: str) -> str:

@@ -101,18 +101,20 @@ def _actor_of(person: str, task: Task, subject: str, at: datetime) -> Actor:
 
 
 def _find_subject(ask: FindSubject, at: datetime) -> Reply:
-    """One subject whose site and number are these digits, whom the caller may see and do this for."""
-    nothing = Reply(False, because="nothing_here")
-    codes = [code for code in _site_codes() if _digits(code) == ask.site]
-    if len(codes) != 1:
-        return nothing
-    actor = actor_for(ask.person, ask.task, codes[0], at)
-    if actor is None:
-        return nothing
-    found = [item for item in see_things(actor, "subject", site=codes[0]) if _has_number(item, ask.number)]
+    """One subject whose site and number are these digits, whom the caller may see and do this for.
+
+    Sites of several countries may have the same digits; those where the caller may not do this do not count.
+    """
+    found = [
+        item
+        for code in _site_codes()
+        if _digits(code) == ask.site and (actor := actor_for(ask.person, ask.task, code, at)) is not None
+        for item in see_things(actor, "subject", site=code)
+        if _has_number(item, ask.number)
+    ]
     if len(found) != 1:
-        return nothing
-    return Reply(True, {"site": codes[0], "subject": found[0].key})
+        return Reply(False, because="nothing_here")
+    return Reply(True, {"site": found[0].site, "subject": found[0].key})
 
 
 def _site_codes() -> list[str]:
