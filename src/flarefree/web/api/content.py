@@ -71,11 +71,29 @@ def read_body(request: HttpRequest, model: type[BaseModel]) -> Any:
                 expected="no control characters, and no spaces before or after it",
             )
     try:
-        return model.model_validate_json(to_json(raw), strict=True)
+        told = model.model_validate_json(to_json(raw), strict=True)
     except ValidationError:
         raise
     except ValueError as error:
         raise Refusal(422, "the request is not as expected", expected=type(error).__name__) from error
+    for place in _counted_seconds(raw, told.model_dump(mode="json"), ()):
+        raise Refusal(422, "this is no date", where=".".join(place), expected="a date such as 2026-01-31")
+    return told
+
+
+_DIGITS = re.compile(r"-?[0-9.]+\Z")
+
+
+def _counted_seconds(raw: Any, read: Any, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Digits alone that were read as a time, as if they were seconds since 1970."""
+    if isinstance(raw, dict) and isinstance(read, dict):
+        for name, one in raw.items():
+            yield from _counted_seconds(one, read.get(name), (*place, name))
+    elif isinstance(raw, list) and isinstance(read, list):
+        for n, (one, other) in enumerate(zip(raw, read, strict=False)):
+            yield from _counted_seconds(one, other, (*place, str(n)))
+    elif isinstance(raw, str) and isinstance(read, str) and raw != read and _DIGITS.match(raw):
+        yield place
 
 
 def _with_whole_numbers(value: Any) -> Any:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from flarefree.conduct.audit.entries import Value, canonical
 from flarefree.conduct.visibility import Actor
 from flarefree.errors import ConductError
+from flarefree.web.commands.wording import require_sound
 
 __all__ = ["Asked", "Channel", "Command", "Need", "Outcome", "Plan", "RefusedThen", "Write"]
 
@@ -117,6 +118,14 @@ class Command(BaseModel):
     """Of the role matrix; where a standing value is replaced, `correct` is asked for instead of `record`."""
     is_machine: ClassVar[bool] = False
     """Asked for by the application itself, never by a person."""
+    raw: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are whole files, whose own reader judges their text."""
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        """Hidden characters, formulas and impossible times come in nowhere, whoever asks."""
+        require_sound(self, raw=self.raw)
+        return self
 
     def plan(self, asked: Asked) -> Plan:
         """What would be written, read and decided under the record's lock.

@@ -44,6 +44,7 @@ class ImportLaboratory(Command):
 
     name: ClassVar[str] = "import_laboratory"
     verb: ClassVar[str] = "import"
+    raw: ClassVar[frozenset[str]] = frozenset({"text"})
     file_name: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]{1,120}$")]
     text: Annotated[str, Field(max_length=4_000_000)]
     only_good_rows: bool = False

@@ -15,6 +15,7 @@ from flarefree.conduct.workflow import MACHINES, Machine, possible_transitions, 
 from flarefree.errors import ConductError
 from flarefree.web.commands.base import Asked, Write
 from flarefree.web.commands.gates import date_at_site
+from flarefree.web.commands.wording import FIRST_YEAR
 from flarefree.web.record import models
 from flarefree.web.record.reading import Item, history_of, read_thing
 from flarefree.web.trial import running_trial
@@ -180,8 +181,8 @@ def require_day(asked: Asked, subject: Item, day: date, what: str = "date") -> N
         It cannot be.
     """
     require_nothing_later(asked, subject.site, day, what)
-    born = subject["birth_year"]
-    if born is not None and day.year < int(born):
+    born = subject["birth_year"] or FIRST_YEAR
+    if day.year < int(born):
         raise ConductError(
             "this is before the patient was born",
             where=what,

@@ -11,7 +11,7 @@ from flarefree.conduct.audit.entries import Value
 from flarefree.errors import ConductError
 from flarefree.web.commands.base import Asked, Command, Plan, Write
 from flarefree.web.commands.rights import require_right
-from flarefree.web.record.reading import read_thing
+from flarefree.web.record.reading import read_thing, read_things
 
 __all__ = ["AddSite", "ChangeSite", "SiteCode"]
 
@@ -47,7 +47,8 @@ class AddSite(Command):
         """Its first description."""
         require_right(asked, "configure", _FIELD)
         _require_zone(self.zone)
-        if read_thing("site", self.site) is not None:
+        # `usa01` beside `USA01` would be taken for one another on paper, on the telephone and in file names.
+        if self.site.casefold() in {item.key.casefold() for item in read_things("site")}:
             raise ConductError(
                 "there is a site of this code",
                 where="site",

@@ -190,6 +190,8 @@ def _row(line: int, told: Mapping[str, str], zone: str) -> LabRow | Unread:
     )
 
 
+FIRST_YEAR, _LAST_YEAR = 1880, 9998
+"""No result is older; beyond the other end a time zone would lead out of the calendar."""
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?\Z"
 )
@@ -206,6 +208,8 @@ def _time(written: str, zone: str) -> str | None:
     year, month, day, hour, minute, offset = match.groups()
     try:
         when = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0))
+        if not FIRST_YEAR <= when.year < _LAST_YEAR:
+            return None
         if hour is None:
             return when.date().isoformat()
         if offset:

@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from flarefree.conduct.visibility import Actor, Target, decide
-from flarefree.errors import ConductError
+from flarefree.errors import FlarefreeError
 from flarefree.web.commands.base import Outcome
 from flarefree.web.demonstration import is_demonstration
 from flarefree.web.pages.forms import AskForm, ask_for
@@ -65,7 +65,7 @@ def guarded(
             raise Http404
         try:
             response = view(request, actor, **told)
-        except ConductError as error:
+        except FlarefreeError as error:
             # A query that refuses says no more than that; a command's refusal is shown by its form.
             raise Http404 from error
         response["Cache-Control"] = "no-store"

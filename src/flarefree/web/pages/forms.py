@@ -6,6 +6,7 @@ Takes a command's class and how its fields are asked for; gives a form that the 
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
-from flarefree.errors import ConductError
+from flarefree.errors import FlarefreeError
 from flarefree.web import clock
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def _typed(given: Input, told: Mapping[str, str]) -> str:
     if given.kind == "checks":
         several = getattr(told, "getlist", None)
         return "\n".join(several(given.name)) if several is not None else told.get(given.name, "")
-    return told.get(given.name, "").strip()
+    # A browser ends lines of a text area by two characters; the record has one.
+    return told.get(given.name, "").replace("\r\n", "\n").strip()
 
 
 def _ask(given: Input) -> str:
@@ -215,8 +217,18 @@ def _value_of(given: Input, annotation: Any) -> Any:
         return given.value in {"on", "true", "yes"}
     if given.kind == "checks":
         return given.value.split("\n")
+    if _is_date(annotation) and not _DATE.match(given.value):
+        return f"{given.value} is no date"  # digits alone would be read as seconds since 1970
     # Several words in one input, as codes of sites.
     return given.value.replace(",", " ").split() if get_origin(annotation) is tuple else given.value
+
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _is_date(annotation: Any) -> bool:
+    kinds = get_args(annotation) or (annotation,)
+    return any(isinstance(kind, type) and issubclass(kind, date) for kind in kinds)
 
 
 def form_of(
@@ -326,18 +338,23 @@ def ask_content(form: AskForm, content: Mapping[str, Any], actor: Actor) -> Outc
         return execute(command, Asked(actor, form.request, clock.now(), "web"))
     except ValidationError as error:
         return form.with_wrongs(_wrongs_of(error))
-    except ConductError as error:
+    except FlarefreeError as error:  # a protocol's reader and the rules of a design have errors of their own
         return form.with_wrongs((wrong_of(error),))
 
 
 def _wrongs_of(error: ValidationError) -> tuple[Wrong, ...]:
     return tuple(
-        Wrong(".".join(map(str, told["loc"])), _WORDS.get(told["type"], told["msg"]))
+        Wrong(".".join(map(str, told["loc"])), _WORDS.get(told["type"]) or _first_big(told["msg"]))
         for told in error.errors()
     )
 
 
-def wrong_of(error: ConductError) -> Wrong:
+def _first_big(words: str) -> str:
+    words = words.removeprefix("Value error, ")
+    return words[:1].upper() + words[1:]
+
+
+def wrong_of(error: FlarefreeError) -> Wrong:
     """A rule's refusal in words: what is wrong, what was found, what to do."""
     where = error.where or ""
     text = error.what

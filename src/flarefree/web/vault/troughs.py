@@ -61,10 +61,12 @@ def receive_sample(sample: TroughSample, *, by: str, request: str, at: datetime)
     """
     rules = _rules()
     with vault_transaction():
+        pool = _pool()
+        pool.require_ready()  # asked in each arm: a refusal in one of them would tell which it is
         is_live = _takes_drug(sample.subject)
         shown, donor = None, ""
         if not is_live:
-            drawn, pool = sham_trough(rules, sample, _shown_before(sample.subject, at), _pool(), lots())
+            drawn, pool = sham_trough(rules, sample, _shown_before(sample.subject, at), pool, lots())
             later = max(drawn.reported_at, released_at(at))
             shown, donor = [drawn.text, drawn.unit, time_text(later)], pool.used[-1]
         told = {"sample": _sample_told(sample), "shown": shown, "donor": donor}
@@ -87,6 +89,7 @@ def keep_trough(
         if not found:
             raise ConductError("no such sample was received", where="sample", found=sample_id)
         sample = _sample_of(found[0]["sample"])
+        _require_later(sample, reported_at)
         told: dict[str, Any] = {"text": text, "unit": unit, "reported_at": time_text(reported_at)}
         told |= {"shown": None, "donor": None}
         if _takes_drug(sample.subject):
@@ -96,6 +99,17 @@ def keep_trough(
             told["shown"] = [shown.text, shown.unit, time_text(later)]
             told["donor"] = [_donor_told(donor) for donor in pool.donors]
         keep_in(_RESULT, sample_id, sample.subject, told, field=_FIELD, by=by, request=request, at=at)
+
+
+def _require_later(sample: TroughSample, reported_at: datetime) -> None:
+    """Asked in each arm, as `live_trough` asks in one."""
+    if reported_at < sample.collected_at:
+        raise ConductError(
+            "a result cannot be reported before its sample was drawn",
+            where="reported_at",
+            found=reported_at.isoformat(),
+            expected=f"after {sample.collected_at.isoformat()}",
+        )
 
 
 def shown_troughs(at: datetime) -> tuple[ShownTrough, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import HttpRequest, HttpResponseBase
 
 from flarefree.conduct.visibility import Actor
@@ -12,13 +14,15 @@ from flarefree.web.queries.trail import trail
 __all__ = ["log"]
 
 _MOST = 100
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 def log(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """Entries, the latest first, a hundred at a time."""
     about = request.GET.get("about", "").strip()
     before = request.GET.get("before", "")
-    entries = trail(actor, before=int(before) if before.isdigit() else None, about=about, limit=_MOST)
+    number = int(before) if _NUMBER.fullmatch(before) else None
+    entries = trail(actor, before=number, about=about, limit=_MOST)
     rows = [
         (
             Cell(f"{entry['number']}"),
