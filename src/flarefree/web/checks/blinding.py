@@ -278,7 +278,7 @@ _READ_BY = ("investigator", "data_manager")
 
 
 def _planted_leaks(quick: bool) -> Iterator[Evidence]:
-    play = replace(_MINI, patients=4, days=12) if not quick else _MINI
+    play = _with_both_arms(_MINI if quick else replace(_MINI, patients=6, days=12))
     with tempfile.TemporaryDirectory(prefix="flarefree-b2-") as name:
         side = Path(name) / "side"
         sides = [_read_with_leaks(side, replace(play, are_swapped=swapped)) for swapped in (False, True)]
@@ -295,6 +295,16 @@ def _planted_leaks(quick: bool) -> Iterator[Evidence]:
             where = f"{len(found)}: {found[0].what}" if found else "nothing"
             yield Evidence(f"planted: {leak.name} ({leak.place})", "caught", where[:160], bool(found))
     yield Evidence("planted leaks that are caught", 25, caught, caught == len(LEAKS) == 25)
+
+
+def _with_both_arms(play: Play) -> Play:
+    """With so many patients that both arms are given: an order by arm shows only then."""
+    while True:
+        enrolled, lists = cast_of(play)
+        arm_of = _arms_of(enrolled, lists)
+        if len({arm_of(one.subject) for one in enrolled}) == 2:
+            return play
+        play = replace(play, patients=play.patients + 1)
 
 
 def _read_with_leaks(folder: Path, play: Play) -> dict[str, Side]:
