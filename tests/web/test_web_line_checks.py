@@ -35,3 +35,7 @@ def test_the_trial_comes_back_from_its_disk_and_from_its_backup(databases):
 
 def test_a_page_a_program_and_a_telephone_ask_for_one_patient_at_once(databases):
     run("channels", "R3")
+
+
+def test_an_amendment_and_an_upgrade_in_mid_trial(databases):
+    run("upgrading", "F-5")
