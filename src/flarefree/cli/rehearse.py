@@ -26,7 +26,9 @@ def rehearse(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same patients and lists.")] = 1,
     database: Annotated[str, typer.Option(help="PostgreSQL of the record, as for flarefree serve.")] = "",
     vault_database: Annotated[str, typer.Option(help="PostgreSQL of the vault.")] = "",
-    report: Annotated[bool, typer.Option(help="Also write the reports of both analyses.")] = True,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Leave the reports of both analyses out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")] = False,
 ) -> None:
     """Rehearse a whole trial with virtual patients, through the web API.
@@ -44,7 +46,14 @@ def rehearse(
 
     _require_web()
     asked = Rehearsal(
-        out.absolute(), protocol, patients, min(sites, patients), seed, database, vault_database, report
+        out.absolute(),
+        protocol,
+        patients,
+        min(sites, patients),
+        seed,
+        database,
+        vault_database,
+        not no_report,
     )
     os.umask(0o077)
     with progress_bar(quiet=as_json) as move:
