@@ -6,14 +6,35 @@ Takes numbers that a query gave, gives where they lie in the picture.  Nothing i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-__all__ = ["Level", "Line", "Plot", "Point", "draw_plot", "nice_ticks"]
+__all__ = ["LARGE", "SMALL", "Level", "Line", "Plot", "Point", "Size", "draw_plot", "nice_ticks"]
 
-WIDTH, HEIGHT = 640.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 118.0, 14.0, 34.0
 _MOST_TICKS = 7
+_APART = 13.0
+_NARROW = 0.5
+"""Where the lowest value is more than this share of the highest, a small picture does not begin at zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a picture is, and what is left around it for words."""
+
+    width: float
+    height: float
+    left: float
+    right: float
+    top: float
+    bottom: float
+    x_ticks: int
+    y_ticks: int
+    is_small: bool = False
+
+
+LARGE = Size(640.0, 250.0, 56.0, 118.0, 14.0, 34.0, _MOST_TICKS, 6)
+SMALL = Size(300.0, 128.0, 36.0, 12.0, 12.0, 22.0, 6, 4, is_small=True)
+"""One of many side by side; words beside levels stand inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +125,45 @@ class Plot:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     said: tuple[Point, ...]
-    width: float = WIDTH
-    height: float = HEIGHT
-    left: float = LEFT
-    right: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
+    size: Size = LARGE
+    latest: str = ""
+    normal: tuple[float, float] | None = None
+    """Upper and lower edge of the range of normal, in the picture."""
+
+    @property
+    def width(self) -> float:
+        """Of the picture."""
+        return self.size.width
+
+    @property
+    def height(self) -> float:
+        """Of the picture."""
+        return self.size.height
+
+    @property
+    def left(self) -> float:
+        """Where the axis begins."""
+        return self.size.left
+
+    @property
+    def right(self) -> float:
+        """Where the axis ends."""
+        return self.size.width - self.size.right
+
+    @property
+    def top(self) -> float:
+        """Of the drawn part."""
+        return self.size.top
+
+    @property
+    def bottom(self) -> float:
+        """Of the drawn part: where the axis lies."""
+        return self.size.height - self.size.bottom
+
+    @property
+    def normal_height(self) -> float:
+        """Of the range of normal."""
+        return round(self.normal[1] - self.normal[0], 1) if self.normal else 0.0
 
     @property
     def has_notes(self) -> bool:
@@ -140,6 +194,10 @@ def draw_plot(
     band: tuple[tuple[Point, ...], tuple[Point, ...]] | None = None,
     marks: Iterable[tuple[float, str]] = (),
     x_step: float = 0.0,
+    x_range: tuple[float, float] | None = None,
+    normal: tuple[float | None, float | None] = (None, None),
+    size: Size = LARGE,
+    latest: str = "",
 ) -> Plot:
     """Lay values out.
 
@@ -154,27 +212,42 @@ def draw_plot(
         Upright lines, such as the day of a case.
     x_step : float
         Distance of ticks on the x axis; chosen if zero.
+    x_range : pair of float, optional
+        Shared by pictures side by side.
+    normal : pair of float or None
+        Range of normal, shaded.
+    size : Size
+    latest : str
+        Said beside the title.
     """
     marks = tuple(marks)
     edges = band or ((), ())
     everything = [point for line in lines for point in line.points] + [*edges[0], *edges[1]]
-    xs = [point.x for point in everything] + [x for x, _ in marks]
+    xs = [point.x for point in everything] + [x for x, _ in marks] + list(x_range or ())
     ys = [point.y for point in everything] + [level.y for level in levels]
-    x_ticks = _x_ticks(xs, x_step)
-    y_ticks = nice_ticks(min(0.0, *ys), max(ys) or 1.0, 6) if len(ys) > 1 else (0.0, (ys or [1.0])[0] or 1.0)
+    ys += [bound for bound in normal if bound is not None]
+    x_ticks = _x_ticks(
+        [*xs, *([_from_zero(min(xs), max(xs))] if size.is_small and xs else [])], x_step, size.x_ticks
+    )
+    y_ticks = _y_ticks(ys, size)
     x_low, x_high = min([*xs, x_ticks[0]]), max([*xs, x_ticks[-1]])
+    if size.is_small and xs:
+        x_low, x_high = _from_zero(min(xs), max(xs)), max(xs)
 
     def place(point: Point) -> Placed:
         return Placed(across(point.x), up(point.y), point.said, point.is_out)
 
     def across(x: float) -> float:
-        return round(LEFT + (x - x_low) / ((x_high - x_low) or 1.0) * (WIDTH - RIGHT - LEFT), 1)
+        span = (x_high - x_low) or 1.0
+        return round(size.left + (x - x_low) / span * (size.width - size.right - size.left), 1)
 
     def up(y: float) -> float:
         span = (y_ticks[-1] - y_ticks[0]) or 1.0
-        return round(HEIGHT - BOTTOM - (y - y_ticks[0]) / span * (HEIGHT - BOTTOM - TOP), 1)
+        high = size.height - size.bottom - size.top
+        return round(size.height - size.bottom - (y - y_ticks[0]) / span * high, 1)
 
     placed = tuple(_placed_line(line, tuple(map(place, line.points))) for line in lines if line.points)
+    placed = _labels_apart(placed)
     taken = [line.label_y for line in placed if line.label]
     return Plot(
         name=name,
@@ -182,20 +255,62 @@ def draw_plot(
         unit=unit,
         x_label=x_label,
         lines=placed,
-        levels=_placed_levels(levels, up, taken),
+        levels=_placed_levels(levels, up, [] if size.is_small else taken, size),
         band=_area(tuple(map(place, edges[0])), tuple(map(place, edges[1]))),
         marks=tuple(Tick(across(x), label) for x, label in marks),
         x_ticks=tuple(Tick(across(x), _said(x)) for x in x_ticks if x_low <= x <= x_high),
         y_ticks=tuple(Tick(up(y), _said(y)) for y in y_ticks),
         said=tuple(point for line in lines for point in line.points if point.said),
+        size=size,
+        latest=latest,
+        normal=_normal(normal, up, size),
     )
 
 
-def _x_ticks(xs: Sequence[float], step: float) -> tuple[float, ...]:
+def _from_zero(low: float, high: float) -> float:
+    """Day 1 begins an axis that has its zero."""
+    return 0.0 if 0 < low <= 0.05 * high else low
+
+
+def _x_ticks(xs: Sequence[float], step: float, most: int) -> tuple[float, ...]:
     low, high = (min(xs), max(xs)) if xs else (0.0, 1.0)
     if not step:
-        return nice_ticks(low, high if high > low else low + 1.0)
+        return nice_ticks(low, high if high > low else low + 1.0, most)
     return tuple(n * step for n in range(math.floor(low / step), math.ceil(high / step) + 1))
+
+
+def _y_ticks(ys: Sequence[float], size: Size) -> tuple[float, ...]:
+    """From zero, but where values lie so far from it that nothing could be seen of their course."""
+    if len(ys) < 2:
+        return 0.0, (ys or [1.0])[0] or 1.0
+    low, high = min(ys), max(ys)
+    is_far = size.is_small and low > _NARROW * high and high > low
+    return nice_ticks(low if is_far else min(0.0, low), high or 1.0, size.y_ticks)
+
+
+def _normal(
+    normal: tuple[float | None, float | None], up: Callable[[float], float], size: Size
+) -> tuple[float, float] | None:
+    low, high = normal
+    if low is None and high is None:
+        return None
+    top, bottom = size.top, size.height - size.bottom
+    upper = top if high is None else max(top, up(high))
+    lower = bottom if low is None else min(bottom, up(low))
+    return upper, lower
+
+
+def _labels_apart(lines: Sequence[PlacedLine]) -> tuple[PlacedLine, ...]:
+    """Words at the ends of lines at least a line's height from one another, in the order of the ends."""
+    placed: dict[int, PlacedLine] = {}
+    used: list[float] = []
+    for n in sorted(range(len(lines)), key=lambda n: lines[n].label_y):
+        line, at = lines[n], lines[n].label_y
+        if line.label:
+            at = max([at, *(other + _APART for other in used)])
+            used.append(at)
+        placed[n] = replace(line, label_y=at)
+    return tuple(placed[n] for n in range(len(lines)))
 
 
 def _placed_line(line: Line, dots: tuple[Placed, ...]) -> PlacedLine:
@@ -203,14 +318,16 @@ def _placed_line(line: Line, dots: tuple[Placed, ...]) -> PlacedLine:
     return PlacedLine(path, dots if line.has_dots else (), line.kind, line.label, dots[-1].y)
 
 
-def _placed_levels(levels: Sequence[Level], up, taken: list[float]) -> tuple[PlacedLevel, ...]:  # type: ignore[no-untyped-def]
-    """Labels at least 13 apart, from the top down."""
+def _placed_levels(
+    levels: Sequence[Level], up: Callable[[float], float], taken: list[float], size: Size
+) -> tuple[PlacedLevel, ...]:
+    """Labels at least 13 apart, from the top down; in a small picture just above their lines."""
     placed: list[PlacedLevel] = []
     used = list(taken)
     for level in sorted(levels, key=lambda level: (-level.y, level.label)):
         at = up(level.y)
-        label_y = at
-        while any(abs(label_y - other) < 13 for other in used):
+        label_y = at - 8.0 if size.is_small else at
+        while any(abs(label_y - other) < _APART for other in used):
             label_y += 1.0
         used.append(label_y)
         placed.append(PlacedLevel(at, level.label, level.kind, label_y, level.note))

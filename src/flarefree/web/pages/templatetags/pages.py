@@ -10,6 +10,8 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
+from flarefree.web.pages import wording
+
 __all__ = ["register"]
 
 register = template.Library()
@@ -19,6 +21,12 @@ register = template.Library()
 def add_number(value: float, other: float) -> float:
     """One number and another; Django's own `add` drops what is behind the point."""
     return round(float(value) + float(other), 1)
+
+
+@register.filter
+def calm(value: Any) -> str:
+    """What was written in capitals, in ordinary letters."""
+    return wording.calm(str(value))
 
 
 @register.filter

@@ -8,9 +8,19 @@ from django.urls import reverse
 from flarefree.conduct.visibility import Actor
 from flarefree.conduct.workflow import SUBJECT
 from flarefree.web.pages.asking import may, sees, show
-from flarefree.web.pages.patient import courses_of, events_table, medications_table, slugged, values_table
+from flarefree.web.pages.flowsheets import flowsheet_of
+from flarefree.web.pages.patient import (
+    ahead_of,
+    courses_of,
+    events_table,
+    medications_table,
+    slugged,
+    split_visits,
+)
 from flarefree.web.pages.tables import Cell, table_of
+from flarefree.web.pages.templatetags.pages import day
 from flarefree.web.pages.views.queries_asked import CLOSE, query_rows
+from flarefree.web.pages.wording import in_words
 from flarefree.web.queries.subjects import SubjectRow, subject_list, subject_page
 from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
@@ -19,6 +29,7 @@ __all__ = ["subject", "subjects"]
 
 SCREEN = (("record", "subject.number"),)
 _MOST = 200
+_MOMENTS = 8
 
 
 def subjects(request: HttpRequest, actor: Actor) -> HttpResponseBase:
@@ -42,7 +53,11 @@ def subjects(request: HttpRequest, actor: Actor) -> HttpResponseBase:
 
 
 def _row(row: SubjectRow) -> tuple[object, ...]:
-    counts = ((row.overdue, "overdue"), (row.open_queries, "queries"), (row.open_flags, "drug flags"))
+    counts = (
+        (row.overdue, "overdue"),
+        (row.open_queries, "query" if row.open_queries == 1 else "queries"),
+        (row.open_flags, "drug flag" if row.open_flags == 1 else "drug flags"),
+    )
     coming = f"{row.next_name}, {row.next_due.isoformat()}" if row.next_due else ""
     return (
         Cell(row.subject, reverse("subject", args=[row.subject])),
@@ -56,7 +71,8 @@ def _row(row: SubjectRow) -> tuple[object, ...]:
 def subject(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
     """One subject: what is due, what happened, every value."""
     page = subject_page(actor, subject)
-    site = page.subject.site
+    site, protocol = page.subject.site, running_trial().protocol
+    near, others = split_visits(page.visits)
     can = {name: sees(actor, field, site, verb) for name, (verb, field) in _ACTS.items()}
     queries = tuple(item for item in page.of("query") if item["status"] != "closed")
     head = ("Subject", "Question", "Raised", "State", "To do")
@@ -69,11 +85,13 @@ def subject(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBas
         "has_queries": bool(queries),
         "can": can,
         "sees_visits": sees(actor, "visits.record", site),
-        "visits": slugged(page.visits),
-        "first_visit": running_trial().protocol.spec.schedule.visits[0].name,
-        "contacts": tuple(row for row in page.contacts if row.status in {"due", "overdue"}),
-        "plots": courses_of(page.series),
-        "values": values_table(
+        "ahead": ahead_of(page),
+        "visits": slugged(near),
+        "other_visits": slugged(others),
+        "first_visit": protocol.spec.schedule.visits[0].name,
+        "plots": courses_of(protocol, page.series),
+        "sheet": flowsheet_of(
+            protocol,
             page.series,
             subject,
             can_correct=sees(actor, "labs.efficacy", site, "correct"),
@@ -82,6 +100,8 @@ def subject(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBas
         "sees_values": sees(actor, "labs.efficacy", site),
         "sees_events": sees(actor, "adverse_events.record", site),
         "events": events_table(page, can_correct=can["correct_event"]),
+        "moments": page.timeline[:_MOMENTS],
+        "earlier": page.timeline[_MOMENTS:],
         "held": tuple(n for n in page.of("note") if n["is_held"] is True) if can["note"] else (),
         "endings": page.of("withdrawal") if sees(actor, "withdrawals.record", site, "correct") else (),
         "sees_drugs": sees(actor, "medications.record", site),
@@ -122,10 +142,18 @@ _ACTS = {
 
 
 def _facts(thing: Item, study_day: int | None) -> tuple[tuple[str, str], ...]:
-    """What the subject is, in words; what its reader does not see is not among it."""
+    """What the subject is, in words; what its reader does not see is not among it.
+
+    A stratum is named where it is not what stands beside it anyway.
+    """
     covariates = running_trial().protocol.spec.covariates
     words = {"sex": {"F": "female", "M": "male"}}
-    found = [("Site", thing.site)]
+    found = []
+    if thing["randomized_at"]:
+        found.append(("Randomized", day(str(thing["randomized_at"]))))
+        if study_day is not None:
+            found.append(("Study day", str(study_day)))
+    found.append(("Site", thing.site))
     for name, label in (
         ("sex", "Sex"),
         ("birth_year", "Born"),
@@ -133,17 +161,14 @@ def _facts(thing: Item, study_day: int | None) -> tuple[tuple[str, str], ...]:
     ):
         value = thing[name]
         if value is not None and label not in dict(found):
-            found.append((label, words.get(name, {}).get(str(value), str(value))))
-    found += [("Stratum used: " + _label(n), str(thing[n])) for n in thing.facts if n.startswith("stratum.")]
-    found += [
-        ("Stratum in fact: " + _label(n), str(thing[n]))
-        for n in thing.facts
-        if n.startswith("stratum_actual.")
-    ]
-    if thing["randomized_at"]:
-        found.append(("Randomized", str(thing["randomized_at"])[:10]))
-    if study_day is not None and thing["randomized_at"]:
-        found.append(("Study day", str(study_day)))
+            unit = covariates[name].unit if name in covariates else ""
+            said = words.get(name, {}).get(str(value), str(value))
+            found.append((label, in_words(said, unit) if unit and name != "age" else said))
+    for kind, label in (("stratum", "Stratum used"), ("stratum_actual", "Stratum in fact")):
+        for attribute in thing.facts:
+            name = attribute.removeprefix(f"{kind}.")
+            if name != attribute and str(thing[attribute]) != str(thing[name]):
+                found.append((f"{label}: {_label(attribute)}", str(thing[attribute])))
     return tuple(found)
 
 

@@ -16,5 +16,9 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
 });
 
+// On a wide screen the menu stands open; a browser without `::details-content` needs it said.
+const menu = document.querySelector(".menu details");
+if (menu && window.matchMedia("(min-width: 52.01rem)").matches) menu.open = true;
+
 const first = document.querySelector(".summary, [data-focus]");
 if (first) first.focus();
