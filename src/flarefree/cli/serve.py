@@ -63,6 +63,7 @@ def serve(
     Example: flarefree serve --data my-trial --protocol my-trial.yaml
     """
     from flarefree.web.config import WebConfig
+    from flarefree.web.rounds import begin_rounds
     from flarefree.web.starting import prepare, require_web_extra
 
     require_web_extra()
@@ -70,7 +71,7 @@ def serve(
     # What is made from here on, databases and keys among it, is its owner's alone.
     os.umask(0o077)
     config = WebConfig(
-        data=(data or Path("flarefree-demo" if demo else "flarefree-trial")).absolute(),
+        data=(data or Path("flarefree-demo-trial" if demo else "flarefree-trial")).absolute(),
         protocol=_protocol(protocol),
         database=database or os.environ.get("FLAREFREE_DATABASE", ""),
         vault_database=vault_database or os.environ.get("FLAREFREE_VAULT_DATABASE", ""),
@@ -89,6 +90,7 @@ def serve(
             typer.echo(line)
         sys.stdout.flush()
         signal.signal(signal.SIGTERM, _stop)
+        begin_rounds()
         server.run()
 
 
