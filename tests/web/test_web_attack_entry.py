@@ -191,3 +191,60 @@ def test_a_file_that_is_no_protocol_is_refused_on_the_page(browser):
     answer = ask_content(AskForm(Broken, (), fixed, form.request), content, Actor("root", "administrator"))
     assert isinstance(answer, AskForm)
     assert "no protocol" in answer.wrongs[0].text
+
+
+# Values --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", ["0x1F", "1_0", "1'000", "5 umol/L", "1,5", "1e400", "NaN", "inf", "٣", "١٢", "<", "1 000"]
+)
+def test_a_number_that_is_none_is_not_read_as_its_first_digits(record, value):
+    """`0x1F` mg/dL was kept as 0, `1'000` as 1, and `5 umol/L` as 5 mg/dL."""
+    from flarefree.errors import ConductError
+    from flarefree.web.forms.checking import check_result
+    from flarefree.web.trial import running_trial
+
+    with pytest.raises(ConductError):
+        check_result(running_trial().protocol, "creatinine", value, "mg/dL")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "number"), [("0.9", "mg/dL", 0.9), ("0.9 mg/dL", "mg/dl", 0.9), ("1e2", "", 100)]
+)
+def test_a_number_with_its_unit_is_read(record, value, unit, number):
+    from flarefree.web.forms.checking import check_result
+    from flarefree.web.trial import running_trial
+
+    assert check_result(running_trial().protocol, "creatinine", value, unit).number == pytest.approx(number)
+
+
+@pytest.mark.parametrize("line", ["x\n", "OBX|\n"])
+def test_a_file_of_millions_of_lines_is_refused_before_they_are_read(line):
+    import time
+
+    from flarefree.errors import ReadError
+    from flarefree.web.forms.laboratory import read_laboratory_file
+
+    head = "MSH|^~\\&\n" if line.startswith("OBX") else "SUBJECT,TEST,VALUE,DATE\n"
+    begin = time.process_time()
+    with pytest.raises(ReadError, match="too many rows"):
+        read_laboratory_file(head + line * (3_900_000 // len(line)))
+    assert time.process_time() - begin < 3  # it was nine seconds
+
+
+def test_an_instruction_for_a_thousand_years_is_not_written(record):
+    from web_clinic import INVESTIGATOR, START, ask, open_clinic, randomized
+
+    from flarefree.errors import ConductError
+    from flarefree.web.commands.doses import StartDoses
+
+    open_clinic()
+    subject = randomized()
+    day = START.date()
+    for until in (date(9999, 12, 31), date(2025, 12, 31)):
+        with pytest.raises(ConductError, match="no instruction covers this"):
+            ask(INVESTIGATOR, StartDoses(subject=subject, on=day, until=until, weight_kg="70"))
+    assert ask(
+        INVESTIGATOR, StartDoses(subject=subject, on=day, until=date(2026, 4, 1), weight_kg="70")
+    ).result

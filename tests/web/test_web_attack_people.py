@@ -40,6 +40,62 @@ def test_a_stolen_token_opens_no_page_in_somebody_elses_session(record):
         assert client.get("/api/v1/me").json()["person"] == admin, "what the token is for"
 
 
+def test_the_code_that_set_up_a_second_factor_is_used_up(record):
+    """It was good for another log-in in the same half minute, for who had looked over the shoulder."""
+    import time
+
+    from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+    from django.test import Client
+
+    from flarefree.conduct.visibility import Actor
+    from flarefree.web.clock import now
+    from flarefree.web.commands.accounts import BeginAdministration, OpenAccount
+    from flarefree.web.commands.base import Asked
+    from flarefree.web.commands.executing import execute
+    from flarefree.web.people.links import invite, use_link
+
+    ada, password = Actor("ada", "administrator"), "a long enough sentence"
+    execute(BeginAdministration(person="ada", full_name="Ada"), Asked(None, "begin", now()))
+    execute(OpenAccount(person="ben", full_name="Ben"), Asked(ada, "open", now()))
+    use_link(invite(Asked(ada, "invite", now()), "ben").path.rstrip("/").split("/")[-1], password)
+    own = Client()
+    own.post("/accounts/login/", {"login": "ben", "password": password})
+    if time.time() % 30 > 25:
+        time.sleep(30 - time.time() % 30)
+    own.get("/accounts/2fa/totp/activate/")
+    secret = own.session["mfa.totp.secret"]
+    code = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+    assert own.post("/accounts/2fa/totp/activate/", {"code": code}).status_code == 302
+    thief = Client()
+    asked = thief.post("/accounts/login/", {"login": "ben", "password": password})
+    assert asked["Location"] == "/accounts/2fa/authenticate/"
+    assert b"ncorrect" in thief.post("/accounts/2fa/authenticate/", {"code": code}).content
+    assert "_auth_user_id" not in thief.session
+
+
+def test_who_may_not_see_codes_of_kits_finds_none_in_the_names_of_things(databases, tmp_path):
+    """Things of kind `allocation` are named by the code; the sponsor read them in their order."""
+    from flarefree.conduct.visibility import Actor
+    from flarefree.web.checks.live_trial import BEGIN, live_trial
+    from flarefree.web.commands.base import Asked
+    from flarefree.web.commands.executing import execute
+    from flarefree.web.commands.randomizing import RandomizeSubject
+    from flarefree.web.queries.seeing import see_things
+    from flarefree.web.trial import running_trial
+
+    with live_trial(tmp_path / "trial", subjects=2, list_length=4) as trial:
+        ida = Actor("ida", "investigator", frozenset({"001"}))
+        asked = Asked(ida, "randomize", BEGIN + timedelta(hours=1))
+        kit = str(execute(RandomizeSubject(subject=trial.subjects[0]), asked).result["kit"])
+        matrix = running_trial().matrix
+        blind = [r for r in matrix.roles if not matrix.allows(r, "see", "allocation.kit", "live")]
+        assert "sponsor" in blind and "safety_board" in blind
+        for role in blind:
+            for item in see_things(Actor("someone", role, frozenset({"001"}))):
+                told = [item.key, *(str(fact.value) for fact in item.facts.values())]
+                assert not any(kit in text for text in told), (role, item.name)
+
+
 def test_the_answer_of_a_code_break_is_not_told_once_the_right_is_gone(databases, tmp_path):
     from flarefree.conduct.visibility import Actor
     from flarefree.errors import ConductError
@@ -156,3 +212,25 @@ def test_a_secret_that_was_cut_short_is_not_used(installed, text):
         assert "not the secret that was made here" in serve(installed)
     finally:
         secret.write_text(kept, "ascii")
+
+
+def test_the_chair_reads_a_decision_and_not_whose_it_is(record):
+    """The API's list of decisions told the chair the patients of cases that come without one."""
+    from datetime import UTC, datetime
+    from types import SimpleNamespace as Some
+
+    from flarefree.web.committee_writes import _decided
+    from flarefree.web.trial import running_trial
+
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    verdict = Some(answer="confirmed", event_day=31, by="votes", at=at, reason="so it is", members=("vera",))
+    case = Some(
+        number="00001", subject="017-004", site="017", endpoint="flare", verdict=verdict, state="decided",
+        round=Some(assigned=("vera",)),
+    )  # fmt: skip
+    writes = tuple(_decided(case, None, None, at))
+    matrix = running_trial().matrix
+    seen = {w.attribute for w in writes if matrix.allows("committee_chair", "see", w.field, "live")}
+    assert {"answer", "reason"} <= seen and not {"subject", "site"} & seen
+    for role in ("data_manager", "blinded_statistician"):
+        assert all(matrix.allows(role, "see", w.field, "live") for w in writes)

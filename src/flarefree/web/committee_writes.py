@@ -26,6 +26,7 @@ from flarefree.web.committee_store import KEEPER, Stored, file_values, vote_key,
 __all__ = ["people_of", "writes_of"]
 
 _DESK, _QUEUE, _DECIDED, _NEGATIVE = "cases.dossier", "cases.queue", "decisions.record", "decisions.negative"
+_WHOSE = "subject.number"
 _CLOSED = "closed"
 """State of a showing that is over: the case was withdrawn, or comes again under another number."""
 
@@ -153,8 +154,6 @@ def _decided(case: Case, before: Case | None, committee: Committee | None, at: d
         return
     told: dict[str, Value] = {
         "case": case.number,
-        "subject": case.subject,
-        "site": case.site,
         "endpoint": case.endpoint,
         "answer": str(verdict.answer),
         "event_day": verdict.event_day,
@@ -165,6 +164,8 @@ def _decided(case: Case, before: Case | None, committee: Committee | None, at: d
         "is_in_force": True,
     }
     yield from _all("decision", case.number, _DECIDED, told)
+    # Whose it is, is for those who see patients: the chair, who reads the rest, judges a case and no patient.
+    yield from _all("decision", case.number, _WHOSE, {"subject": case.subject, "site": case.site})
 
 
 def _undone(case: Case, before: Case | None) -> Iterator[Write]:

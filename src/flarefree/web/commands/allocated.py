@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _FIELD = "allocation.request"
-_COUNT = "recruitment.dashboard"
+_KIT = "allocation.kit"
 
 
 def known_of(standing: Standing) -> service.Known:
@@ -63,17 +63,18 @@ def allocated_writes(
         of_subject("day_one", _FIELD, date_at_site(subject.site, read_time(receipt.time)).isoformat()),
         of_subject("channel", _FIELD, receipt.channel),
         of_subject("allocation_request", _FIELD, receipt.request_id),
-        of_subject("kit", "allocation.kit", receipt.code),
+        of_subject("kit", _KIT, receipt.code),
         of_subject("status", "subject.status", "randomized"),
         *(
             of_subject(f"stratum.{name}", "strata.used", level)
             for name, level in zip(names, receipt.stratum_used, strict=True)
         ),
-        Write("allocation", receipt.code, "number", _COUNT, given.sequence, is_consequence=True),
+        # Named by the code, and so for nobody who may not see codes.
+        Write("allocation", receipt.code, "number", _KIT, given.sequence, is_consequence=True),
     ]
     if given.sequence > known_of(standing).last.sequence:
         writes.append(
-            Write("trial", TRIAL_KEY, "last_allocation", _COUNT, str(given.witness), is_consequence=True)
+            Write("trial", TRIAL_KEY, "last_allocation", _KIT, str(given.witness), is_consequence=True)
         )
     return tuple(writes)
 

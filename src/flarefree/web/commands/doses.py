@@ -46,6 +46,9 @@ _REQUEST, _INSTRUCTION, _DISPENSING = "doses.request", "doses.instruction", "dis
 _LONGEST = 91
 """Days of an instruction where none are asked for: from one quarterly visit to the next."""
 
+_FARTHEST = timedelta(days=366)
+"""A choice of ours: what is told beyond it was mistyped."""
+
 StepReasonName = Literal["INTOLERANCE", "ADVERSE_EVENT", "LABORATORY", "LOW_WEIGHT", "RECOVERED", "OTHER"]
 
 
@@ -77,6 +80,13 @@ class _Dose(Command):
         if day_one is None:
             raise ConductError("doses begin after randomization", where=subject.key)
         require_day(asked, subject, self.on, "on")
+        if self.until is not None and not self.on <= self.until <= self.on + _FARTHEST:
+            raise ConductError(
+                "no instruction covers this",
+                where="until",
+                found=self.until.isoformat(),
+                expected=f"from {self.on.isoformat()} to {(self.on + _FARTHEST).isoformat()}",
+            )
         day = study_day(self.on, day_one)
         engine, before = plan_in_force(asked.at), state_of(subject.key)
         command = self.told(subject, day, asked.request)

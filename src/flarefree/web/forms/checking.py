@@ -129,7 +129,16 @@ def _measure(protocol: LoadedProtocol, measure: str) -> MeasureSpec:
 def _with_unit(
     protocol: LoadedProtocol, measure: str, spec: MeasureSpec, value: str, unit: str, number: float
 ) -> Checked:
-    written = unit or _unit_within(value) or spec.unit
+    within = _unit_within(value)
+    # `0x1F` is no 0, nor is `1_000` or `1'000` a 1: what follows the digits is the unit, or nothing does.
+    if within and unit and normalize_unit(within) != normalize_unit(unit):
+        raise ConductError(
+            f"{spec.label}: something else than its unit is written behind the number",
+            where=measure,
+            found=f"{value[:40]}, in {unit[:40]}",
+            expected="digits, such as 1.2, or <0.1",
+        )
+    written = unit or within or spec.unit
     converted = in_unit_of(protocol, measure, number, written)
     if converted is None:
         is_known = normalize_unit(written) is not None

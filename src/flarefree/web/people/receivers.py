@@ -56,9 +56,19 @@ def _second_factor_refused(sender: object, user: Account, **_: Any) -> None:
 
 @receiver(mfa.authenticator_added)
 @receiver(mfa.authenticator_reset)
-def _second_factor_set(sender: object, user: Account, authenticator: Authenticator, **_: Any) -> None:
+def _second_factor_set(
+    sender: object, user: Account, authenticator: Authenticator, request: HttpRequest | None = None, **_: Any
+) -> None:
     is_totp = authenticator.type == Authenticator.Type.TOTP
+    if is_totp:
+        _use_up(authenticator, request)
     _note(user.name, "second_factor_set" if is_totp else "recovery_codes_made")
+
+
+def _use_up(authenticator: Authenticator, request: HttpRequest | None) -> None:
+    """The code by which a second factor was set up is not good for a log-in in the same half minute."""
+    if request is not None and request.POST.get("code"):
+        authenticator.wrap().validate_code(request.POST["code"])
 
 
 @receiver(mfa.authenticator_removed)
