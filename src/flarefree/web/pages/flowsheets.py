@@ -22,10 +22,11 @@ __all__ = ["Column", "Flowsheet", "Row", "Value", "flowsheet_of"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A visit, or a date on which values were taken without one."""
+    """A visit, a date on which values were taken without one, or a study day of a dossier."""
 
     name: str
-    date: date
+    date: date | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _columns(series: Iterable[Series]) -> tuple[Column, ...]:
             else:
                 apart.add(_column_of(point))
     named = {Column(name, max(found, key=lambda on: (found[on], on))) for name, found in dates.items()}
-    return tuple(sorted(named | apart, key=lambda column: (column.date, column.name), reverse=True))
+    return tuple(sorted(named | apart, key=lambda c: (c.date or date.min, c.name), reverse=True))
 
 
 _UNPLANNED = "Unscheduled"

@@ -13,8 +13,6 @@ __all__ = ["LARGE", "SMALL", "Level", "Line", "Plot", "Point", "Size", "draw_plo
 
 _MOST_TICKS = 7
 _APART = 13.0
-_NARROW = 0.5
-"""Where the lowest value is more than this share of the highest, a small picture does not begin at zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +278,11 @@ def _x_ticks(xs: Sequence[float], step: float, most: int) -> tuple[float, ...]:
 
 
 def _y_ticks(ys: Sequence[float], size: Size) -> tuple[float, ...]:
-    """From zero, but where values lie so far from it that nothing could be seen of their course."""
+    """From zero: a change that looks large is large."""
     if len(ys) < 2:
         return 0.0, (ys or [1.0])[0] or 1.0
     low, high = min(ys), max(ys)
-    is_far = size.is_small and low > _NARROW * high and high > low
-    return nice_ticks(low if is_far else min(0.0, low), high or 1.0, size.y_ticks)
+    return nice_ticks(min(0.0, low), high or 1.0, size.y_ticks)
 
 
 def _normal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from flarefree.conduct.visibility import Actor
@@ -23,11 +23,11 @@ from flarefree.web.commands.adjudication_keeping import (
     ReplaceReader,
 )
 from flarefree.web.pages.asking import ask_page, show
+from flarefree.web.pages.dossiers import dossier_told
 from flarefree.web.pages.forms import AskForm, Input, form_of
-from flarefree.web.pages.plots import Level, Line, Plot, Point, draw_plot
 from flarefree.web.pages.tables import Cell, Table, table_of
 from flarefree.web.queries.committee import BoardCase, board, desk
-from flarefree.web.queries.dossiers import DossierPage, Series, dossier_page, prepared_dossier
+from flarefree.web.queries.dossiers import dossier_page, prepared_dossier
 from flarefree.web.trial import running_trial
 
 __all__ = [
@@ -64,28 +64,6 @@ def endpoint_label(name: str) -> str:
     return endpoint.label if endpoint is not None else name.replace("_", " ")
 
 
-def plots_of(series: tuple[Series, ...], day: int) -> tuple[Plot, ...]:
-    """The courses that a dossier shows, those that the sentence reads first."""
-    ordered = sorted(series, key=lambda one: not one.thresholds)
-    return tuple(_plot(one, day) for one in ordered if sum(p.value is not None for p in one.points) > 1)
-
-
-def _plot(series: Series, day: int) -> Plot:
-    points = tuple(
-        Point(p.day, p.value, f"Day {p.day}: {p.shown} {series.unit}".rstrip())
-        for p in series.points
-        if p.value is not None
-    )
-    levels = tuple(
-        Level(value, f"{value:.4g} {series.unit}".rstrip(), "threshold", words)
-        for words, value in series.thresholds
-    )
-    return draw_plot(
-        series.measure.replace("_", "-"), series.label, (Line(points),), unit=series.unit, levels=levels,
-        marks=((day, f"day {day}"),),
-    )  # fmt: skip
-
-
 # Members ------------------------------------------------------------------------------------------
 
 
@@ -101,7 +79,7 @@ def desk_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         )
         for one in desk(actor)
     ]
-    head = ("Case", "Question", "Time", "State", "Verdict")
+    head = ("Case", "Question", "Day in question", "State", "Verdict")
     open_rows = [row for row in rows if row[3].state in {"to vote", "to decide"}]
     told = {
         "open": table_of("To do", head, open_rows, empty="Nothing awaits you."),
@@ -130,7 +108,7 @@ def case(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
         fixed={"case": number},
     )
     told = {
-        **_dossier_told(page),
+        **dossier_told(page, page.case.endpoint),
         "crumbs": (("Desk", reverse("desk")),),
         "can_vote": page.case.state == "to vote",
     }
@@ -152,33 +130,6 @@ def _dated(request: HttpRequest) -> dict[str, str]:
     """What was typed; only an event that happened has a day."""
     typed = {name: str(value) for name, value in request.POST.items()}
     return typed if typed.get("answer") == "confirmed" else {**typed, "event_day": ""}
-
-
-def _dossier_told(page: DossierPage) -> dict[str, object]:
-    dossier = page.dossier
-    measures = running_trial().protocol.spec.measures
-    rows = [
-        (
-            Cell(
-                measures[line.measure].label if line.measure in measures else line.measure.replace("_", " ")
-            ),
-            Cell(f"{line.day}", is_number=True),
-            Cell(f"{line.shown} {line.unit}".rstrip(), state="cited" if line.is_asked else ""),
-        )
-        for line in dossier.values
-    ]
-    return {
-        "case": page.case,
-        "dossier": dossier,
-        "plots": plots_of(page.series, dossier.day),
-        "clauses": page.clauses,
-        "values": table_of("Values", ("Measure", "Day", "Value"), rows, empty="No values."),
-        "cited": table_of(
-            "Rows that the sentence reads", ("Measure", "Day", "Value"), [r for r in rows if r[2].state],
-            empty="The sentence reads no laboratory value on that day.",
-        ),
-        "questions": page.questions,
-    }  # fmt: skip
 
 
 def decline(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
@@ -238,7 +189,12 @@ def decide(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:
         form: AskForm = form_of(DecideTogether, answer, day, present, _REASON, fixed={"case": number})
     else:
         form = form_of(DecideAsChair, answer, day, _REASON, fixed={"case": number})
-    told = {**_dossier_told(page), "crumbs": _case_crumbs(number), "can_vote": True, "is_decision": True}
+    told = {
+        **dossier_told(page, page.case.endpoint),
+        "crumbs": _case_crumbs(number),
+        "can_vote": True,
+        "is_decision": True,
+    }
     return ask_page(
         request, actor, form, title=f"Decide case {number}", template="case", button="Record the decision",
         then=reverse("desk"), said="The decision is recorded.", told=told, typed=_dated(request),
@@ -280,7 +236,16 @@ def prepared(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBas
     """A dossier as its readers get it, with what the coordinator can do about it."""
     page = prepared_dossier(actor, number)
     mine = next((one for one in board(actor).cases if one.number == number), None)
-    return show(request, "prepared", {**_dossier_told(page), "one": mine, "number": number})
+    endpoint = mine.endpoint if mine is not None else _endpoint_asked(page.dossier.question)
+    return show(request, "prepared", {**dossier_told(page, endpoint), "one": mine, "number": number})
+
+
+def _endpoint_asked(question: str) -> str:
+    """By its label, where a case is on no desk any more."""
+    for name, endpoint in running_trial().protocol.spec.endpoints.items():
+        if endpoint.label == question:
+            return name
+    raise Http404
 
 
 def release(request: HttpRequest, actor: Actor) -> HttpResponseBase:
