@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib.auth import login, logout
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from flarefree.web import clock
 from flarefree.web.demonstration import is_demonstration
+from flarefree.web.pages.tour import Stop, stops_of
 from flarefree.web.people.models import Account
 from flarefree.web.queries.people import PersonInRole, everybody_in_roles
 from flarefree.web.trial import running_trial
@@ -18,43 +22,35 @@ from flarefree.web.trial import running_trial
 __all__ = ["act_as", "people"]
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
-_FIRST = ("investigator", "site_staff", "pharmacist", "committee_member", "committee_chair")
 
 
 @never_cache
 def people(request: HttpRequest) -> HttpResponse:
-    """Everybody of the virtual trial with their roles, those first who do most."""
+    """What waits, role by role, in the order of a newcomer's five minutes; then everybody, by site."""
     if not is_demonstration():
         raise Http404
-    roles = running_trial().matrix.roles
-    order = {name: n for n, name in enumerate(_FIRST)}
-    found = sorted(
-        everybody_in_roles(), key=lambda one: (order.get(one.role, len(order)), one.role, one.person)
-    )
-    shown = tuple((one, *_title(roles[one.role].title), _try(one)) for one in found)
-    return render(request, "pages/demo.html", {"people": shown})
+    found = everybody_in_roles()
+    told = {"stops": _stops(found), "groups": _by_site(found), "count": len(found)}
+    return render(request, "pages/demo.html", told)
 
 
-def _title(title: str) -> tuple[str, str]:
-    what, _, purpose = title.partition(";")
-    return what, purpose.strip()
+def _stops(found: Sequence[PersonInRole]) -> tuple[tuple[Stop, str], ...]:
+    return tuple((stop, _title(stop.person)) for stop in stops_of(found))
 
 
-_TRY = {
-    "investigator": "Randomize a patient who is eligible; break a code in an emergency.",
-    "site_staff": "Enter a visit, with a creatinine that is ten times the last one.",
-    "pharmacist": "Hand out a kit by its code.",
-    "committee_member": "Judge a suspected flare; your vote is sealed.",
-    "committee_chair": "Decide where two members differ.",
-    "committee_coordinator": "Release the cases that wait.",
-    "data_manager": "See what is late and what is asked; import a laboratory file.",
-    "sponsor": "See recruitment and its forecast.",
-    "audit_reviewer": "Read who did what, when and why.",
-}
+def _title(one: PersonInRole) -> str:
+    """The role without what it is for, and its site."""
+    title = running_trial().matrix.roles[one.role].title.partition(";")[0]
+    return f"{title}, {one.sites[0]}" if len(one.sites) == 1 else title
 
 
-def _try(one: PersonInRole) -> str:
-    return _TRY.get(one.role, "")
+def _by_site(found: Sequence[PersonInRole]) -> tuple[tuple[str, tuple[tuple[PersonInRole, str], ...]], ...]:
+    """Those of the whole trial first, then site by site."""
+    groups: dict[str, list[tuple[PersonInRole, str]]] = {}
+    for one in sorted(found, key=lambda one: (one.role, one.person)):
+        where = f"Site {one.sites[0]}" if len(one.sites) == 1 else ""
+        groups.setdefault(where, []).append((one, _title(one)))
+    return tuple((name or "The whole trial", tuple(groups[name])) for name in sorted(groups))
 
 
 @require_POST
@@ -70,7 +66,9 @@ def act_as(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         logout(request)
     login(request, account, backend=_BACKEND)
-    return HttpResponseRedirect(reverse("home"))
+    then = request.POST.get("then", "")
+    is_ours = then.startswith("/") and url_has_allowed_host_and_scheme(then, allowed_hosts=None)
+    return HttpResponseRedirect(then if is_ours else reverse("home"))
 
 
 def _row_of(one: PersonInRole) -> Account:

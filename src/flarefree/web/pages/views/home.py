@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
+from flarefree.conduct.schedule import Overdue
 from flarefree.conduct.visibility import Actor
 from flarefree.web import clock
 from flarefree.web.pages.asking import may, show
+from flarefree.web.pages.templatetags.pages import day
 from flarefree.web.pages.views.committee import endpoint_label
 from flarefree.web.queries.committee import board, desk, referrals
 from flarefree.web.queries.lost_looks import lost_looks
@@ -66,14 +68,26 @@ def _gather(title: str, url: str, tasks: Iterator[Task]) -> Tasks:
 
 
 def _overdue(actor: Actor) -> Iterator[Task]:
+    """Visits one by one; the calls of a patient, of which many may be late, in one line."""
+    calls: dict[str, list[Overdue]] = {}
     for one in overdue(actor):
-        days = f"{one.days_late} day{'s' * (one.days_late != 1)} late"
-        yield Task(f"{one.subject}: {one.due.name}", reverse("subject", args=[one.subject]), days, "overdue")
+        if one.due.kind == "visit":
+            yield _late(one, one.due.name)
+        else:
+            calls.setdefault(one.subject, []).append(one)
+    for of_one in calls.values():
+        first = of_one[0]
+        yield _late(first, first.due.name if len(of_one) == 1 else f"{len(of_one)} contacts, none made")
+
+
+def _late(one: Overdue, what: str) -> Task:
+    days = f"{one.days_late} day{'s' * (one.days_late != 1)} late"
+    return Task(f"{one.subject}: {what}", reverse("subject", args=[one.subject]), days, "overdue")
 
 
 def _coming(actor: Actor) -> Iterator[Task]:
     for one in coming_up(actor, days=7):
-        note = f"until {one.due.last.isoformat()}"
+        note = f"until {day(one.due.last)}"
         yield Task(f"{one.subject}: {one.due.name}", reverse("subject", args=[one.subject]), note, "due")
 
 
@@ -189,9 +203,9 @@ def _to_approve(actor: Actor) -> Iterator[Task]:
 
 _Found = Callable[[Actor], Iterator[Task]]
 _SORTS: tuple[tuple[str, str, tuple[tuple[str, str], ...], _Found], ...] = (
+    ("On the way into the trial", "subjects", (("record", "eligibility.record"),), _screening),
     ("Overdue", "", (("see", "visits.record"), ("see", "contacts.record")), _overdue),
     ("May be done now", "", (("record", "visits.record"), ("record", "contacts.record")), _coming),
-    ("On the way into the trial", "subjects", (("record", "eligibility.record"),), _screening),
     ("Queries", "queries", (("answer", "queries.record"), ("query", "visits.record")), _queries),
     ("Kits to hand out", "subjects", (("dispense", "dispensing.record"),), _to_dispense),
     ("Cases", "desk", (("vote", "votes.own"), ("decide", "decisions.record")), _to_vote),
