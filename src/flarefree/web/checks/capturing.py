@@ -263,7 +263,10 @@ def log_captured() -> Iterator[Callable[[], bytes]]:
 
 
 def capture_database() -> dict[str, bytes]:
-    """Every table of the record's database, row by row in the order in which they lie there."""
+    """Every table of the record's database, row by row: as they lie there, or by their first column.
+
+    Where PostgreSQL puts the next version of a row depends on when it swept; its order tells nothing.
+    """
     from django.db import connection
 
     found = {}
