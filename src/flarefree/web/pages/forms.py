@@ -217,12 +217,15 @@ def _value_of(given: Input, annotation: Any) -> Any:
         return given.value in {"on", "true", "yes"}
     if given.kind == "checks":
         return given.value.split("\n")
+    if given.kind == "datetime" and _MINUTE.fullmatch(given.value):
+        return f"{given.value}Z"  # a browser's input has no zone; pages ask in UTC
     if _is_date(annotation) and not _DATE.match(given.value):
         return f"{given.value} is no date"  # digits alone would be read as seconds since 1970
     # Several words in one input, as codes of sites.
     return given.value.replace(",", " ").split() if get_origin(annotation) is tuple else given.value
 
 
+_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 

@@ -122,6 +122,22 @@ PATIENTS: tuple[Route, ...] = (
         "Import laboratory results",
         _WORK,
     ),
+    Route(
+        "troughs/receive/",
+        "receive_trough",
+        laboratory.receive_trough,
+        (("import", "labs.trough_true"),),
+        "Receive a trough sample",
+        _WORK,
+    ),
+    Route(
+        "troughs/result/",
+        "import_trough",
+        laboratory.import_trough,
+        (("import", "labs.trough_true"),),
+        "Enter a trough’s result",
+        _WORK,
+    ),
     # Queries
     Route("queries/", "queries", queries_asked.queries, (("see", "queries.record"),), "Queries", _WORK),
     Route("queries/<str:key>/answer/", "answer_query", queries_asked.answer, queries_asked.ANSWER),

@@ -35,6 +35,7 @@ TRIAL: tuple[Route, ...] = (
     Route("board/release/", "release", committee.release, _PREPARE),
     Route("board/conflict/", "conflict", committee.conflict, _PREPARE),
     Route("board/leave/", "leave", committee.leave, _PREPARE),
+    Route("board/restaff/", "restaff", committee.restaff, _PREPARE),
     Route("board/question/<str:key>/", "answer_question", committee.answer_question, _PREPARE),
     Route("board/<str:number>/", "prepared", committee.prepared, _PREPARE),
     Route("board/<str:number>/third/", "ask_third", committee.ask_third, _PREPARE),
@@ -68,6 +69,7 @@ TRIAL: tuple[Route, ...] = (
     Route("trial/go-on/", "go_on", trial.go_on, trial.APPROVE),
     Route("trial/close-randomization/", "close_randomization", trial.close_randomization, trial.APPROVE),
     Route("trial/lock/", "lock", trial.lock, trial.LOCK),
+    Route("trial/reconcile/", "reconcile", trial.reconcile, trial.APPROVE),
     Route("trial/keeper-key/", "keeper_key", trial.keeper_key, trial.CONFIGURE),
     Route("trial/analysis-plan/", "plan_of_analysis", trial.plan_of_analysis, trial.CONFIGURE),
     Route("protocol/", "protocol", trial.protocol, (("see", "protocol.file"),), "Protocol", "Trial"),
@@ -136,5 +138,6 @@ TRIAL: tuple[Route, ...] = (
     Route(f"{_PERSON}role/", "grant_role", accounts.grant_role, _GRANT),
     Route(f"{_PERSON}link/", "invite_account", accounts.invite_account, _GRANT),
     Route(f"{_PERSON}take/<str:role>/", "revoke_role", accounts.revoke_role, _GRANT),
+    Route(f"{_PERSON}token/<str:token>/", "revoke_token", accounts.revoke_token, _GRANT),
     Route(f"{_PERSON}close/", "close_account", accounts.close_account, _GRANT),
 )

@@ -10,16 +10,19 @@ from flarefree.errors import ConductError
 from flarefree.web import clock
 from flarefree.web.commands.accounts import CloseAccount, GrantRole, InviteAccount, OpenAccount, RevokeRole
 from flarefree.web.commands.base import Asked
-from flarefree.web.pages.asking import ask_page, may, show
+from flarefree.web.commands.logins import RevokeToken
+from flarefree.web.pages.asking import ask_page, done, may, show
 from flarefree.web.pages.forms import Input, form_of, wrong_of
-from flarefree.web.pages.tables import Cell, table_of
+from flarefree.web.pages.tables import Cell, Table, table_of
 from flarefree.web.people.links import invite
+from flarefree.web.people.tokens import revoke_token as end_token
 from flarefree.web.queries.seeing import see_thing, see_things
 from flarefree.web.record.reading import Item
 from flarefree.web.trial import running_trial
 
 __all__ = [
     "account", "accounts", "close_account", "grant_role", "invite_account", "open_account", "revoke_role",
+    "revoke_token",
 ]  # fmt: skip
 
 GRANT = (("grant", "accounts.register"),)
@@ -61,10 +64,55 @@ def account(request: HttpRequest, actor: Actor, person: str) -> HttpResponseBase
     told = {
         "account": thing,
         "table": table_of("Roles", head, rows, empty="No role was ever given."),
+        "tokens": _tokens(actor, person),
         "held": tuple(sorted({str(grant["role"]) for grant in grants if not grant["end"]})),
         "can_grant": may(actor, GRANT) and person != actor.person,
     }
     return show(request, "account", told)
+
+
+def _tokens(actor: Actor, person: str) -> Table | None:
+    """Tokens that programs ask by; no token itself, which nobody can read again."""
+    found = [token for token in see_things(actor, "token") if token["person"] == person]
+    rows = []
+    for token in found:
+        ended = str(token["revoked_at"] or "")
+        is_open = not ended and may(actor, GRANT)
+        take = Cell("Take", reverse("revoke_token", args=[person, token.key])) if is_open else ""
+        until = _time(ended) or _time(token["expires_at"])
+        rows.append((str(token["label"] or ""), _role(token), until, take))
+    head = ("Token", "Role", "Good until", "To do")
+    return table_of("Tokens", head, rows, empty="No program asks in this name.") if rows else None
+
+
+def revoke_token(request: HttpRequest, actor: Actor, person: str, token: str) -> HttpResponseBase:
+    """A program's token is good no more."""
+    thing = _account(actor, person)
+    if not any(item.key == token and item["person"] == person for item in see_things(actor, "token")):
+        raise Http404
+    form = form_of(RevokeToken, _WHY, fixed={"token": token})
+    if request.method == "POST":
+        form = form.filled(request.POST)
+        if form.missing():
+            form = form.with_wrongs(form.missing())
+        else:
+            asked = Asked(actor, form.request, clock.now(), "web")
+            try:
+                outcome = end_token(asked, token, form.input("reason").value)
+            except ConductError as error:
+                form = form.with_wrongs((wrong_of(error),))
+            else:
+                return done(request, outcome, reverse("account", args=[person]), "The token was taken.")
+    shown = {
+        "form": form,
+        "title": f"Take a token of {thing['full_name']}",
+        "lead": "Programs that ask by it are refused from now on.",
+        "button": "Take the token",
+        "back": reverse("account", args=[person]),
+        "crumbs": _crumbs(thing),
+        "is_grave": True,
+    }
+    return show(request, "ask", shown, status=422 if form.wrongs else 200)
 
 
 def open_account(request: HttpRequest, actor: Actor) -> HttpResponseBase:

@@ -21,6 +21,7 @@ from flarefree.web.commands.adjudication_keeping import (
     ReleaseCases,
     ReopenCase,
     ReplaceReader,
+    RestaffCases,
 )
 from flarefree.web.pages.asking import ask_page, show
 from flarefree.web.pages.dossiers import dossier_told
@@ -45,6 +46,7 @@ __all__ = [
     "release",
     "reopen",
     "replace_reader",
+    "restaff",
 ]  # fmt: skip
 
 _ANSWERS = (
@@ -321,6 +323,16 @@ def leave(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         Input("last", "Last day away", "date", is_short=True),
     )
     return ask_page(request, actor, form, title="A member is away", then=reverse("board"))
+
+
+def restaff(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """Cases of readers who are away, or have left, go to others."""
+    return ask_page(
+        request, actor, form_of(RestaffCases), title="Give cases to other readers", button="Give them",
+        lead="Where a reader’s leave has begun, or who has left the committee: others are drawn by lot.",
+        then=reverse("board"), said="Cases of absent readers went to others.",
+        crumbs=(("Board", reverse("board")),),
+    )  # fmt: skip
 
 
 def answer_question(request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:

@@ -9,12 +9,13 @@ from flarefree.conduct.visibility import Actor
 from flarefree.errors import FlarefreeError
 from flarefree.web import clock
 from flarefree.web.commands.laboratory import ImportLaboratory
+from flarefree.web.commands.troughs import ImportTrough, ReceiveTroughSample
 from flarefree.web.forms.imports import ImportReport, judge_import
-from flarefree.web.pages.asking import done, show
+from flarefree.web.pages.asking import ask_page, done, show
 from flarefree.web.pages.forms import AskForm, Input, Wrong, ask_content, form_of
 from flarefree.web.pages.tables import Cell, table_of
 
-__all__ = ["import_laboratory"]
+__all__ = ["import_laboratory", "import_trough", "receive_trough"]
 
 _LARGEST = 4_000_000
 
@@ -92,3 +93,46 @@ def _findings(report: ImportReport):  # type: ignore[no-untyped-def]
     ]  # fmt: skip
     head = ("Row", "Sort", "Subject", "What is odd", "Expected")
     return table_of("Findings", head, rows, empty="Nothing is odd about this file.")
+
+
+# Troughs ------------------------------------------------------------------------------------------
+
+_SUBJECT = Input("subject", "Subject", hint="As on the tube: 017-004.", is_short=True)
+_SAMPLE = Input("sample", "Sample", hint="The number on the tube.", is_short=True)
+_UTC = "In UTC."
+
+
+def receive_trough(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """A tube reached the laboratory; what is drawn is drawn in each arm alike."""
+    form = form_of(
+        ReceiveTroughSample,
+        _SUBJECT,
+        _SAMPLE,
+        Input("collected_at", "Drawn", "datetime", hint=_UTC, is_short=True),
+        Input("last_dose_at", "Last dose taken", "datetime", hint=_UTC, is_short=True, is_required=False),
+        Input("visit", "Visit", hint="As the protocol names it, if it was at one.", is_required=False),
+        Input("is_hemolyzed", "It is hemolyzed", "check"),
+        Input("is_clotted", "It is clotted", "check"),
+    )
+    return ask_page(
+        request, actor, form, title="Receive a trough sample", button="Receive it",
+        then=reverse("receive_trough"), said="The sample was received.", back=reverse("home"),
+        lead="Then enter its result, whatever it is: the site is shown one for every sample.",
+    )  # fmt: skip
+
+
+def import_trough(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """A result goes to the vault, and the page says the same whatever it was."""
+    form = form_of(
+        ImportTrough,
+        _SUBJECT,
+        _SAMPLE,
+        Input("result", "Result", hint="As the device printed it: 1.8 or <0.3.", is_short=True),
+        Input("unit", "Unit", value="mg/L", is_short=True),
+        Input("reported_at", "Reported", "datetime", hint=_UTC, is_short=True),
+    )
+    return ask_page(
+        request, actor, form, title="Enter a trough’s result", button="Keep it",
+        then=reverse("import_trough"), said="The result is kept.", back=reverse("home"),
+        lead="No site, sponsor or committee sees it: sites are shown a result by the daily release.",
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from flarefree.conduct.visibility import Actor
 from flarefree.conduct.workflow import RANDOMIZATION, TRIAL
 from flarefree.web import clock
 from flarefree.web.commands.base import Asked
+from flarefree.web.commands.randomizing import ReconcileVault
 from flarefree.web.commands.trial_phases import (
     CloseRandomization,
     GoLive,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "amend_protocol", "approve_amendment", "close_randomization", "go_live", "go_on", "keeper_key", "lock",
-    "plan_of_analysis", "protocol", "record_protocol", "trial",
+    "plan_of_analysis", "protocol", "reconcile", "record_protocol", "trial",
 ]  # fmt: skip
 
 GATES = {
@@ -134,6 +135,30 @@ def close_randomization(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         request, actor, form_of(CloseRandomization, _WHY), title="Close randomization", is_grave=True,
         button="Close it for good", lead="Nobody more is randomized, ever. Follow-up goes on.",
         then=reverse("trial"), said="Randomization is closed.", crumbs=_crumbs(),
+    )  # fmt: skip
+
+
+def reconcile(request: HttpRequest, actor: Actor) -> HttpResponseBase:
+    """After a restore, the vault is brought to where the record, or a site's paper, says that it stood."""
+    form = form_of(
+        ReconcileVault,
+        Input(
+            "last_number",
+            "How many patients were randomized, at least",
+            "number",
+            hint="By the record, an anchor, or what the sites have on paper.",
+            is_short=True,
+        ),
+        Input(
+            "last_code", "Code of the last of them", hint="If it is known.", is_short=True, is_required=False
+        ),
+        Input("reason", "What was restored, and from when", "long", hint="Stays in the log."),
+    )
+    return ask_page(
+        request, actor, form, title="Reconcile after a restore", button="Reconcile", is_grave=True,
+        lead="Allocations that the restored vault lacks are decided again from the record, in their order, "
+        "and must give the same codes. Nothing is changed if they do not.",
+        then=reverse("trial"), said="Vault and record agree.", crumbs=_crumbs(),
     )  # fmt: skip
 
 
