@@ -9,6 +9,7 @@ from datetime import date
 
 from flarefree.conduct.schedule import Happened
 from flarefree.conduct.withdrawals import Attempt, Ending, EndingEntry, Participation, participation_of
+from flarefree.errors import ConductError
 from flarefree.web.commands.gates import stands
 from flarefree.web.record.reading import Item, read_things
 from flarefree.web.trial import running_trial
@@ -21,6 +22,7 @@ __all__ = [
     "followed_of",
     "happened_from",
     "participation_from",
+    "require_participating",
 ]
 
 _TOOK_PLACE = frozenset({"entered", "signed", "verified"})
@@ -101,6 +103,24 @@ def participation_from(items: Iterable[Item]) -> Participation:
         if item.kind == "visit" and stands(item) and item["date"] and str(item["status"]) in _TOOK_PLACE
     ]
     return participation_of(spec, endings_from(kept), max(visits, default=None))
+
+
+def require_participating(items: Iterable[Item], when: date) -> None:
+    """Refuse what took place after consent or life ended; what was recorded before is kept.
+
+    Raises
+    ------
+    ConductError
+    """
+    standing = participation_from(items)
+    for ended, words in ((standing.consent_ended, "consent was withdrawn"), (standing.died, "death")):
+        if ended is not None and when > ended:
+            raise ConductError(
+                f"this is after {words}",
+                where="date",
+                found=when.isoformat(),
+                expected=f"{ended.isoformat()} or earlier; what was recorded before is kept",
+            )
 
 
 @dataclass(frozen=True)

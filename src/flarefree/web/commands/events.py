@@ -10,7 +10,7 @@ from pydantic import Field
 from flarefree.conduct.audit.entries import Value
 from flarefree.errors import ConductError
 from flarefree.web.commands.base import Asked, Command, Plan, Write
-from flarefree.web.commands.endings import participation_from
+from flarefree.web.commands.endings import participation_from, require_participating
 from flarefree.web.commands.gates import stands
 from flarefree.web.commands.naming import new_key
 from flarefree.web.commands.parts import (
@@ -215,6 +215,7 @@ class RecordProcedure(Command):
         field = "medications.record"
         subject = subject_for(asked, self.subject, "record", field)
         _require_span(asked, subject, self.start, self.end)
+        require_participating(read_things(subject=subject.key), earliest_of(self.start))
         key = new_key(asked.request)
         told: dict[str, Value] = {
             "name": self.procedure,
@@ -241,6 +242,7 @@ class RecordBiopsy(Command):
         field = "biopsies.record"
         subject = subject_for(asked, self.subject, "record", field)
         require_day(asked, subject, self.date)
+        require_participating(read_things(subject=subject.key), self.date)
         specimen = new_key(asked.request)
         writes: list[Write] = []
         for n, (test, value) in enumerate(self.findings.items()):
@@ -284,6 +286,7 @@ class RecordVerdict(Command):
                 expected=", ".join(known),
             )
         require_day(asked, subject, self.date)
+        require_participating(read_things(subject=subject.key), self.date)
         key, label = new_key(asked.request), spec.endpoints[self.endpoint].label
         told: dict[str, Value] = {
             "endpoint": self.endpoint,

@@ -67,11 +67,9 @@ class ScreenSubject(Command):
         number = 1 + _last_number(self.site)
         key = f"{self.site}-{number:03d}"
         today = today_at(self.site, asked)
-        if self.birth_year is not None and not 0 <= today.year - self.birth_year <= _OLDEST:
-            raise ConductError(
-                "not a year of birth", where="birth_year", found=str(self.birth_year), expected="four digits"
-            )
         described = characteristics_told(self.characteristics)
+        for born in (self.birth_year, described.get("birth_year")):
+            _require_lifetime(born, today.year)
         writes = (
             *writes_of("subject", key, _NUMBER, {"subject": key, "site": self.site, "number": number}),
             Write("subject", key, "status", "subject.status", "screening", is_consequence=True),
@@ -79,6 +77,17 @@ class ScreenSubject(Command):
             *writes_of("subject", key, _WHAT, {"sex": self.sex, "birth_year": self.birth_year, **described}),
         )
         return Plan(f"subject/{key}", site=self.site, writes=writes, result={"subject": key})
+
+
+def _require_lifetime(born: Value, year: int) -> None:
+    """A year of birth that somebody who is alive can have."""
+    if born is not None and not 0 <= year - int(born) <= _OLDEST:
+        raise ConductError(
+            "not a year of birth",
+            where="birth_year",
+            found=str(born),
+            expected=f"from {year - _OLDEST} to {year}",
+        )
 
 
 def _last_number(site: str) -> int:
@@ -110,6 +119,7 @@ class SetCharacteristics(Command):
         """Each value as its covariate's level, or its number."""
         subject = subject_for(asked, self.subject, "record", _WHAT)
         told = characteristics_told(self.characteristics)
+        _require_lifetime(told.get("birth_year"), today_at(subject.site, asked).year)
         factors = set(_factors(running_trial().protocol))
         if subject["randomized_at"] and factors & set(told):
             raise ConductError(

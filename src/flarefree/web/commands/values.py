@@ -12,6 +12,7 @@ from flarefree.conduct.audit.entries import Value
 from flarefree.errors import ConductError
 from flarefree.web.commands.asking import closed_for, raised_for
 from flarefree.web.commands.base import Asked, Command, Plan, Write
+from flarefree.web.commands.endings import require_participating
 from flarefree.web.commands.gates import stands
 from flarefree.web.commands.parts import (
     NOTHING_HERE,
@@ -60,6 +61,8 @@ class CorrectValue(Command):
         checked = check_result(protocol, measure, self.value, self.unit or str(row["unit"] or ""))
         when = self.date or date.fromisoformat(str(row["date"]))
         require_day(asked, subject, when)
+        if self.date is not None:
+            require_participating(read_things(subject=subject.key), when)
         told: dict[str, Value] = {
             "value": checked.value,
             "unit": checked.unit or None,

@@ -14,7 +14,7 @@ from flarefree.conduct.workflow import require_transition
 from flarefree.errors import ConductError
 from flarefree.web.commands.asking import closed_for, raised_for
 from flarefree.web.commands.base import Asked, Command, Plan, Write
-from flarefree.web.commands.endings import participation_from
+from flarefree.web.commands.endings import participation_from, require_participating
 from flarefree.web.commands.gates import stands
 from flarefree.web.commands.parts import (
     VISIT,
@@ -206,15 +206,14 @@ def _require_in_study(subject: Item, items: tuple[Item, ...], when: date, visit:
         )
     if status_of(subject) == "screen_failed":
         raise ConductError("this patient did not enter the trial", where="subject", found=subject.key)
-    standing = participation_from(items)
-    for ended, words in ((standing.consent_ended, "consent was withdrawn"), (standing.died, "death")):
-        if ended is not None and when > ended:
-            raise ConductError(
-                f"this is after {words}",
-                where="date",
-                found=when.isoformat(),
-                expected=f"{ended.isoformat()} or earlier; what was recorded before is kept",
-            )
+    if day_one is not None and planned is not None and planned.day > 1 and when < day_one:
+        raise ConductError(
+            "this visit comes after randomization",
+            where="date",
+            found=when.isoformat(),
+            expected=f"{day_one.isoformat()} or later",
+        )
+    require_participating(items, when)
 
 
 def _rows_of_visit(items: tuple[Item, ...], visit: str, thing: Item | None) -> dict[str, Item]:
