@@ -154,6 +154,27 @@ def test_recruitment_against_plan_with_a_forecast(clinic):
         recruitment(clinic.NURSE, AT)
 
 
+def test_days_before_the_trial_and_after_a_site_is_closed_tell_nothing_of_its_rate(clinic):
+    """Sites joined 30 days before the trial went live; 018 was closed for its second month."""
+    from flarefree.web.commands.sites import ChangeSite
+    from flarefree.web.queries.dashboards import recruitment
+
+    for is_open, day in ((False, 31), (True, 62)):
+        told = ChangeSite(site="018", is_open=is_open, reason="no staff")
+        clinic.ask(clinic.ADMINISTRATOR, told, days=day)
+    found = {site.site: site for site in recruitment(clinic.SPONSOR, AT).sites}
+    assert (AT.date() - clinic.START.date()).days == 74
+    assert (found["017"].days_open, found["018"].days_open) == (74, 74 - 31)
+
+
+def test_a_patient_of_a_month_that_begins_tomorrow_is_in_the_figure():
+    from flarefree.web.queries.dashboards import _by_month
+
+    assert _by_month([date(2026, 2, 1)], date(2026, 1, 31)) == (("2026-02", 1),)
+    days = [date(2025, 12, 31), date(2026, 2, 1)]
+    assert _by_month(days, date(2026, 1, 31)) == (("2025-12", 1), ("2026-01", 0), ("2026-02", 1))
+
+
 def test_the_forecast_agrees_with_arithmetic():
     """A site known to bring one patient in ten days: 50 more take 500 days, give or take."""
     from flarefree.conduct.recruiting import SiteRecord, forecast_recruitment

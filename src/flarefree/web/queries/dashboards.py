@@ -6,7 +6,7 @@ Nothing here reads an arm, and no count is of anything that depends on one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -20,7 +20,7 @@ from flarefree.web.forms.meanings import entered_measures
 from flarefree.web.queries.board import Patient, board_now
 from flarefree.web.queries.overdue import Coming, coming_up, overdue
 from flarefree.web.queries.scopes import Sight, Today, require_seen
-from flarefree.web.record.models import LogRow
+from flarefree.web.record.models import LogRow, Value
 from flarefree.web.record.reading import Item, read_things
 from flarefree.web.trial import running_trial
 
@@ -44,7 +44,11 @@ _NOT_COUNTED = frozenset({"screening", "consented", "eligible", "screen_failed"}
 
 @dataclass(frozen=True, slots=True)
 class SiteRecruitment:
-    """One site's; `planned` is 0 where nothing was planned for it."""
+    """One site's; `planned` is 0 where nothing was planned for it.
+
+    `days_open` are those on which it was open to new patients of a live trial: a site that joined long before
+    the trial began, or has been closed since, is not a slow one.
+    """
 
     site: str
     title: str
@@ -104,9 +108,9 @@ def recruitment(actor: Actor, at: datetime | None = None) -> Recruitment:
     for one in board.patients.values():
         patients.setdefault(one.site, []).append(one)
     sites = [item for item in read_things("site") if item.key]
-    opened = _opened(sites)
+    spans = _spans_open()
     rows = tuple(
-        _of_site(item, patients.get(item.key, []), opened[item.key], when)
+        _of_site(item, patients.get(item.key, []), spans.get(item.key, []), when)
         for item in sorted(sites, key=lambda item: item.key)
     )
     size = running_trial().protocol.spec.design.planned_size
@@ -118,15 +122,33 @@ def recruitment(actor: Actor, at: datetime | None = None) -> Recruitment:
     return Recruitment(target, rows, _by_month(days, today), forecast)
 
 
-def _opened(sites: Iterable[Item]) -> dict[str, date]:
-    """When each site joined: the date of the entry that first spoke of it."""
-    since = {item.key: item.since for item in sites}
-    rows = LogRow.objects.filter(number__in=set(since.values()))
-    times = {row.number: str(row.to_entry().content["at"])[:10] for row in rows}
-    return {key: date.fromisoformat(times[number]) for key, number in since.items()}
+Spans = list[tuple[date, date]]
+"""From a date up to another."""
 
 
-def _of_site(item: Item, patients: list[Patient], opened: date, at: datetime) -> SiteRecruitment:
+def _spans_open() -> dict[str, Spans]:
+    """When each site was open to new patients of a live trial."""
+    told = Value.objects.filter(thing__kind__in=("site", "trial"), attribute__in=("is_open", "phase"))
+    values = list(told.order_by("entry").values_list("thing__kind", "thing__key", "value", "entry"))
+    rows = LogRow.objects.filter(number__in={entry for *_, entry in values})
+    dates = {row.number: date.fromisoformat(str(row.to_entry().content["at"])[:10]) for row in rows}
+    marks: dict[tuple[str, str], list[tuple[date, bool]]] = {}
+    for kind, key, value, entry in values:
+        marks.setdefault((kind, key), []).append((dates[entry], value in ("true", '"live"')))
+    live = _spans(marks.get(("trial", "this"), []))
+    return {key: _both(_spans(own), live) for (kind, key), own in marks.items() if kind == "site"}
+
+
+def _spans(marks: list[tuple[date, bool]]) -> Spans:
+    ends = [day for day, _ in marks[1:]] + [date.max]
+    return [(day, end) for (day, holds), end in zip(marks, ends, strict=True) if holds]
+
+
+def _both(one: Spans, other: Spans) -> Spans:
+    return [(max(a, c), min(b, d)) for a, b in one for c, d in other if max(a, c) < min(b, d)]
+
+
+def _of_site(item: Item, patients: list[Patient], spans: Spans, at: datetime) -> SiteRecruitment:
     statuses = [str(one.subject["status"] or "screening") for one in patients]
     days = [one.day_one for one in patients if one.day_one is not None]
     today = date_at_site(item.key, at)
@@ -140,7 +162,7 @@ def _of_site(item: Item, patients: list[Patient], opened: date, at: datetime) ->
         randomized=len(days),
         last=max(days, default=None),
         is_open=item["is_open"] is not False,
-        days_open=max(1, (today - opened).days),
+        days_open=max(1, sum(max(0, (min(end, today) - begin).days) for begin, end in spans)),
     )
 
 
@@ -148,8 +170,9 @@ def _by_month(days: list[date], today: date) -> tuple[tuple[str, int], ...]:
     if not days:
         return ()
     counts = Counter(day.strftime("%Y-%m") for day in days)
-    first, last = days[0].year * 12 + days[0].month - 1, today.year * 12 + today.month - 1
-    months = [f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(first, max(first, last) + 1)]
+    # A site east of here may have a patient in the month that begins tomorrow.
+    first, last = (day.year * 12 + day.month - 1 for day in (days[0], max(days[-1], today)))
+    months = [f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(first, last + 1)]
     return tuple((month, counts.get(month, 0)) for month in months)
 
 
