@@ -64,6 +64,12 @@ class Table:
         return len(self.head) > 7
 
     @property
+    def are_figures(self) -> bool:
+        """Whether it is of counts above all: those are compared down their columns, on a phone too."""
+        heads = self.heads
+        return len(heads) > 4 and sum(is_number for _, is_number in heads) * 2 > len(heads)
+
+    @property
     def heads(self) -> tuple[tuple[str, bool], ...]:
         """Each head, and whether numbers stand below it."""
         first = [cell.is_number for _, cell in self.rows[0]] if self.rows else [False] * len(self.head)

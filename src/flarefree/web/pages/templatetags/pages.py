@@ -71,7 +71,7 @@ def words(value: Any) -> str:
 _STATES = {
     "good": (
         "randomized on_treatment completed closed done open agreed complete met true yes signed verified "
-        "eligible active sealed approved"
+        "eligible active sealed approved decided"
     ),
     "warn": (
         "due suspected overdue query unknown disagreed halted late off_treatment open_query to_vote "
@@ -81,7 +81,7 @@ _STATES = {
         "died failed refused lost screen_failed not_met false missed consent_withdrawn withdrawn void "
         "serious error"
     ),
-    "note": "screening consented planned assigned voted answered live in_window prepared cited note",
+    "note": "screening consented planned assigned voting voted answered live in_window prepared cited note",
 }
 _STATE_OF = {word: state for state, listed in _STATES.items() for word in listed.split()}
 

@@ -213,7 +213,11 @@ def _case_crumbs(number: str) -> tuple[tuple[str, str], ...]:
 def board_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """Who has which case, whose vote is missing, what must be asked of sites."""
     shown = board(actor)
-    return show(request, "board", {"board": shown, "table": _board_table(shown.cases)})
+    open_ = tuple(one for one in shown.cases if one.needs or one.outstanding or one.state != "decided")
+    ordered = tuple(sorted(open_, key=lambda one: (not one.needs, one.number)))
+    decided = tuple(one for one in shown.cases if one not in open_)
+    told = {"board": shown, "table": _board_table(ordered), "decided": _board_table(decided)}
+    return show(request, "board", told)
 
 
 def _board_table(cases: tuple[BoardCase, ...]) -> Table:
@@ -231,7 +235,7 @@ def _board_table(cases: tuple[BoardCase, ...]) -> Table:
         for one in cases
     ]
     head = ("Case", "Question", "State", "Readers", "Disagreement")
-    return table_of("Cases", head, rows, empty="No case is on a desk.")
+    return table_of("Cases", head, rows, empty="No case waits on a desk.")
 
 
 def prepared(request: HttpRequest, actor: Actor, number: str) -> HttpResponseBase:

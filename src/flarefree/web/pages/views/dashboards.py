@@ -11,6 +11,7 @@ from flarefree.conduct.visibility import Actor
 from flarefree.web.pages.asking import show
 from flarefree.web.pages.plots import Level, Line, Plot, Point, draw_plot
 from flarefree.web.pages.tables import Cell, table_of
+from flarefree.web.pages.templatetags.pages import day
 from flarefree.web.queries.dashboards import (
     Completeness,
     Recruitment,
@@ -34,7 +35,7 @@ def recruitment_page(request: HttpRequest, actor: Actor) -> HttpResponseBase:
             Cell(site.site, note=site.title),
             Cell(state="open" if site.is_open else "closed to new patients"),
             site.planned, site.screened, site.failed, site.in_screening, site.randomized,
-            site.last.isoformat() if site.last else "",
+            day(site.last),
         )
         for site in found.sites
     ]  # fmt: skip
@@ -136,13 +137,13 @@ def site_page(request: HttpRequest, actor: Actor, site: str) -> HttpResponseBase
         (
             Cell(one.subject, reverse("subject", args=[one.subject])),
             one.due.name,
-            one.due.last.isoformat(),
+            day(one.due.last),
             one.days_late,
         )
         for one in found.overdue
     ]
     soon = [
-        (Cell(one.subject, reverse("subject", args=[one.subject])), one.due.name, one.due.last.isoformat())
+        (Cell(one.subject, reverse("subject", args=[one.subject])), one.due.name, day(one.due.last))
         for one in found.coming
     ]
     told = {
@@ -162,7 +163,7 @@ def contacts(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         (
             Cell(one.subject, reverse("subject", args=[one.subject])),
             one.due.name,
-            one.due.last.isoformat(),
+            day(one.due.last),
             Cell(state="overdue"),
             Cell("Record", reverse("planned_contact", args=[one.subject, one.due.name])),
         )
@@ -173,7 +174,7 @@ def contacts(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         (
             Cell(one.subject, reverse("subject", args=[one.subject])),
             one.due.name,
-            one.due.last.isoformat(),
+            day(one.due.last),
             Cell(state="due"),
             Cell("Record", reverse("planned_contact", args=[one.subject, one.due.name])),
         )

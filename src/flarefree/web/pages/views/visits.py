@@ -22,7 +22,10 @@ from flarefree.web.forms.forms import FormField, visit_names
 from flarefree.web.forms.forms import form_of as form_of_visit
 from flarefree.web.pages.asking import ask_page, done, show
 from flarefree.web.pages.forms import AskForm, Input, ask_content, form_of, wrong_of
+from flarefree.web.pages.measures import GROUPS, group_of
+from flarefree.web.pages.templatetags.pages import day
 from flarefree.web.pages.views.screening import crumbs_of, subject_seen
+from flarefree.web.pages.wording import calm
 from flarefree.web.queries.seeing import see_thing, see_things
 from flarefree.web.queries.trail import value_history
 from flarefree.web.record.reading import Item
@@ -52,7 +55,7 @@ def visit(request: HttpRequest, actor: Actor, subject: str, visit: str) -> HttpR
     today = date_at_site(thing.site, clock.now())
     fields = form_of_visit(running_trial().protocol, name).fields
     rows = _rows(seen, name)
-    form = _form(subject, name, fields, entered, rows, today)
+    form = _form(subject, name, fields, entered, rows, today, _last_values(seen, name))
     warnings: dict[str, str] = {}
     is_asked = False
     if request.method == "POST":
@@ -111,12 +114,13 @@ def _form(
     entered: Item | None,
     rows: Mapping[str, Item],
     today: date,
+    last: Mapping[str, str],
 ) -> AskForm:
     inputs = [Input("date", "Date of the visit", "date", is_short=True)]
     initial: dict[str, Any] = {"date": (entered["date"] if entered else None) or today}
     for field in fields:
         row = rows.get(field.measure)
-        inputs.append(_value_input(field))
+        inputs.append(_value_input(field, last.get(field.measure, "")))
         initial[f"v.{field.measure}"] = row["value"] if row else None
         if field.units:
             inputs.append(_unit_input(field))
@@ -138,11 +142,11 @@ def _form(
     return form_of(RecordVisit, *inputs, fixed=fixed, initial=initial)
 
 
-def _value_input(field: FormField) -> Input:
+def _value_input(field: FormField, last: str) -> Input:
     kind = {"number": "number", "text": "text"}.get(field.kind, "choice")
     return Input(
         f"v.{field.measure}", field.label, kind, choices=tuple((c, _word(c)) for c in field.choices),
-        hint=_range(field), is_required=False, is_short=True,
+        hint=last, is_required=False, is_short=True,
     )  # fmt: skip
 
 
@@ -151,45 +155,44 @@ def _word(choice: str) -> str:
 
 
 def _unit_input(field: FormField) -> Input:
-    choices = tuple((unit, unit.replace("10^9", "10⁹")) for unit in field.units)
+    choices = tuple((unit, _unit(unit)) for unit in field.units)
     return Input(f"u.{field.measure}", f"Unit of {field.label}", "choice", choices=choices, is_required=False)
 
 
-def _range(field: FormField) -> str:
-    low, high = field.plausible
-    if field.kind != "number":
-        return ""
-    if low is None and high is None:
-        return ""
-    if low is None or high is None:
-        return (
-            f"Usually at most {high:g} {field.unit}"
-            if low is None
-            else f"Usually {low:g} {field.unit} or more"
-        )
-    return f"Usually {low:g} to {high:g} {field.unit}"
+def _unit(unit: str) -> str:
+    return unit.replace("10^9", "10⁹")
+
+
+def _last_values(seen: Sequence[Item], name: str) -> dict[str, str]:
+    """What was measured last, so that a slip is seen while it is made."""
+    found = earlier_values([item for item in seen if item["visit"] != name])
+    return {
+        measure: f"Last: {calm(one[-1].value)} {_unit(one[-1].unit)}".rstrip() + f", {day(one[-1].date)}"
+        for measure, one in found.items()
+        if one
+    }
 
 
 def _groups(
     form: AskForm, fields: Sequence[FormField], warnings: Mapping[str, str]
-) -> tuple[tuple[str, tuple[ValueInput, ...]], ...]:
-    """Laboratory, then scores; values before grades and yes or no."""
+) -> tuple[tuple[str, tuple[ValueInput, ...], bool], ...]:
+    """Urine, blood, vital signs, scores; each with whether it is all choices, which need less room."""
+    protocol = running_trial().protocol
     by_name = {given.name: given for given in form.inputs}
-    titles = {"lab": "Laboratory", "score": "Scores"}
+    groups: dict[str, list[ValueInput]] = {name: [] for name in GROUPS}
+    for field in fields:
+        value, unit = by_name[f"v.{field.measure}"], by_name.get(f"u.{field.measure}")
+        one = ValueInput(field, value, unit, warnings.get(field.measure, ""))
+        groups[group_of(protocol, field.measure)].append(one)
     return tuple(
-        (
-            title,
-            tuple(
-                ValueInput(
-                    f, by_name[f"v.{f.measure}"], by_name.get(f"u.{f.measure}"), warnings.get(f.measure, "")
-                )
-                for f in fields
-                if f.section == section
-            ),
-        )
-        for section, title in titles.items()
-        if any(f.section == section for f in fields)
+        (title, tuple(sorted(found, key=lambda one: one.field.kind != "number")), _are_choices(found))
+        for title, found in groups.items()
+        if found
     )
+
+
+def _are_choices(found: Sequence[ValueInput]) -> bool:
+    return all(one.value.kind == "choice" for one in found)
 
 
 def _warnings(
