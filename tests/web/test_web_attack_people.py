@@ -234,3 +234,29 @@ def test_the_chair_reads_a_decision_and_not_whose_it_is(record):
     assert {"answer", "reason"} <= seen and not {"subject", "site"} & seen
     for role in ("data_manager", "blinded_statistician"):
         assert all(matrix.allows(role, "see", w.field, "live") for w in writes)
+
+
+def test_a_vault_that_was_lost_is_told_at_the_start(databases, tmp_path):
+    """Its file gone, a new one was made, and the server said nothing until a code had to be broken."""
+    from django.core.management import call_command
+    from django.db import connections
+
+    from flarefree.conduct.visibility import Actor
+    from flarefree.errors import ConductError
+    from flarefree.web.checks.live_trial import BEGIN, live_trial
+    from flarefree.web.commands.allocated import repair_allocations
+    from flarefree.web.commands.base import Asked
+    from flarefree.web.commands.executing import execute
+    from flarefree.web.commands.randomizing import RandomizeSubject
+
+    if connections["vault"].vendor != "sqlite":
+        pytest.skip("the vault's file is lost, which PostgreSQL has not")
+    with live_trial(tmp_path / "trial", subjects=2, list_length=4) as trial:
+        ida = Actor("ida", "investigator", frozenset({"001"}))
+        execute(RandomizeSubject(subject=trial.subjects[0]), Asked(ida, "r", BEGIN + timedelta(hours=1)))
+        assert repair_allocations() == ()
+        connections["vault"].close()
+        connections["vault"].settings_dict["NAME"] = str(tmp_path / "another.sqlite3")
+        call_command("migrate", database="vault", verbosity=0)
+        with pytest.raises(ConductError, match="the vault is empty"):
+            repair_allocations()

@@ -119,9 +119,11 @@ def repair_allocations() -> tuple[str, ...]:
     """
     from flarefree.web.commands.executing import execute
 
-    if service.installed_lists() is None:
-        return ()
     kits = facts_of("subject", "kit")
+    if service.installed_lists() is None:
+        if kits and running_trial().standing().facts.get("lists_sha256"):
+            raise ConductError("the vault is empty, and the record has allocations of it")
+        return ()
     lacking = [given for given in service.receipts_since() if given.receipt.subject not in kits]
     for given in lacking:
         command = AcknowledgeAllocation(subject=given.receipt.subject)
