@@ -132,4 +132,6 @@ LOGGING = {
     "filters": {"no_secrets": {"()": "flarefree.web.logs.NoSecrets"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["no_secrets"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
+    # Strangers ask for any name; they get 400, and no line of the log each.
+    "loggers": {"django.security.DisallowedHost": {"handlers": [], "propagate": False}},
 }

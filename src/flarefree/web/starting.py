@@ -246,11 +246,27 @@ def _begin() -> Prepared:
     name = trial.configured.spec.name
     # A virtual trial's log says so in its own name: no setting makes a real trial one (B10).
     log = DEMO if WebConfig.from_environment().is_demo else name
+    _require_record_of_vault()
     _require_same_trial(log, begin_record(log).chain)
     notes = [*_verify(), *_matrix_notes(), *_repair(), *_protocol_notes()]
     call_command("clearsessions", verbosity=0)
     warm_up()
     return Prepared(name, trial.phase, _first_invitation(), tuple(notes))
+
+
+def _require_record_of_vault() -> None:
+    """Refuse to begin a record beside a vault that holds lists: that trial has a record somewhere."""
+    from flarefree.web.record.reading import read_head
+    from flarefree.web.vault import service
+
+    if read_head() is None and service.lists_status().is_sealed:
+        raise ConductError(
+            "the vault holds the lists of a trial whose record is not here",
+            where="--database",
+            found="an empty record",
+            expected="the record that belongs to this vault",
+            try_="bring the record back from its backup, or begin a new trial in a new data folder",
+        )
 
 
 def _require_same_trial(name: str, chain: str) -> None:

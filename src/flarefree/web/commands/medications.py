@@ -24,7 +24,7 @@ from flarefree.conduct.drugs import (
 )
 from flarefree.errors import ConductError
 from flarefree.web.commands.base import Asked, Command, Need, Plan, Write
-from flarefree.web.commands.endings import participation_from
+from flarefree.web.commands.endings import participation_from, require_participating
 from flarefree.web.commands.gates import date_at_site, stands
 from flarefree.web.commands.naming import new_key
 from flarefree.web.commands.parts import (
@@ -102,6 +102,7 @@ class RecordMedication(Command):
         """The entry, with its flags (V4)."""
         subject = subject_for(asked, self.subject, "record", _FIELD)
         require_day(asked, subject, earliest_of(self.start), "start")
+        require_participating(read_things(subject=subject.key), earliest_of(self.start))
         if self.prednisone_mg is not None and float(self.prednisone_mg) > _MOST_MG:
             raise ConductError("nobody takes so much", where="prednisone_mg", found=self.prednisone_mg)
         key = new_key(asked.request)
