@@ -30,6 +30,7 @@ from flarefree.web.commands.parts import day_one_of
 from flarefree.web.pages.asking import ask_page, sees, show
 from flarefree.web.pages.forms import Input, form_of
 from flarefree.web.pages.tables import Cell, table_of
+from flarefree.web.pages.templatetags.pages import day, grouped
 from flarefree.web.pages.views.screening import crumbs_of, subject_seen
 from flarefree.web.queries.seeing import see_things
 from flarefree.web.record.reading import Item
@@ -49,8 +50,8 @@ def dose(request: HttpRequest, actor: Actor, subject: str) -> HttpResponseBase:
         raise Http404
     rows = [
         (
-            str(k["date"] or ""),
-            str(k["kit"] or ""),
+            day(str(k["date"] or "")),
+            grouped(str(k["kit"] or "")),
             Cell(", ".join(_tablets(k))),
             Cell(state="void" if k["void"] else ""),
         )

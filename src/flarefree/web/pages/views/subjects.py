@@ -58,7 +58,7 @@ def _row(row: SubjectRow) -> tuple[object, ...]:
         (row.open_queries, "query" if row.open_queries == 1 else "queries"),
         (row.open_flags, "drug flag" if row.open_flags == 1 else "drug flags"),
     )
-    coming = f"{row.next_name}, {row.next_due.isoformat()}" if row.next_due else ""
+    coming = f"{row.next_name}, {day(row.next_due)}" if row.next_due else ""
     return (
         Cell(row.subject, reverse("subject", args=[row.subject])),
         row.site,

@@ -259,7 +259,7 @@ def _asked(
         return answer
     asked = len(answer.result.get("questions", ()))
     said = "The visit is saved." + (
-        f" {asked} question{'s' * (asked != 1)} were raised about its values." if asked else ""
+        f" {asked} question{'s were' if asked > 1 else ' was'} raised about its values." if asked else ""
     )
     return done(request, answer, reverse("subject", args=[subject]), said)
 
