@@ -131,8 +131,8 @@ ProtocolError: trial.yaml:8 wombat: wombat is not a key here
   found     2
   expected  one of note, flarefree, name, title, registration, condition, citations, design, arms, \
 reference_arm, dosing, masking, randomization, epochs, schedule, baseline, follow_up, covariates, measures, \
-endpoints, eligibility, populations, adjudication, adverse_events, withdrawals, sample_size, sources, analyses, report, \
-published, choices, parameters"""
+endpoints, eligibility, populations, adjudication, adverse_events, withdrawals, sample_size, sources, \
+analyses, report, published, choices, parameters"""
     )
 
 

@@ -1,4 +1,4 @@
-"""Screening, consent, eligibility by data, strata: what stands between a patient and randomization (R7, R8)."""
+"""Screening, consent, eligibility by data, strata: what comes before randomization (R7, R8)."""
 
 from __future__ import annotations
 

@@ -154,9 +154,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _prepare_demo(config: WebConfig) -> Prepared:
     """The virtual trial, made on the first start."""
+    from flarefree.cli.progress import progress_bar
     from flarefree.web.demo import prepare
 
-    return prepare(config)
+    with progress_bar() as move:
+        return prepare(config, progress=move)
 
 
 def _print_roles() -> None:

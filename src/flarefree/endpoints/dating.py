@@ -91,7 +91,7 @@ def _day_of(e: Evaluator, node: Node, at: Ints64, verdicts: Ints8) -> Ints32:
         case InWindow(operand=operand):
             return np.where(e.is_in_window(node)[at], day_of(e, operand, at), NO_DAY).astype(np.int32)
         case Earlier(operand=operand):
-            return _elsewhere(e, operand, e.partner(node)[at])
+            return _elsewhere(e, operand, e.partner_at(node, at))
         case Holds(name=name) if name in e.context.states:
             return day_of(e, e.context.states[name], at)
         case Holds(name=name) if name in e.begun:

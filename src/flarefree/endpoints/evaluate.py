@@ -203,6 +203,10 @@ class Evaluator:
         of_subject = references.source_of_subject(self, node)
         return self.source(node)[at] if of_subject is None else of_subject[self.subject[at]]
 
+    def partner_at(self, node: Node, at: Ints64) -> Ints64:
+        """The partners of some assessments."""
+        return self.partner(node)[at].astype(np.int64, copy=False)
+
     def partner(self, node: Node) -> Ints64 | Ints32:
         """The other assessment that a condition over time rests on: confirming, last or earlier one."""
         if node not in self._partners:
@@ -402,6 +406,7 @@ class Evaluator:
 
     def _over_time(self, node: Confirmed | Sustained | Earlier) -> Ints8:
         inner, offsets = self.verdicts(node.operand), self.panel.offsets
+        which: Ints64 | Ints32
         match node:
             case Confirmed(first_day=first, last_day=last):
                 verdicts, which = kernels.confirm(offsets, inner, self.known_on(node.operand), first, last)

@@ -94,11 +94,11 @@ def _condition(e: Evaluator, node: Node, points: Ints64, at: Ints64, support: Su
             _condition(e, operand, points, at, support)
         case Confirmed(operand=operand):
             _condition(e, operand, points, at, support)
-            _condition(e, operand, points, e.partner(node)[at], support)
+            _condition(e, operand, points, e.partner_at(node, at), support)
         case Sustained(operand=operand):
             _sustained(e, node, operand, points, at, support)
         case Earlier(operand=operand):
-            _condition(e, operand, points, e.partner(node)[at], support)
+            _condition(e, operand, points, e.partner_at(node, at), support)
         case Holds(name=name):
             _holds(e, name, points, at, support)
         case Records():
@@ -115,7 +115,7 @@ def _condition(e: Evaluator, node: Node, points: Ints64, at: Ints64, support: Su
 def _sustained(
     e: Evaluator, node: Sustained, operand: Node, points: Ints64, at: Ints64, support: Support
 ) -> None:
-    until = np.where(e.partner(node)[at] >= 0, e.partner(node)[at], at)
+    until = np.where(e.partner_at(node, at) >= 0, e.partner_at(node, at), at)
     lengths = until - at + 1
     each = np.repeat(np.arange(at.size), lengths)
     step = np.arange(each.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -196,7 +196,7 @@ def confirmed_days(evaluator: Evaluator, node: Node, at: Ints64) -> Ints32:
     nothing = np.full(at.size, NO_DAY, dtype=np.int32)
     match node:
         case Confirmed(operand=operand) | Sustained(operand=operand):
-            other = evaluator.partner(node)[at]
+            other = evaluator.partner_at(node, at)
             day = nothing.copy()
             day[other >= 0] = evaluator.day_of(operand, other[other >= 0])
             return np.maximum(day, confirmed_days(evaluator, operand, at))

@@ -71,13 +71,7 @@ def prepare(config: WebConfig, progress: Callable[[str, int, int], None] | None 
     made = config.data / _MADE
     if made.exists():
         return starting.prepare(config)
-    if progress is None:
-        from flarefree.cli.progress import progress_bar
-
-        with progress_bar() as move:
-            _make(config, move)
-    else:
-        _make(config, progress)
+    _make(config, progress or (lambda title, done, total: None))
     made.touch()
     return starting.prepare(config)
 

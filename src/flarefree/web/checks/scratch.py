@@ -20,7 +20,14 @@ from urllib.parse import urlsplit, urlunsplit
 from flarefree.errors import ConductError
 from flarefree.web.config import WebConfig
 
-__all__ = ["Scratch", "environment_of", "fresh_databases", "installed_here", "on_server", "scratch_installation"]
+__all__ = [
+    "Scratch",
+    "environment_of",
+    "fresh_databases",
+    "installed_here",
+    "on_server",
+    "scratch_installation",
+]
 
 _ALIASES = ("default", "vault")
 _number = count()
