@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,44 @@ def _postgresql() -> Any:
 @pytest.fixture
 def databases(template: dict[str, str], tmp_path: Path) -> Iterator[None]:
     """A fresh, empty pair of databases, to which Django is connected."""
+    with _connected(template, tmp_path, template):
+        yield
+
+
+@contextmanager
+def _connected(names: dict[str, str], folder: Path, after: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Django's databases are copies of these; of `after` when it is over."""
     from django.db import connections
 
     connections.close_all()
+    copies = {alias: _copy(names[alias], alias, folder) for alias in _ALIASES}
     for alias in _ALIASES:
-        connections[alias].settings_dict["NAME"] = _copy(template[alias], alias, tmp_path)
-    yield
+        connections[alias].settings_dict["NAME"] = copies[alias]
+    yield copies
     connections.close_all()
     for alias in _ALIASES:
-        connections[alias].settings_dict["NAME"] = template[alias]
+        connections[alias].settings_dict["NAME"] = after[alias]
+
+
+@pytest.fixture(scope="module")
+def made_once(
+    request: pytest.FixtureRequest, template: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, str], Any]:
+    """Databases in which the module's `make_scene` was acted, and what it returned."""
+    with _connected(template, tmp_path_factory.mktemp("scene"), template) as names:
+        told = request.module.make_scene()
+    return names, told
+
+
+@pytest.fixture
+def scene(made_once: tuple[dict[str, str], Any], template: dict[str, str], tmp_path: Path) -> Iterator[Any]:
+    """The module's scene, a copy for each test, so that what one writes no other sees."""
+    from flarefree.web.trial import running_trial
+
+    names, told = made_once
+    running_trial.cache_clear()
+    with _connected(names, tmp_path, template):
+        yield told
 
 
 def _copy(name: str, alias: str, folder: Path) -> str:

@@ -13,8 +13,21 @@ pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
 sys.path.append(str(Path(__file__).resolve().parents[1] / "browser"))
 
 
+def make_scene() -> dict[str, str]:
+    """A small trial with patients, made once for this module."""
+    import web_scene
+
+    from flarefree.web.record.keeping import begin_record
+    from flarefree.web.trial import running_trial
+
+    running_trial.cache_clear()
+    begin_record("test-trial")
+    web_scene.make_trial()
+    return web_scene.make_patients()
+
+
 @pytest.fixture
-def trial(record: None, monkeypatch: pytest.MonkeyPatch):
+def trial(scene: dict[str, str]):
     """A small trial, and a way to ask for pages as anybody in it."""
     import web_scene
     from django.test import Client
@@ -40,8 +53,7 @@ def trial(record: None, monkeypatch: pytest.MonkeyPatch):
         client.cookies["sessionid"] = Trial("", {}).cookie(person)
         return client
 
-    web_scene.make_trial()
-    Served.patients = web_scene.make_patients()
+    Served.patients = scene
     assert acting.roles_of  # pages ask it at each request
     with clock_set_to(lambda: web_scene.NOW):
         yield Served
