@@ -143,6 +143,62 @@ def test_numbers_of_a_site_are_given_in_the_script_s_order(steps):
             assert step.subject == f"{step.site}-{given[step.site]:03d}"
 
 
+@pytest.fixture(scope="module")
+def direct(protocol, cast, tmp_path_factory):
+    from flarefree.endpoints.derive import derive
+    from flarefree.readers.study_folder import read_study
+    from flarefree.web.rehearsal.closing import write_direct
+
+    folder = write_direct(tmp_path_factory.mktemp("direct") / "study", protocol, cast[2])
+    return derive(read_study(folder), protocol)
+
+
+def _without(frame: pl.DataFrame, n: int) -> pl.DataFrame:
+    return pl.concat([frame.slice(0, n), frame.slice(n + 1)])
+
+
+def _with(frame: pl.DataFrame, n: int, **values: object) -> pl.DataFrame:
+    at = pl.int_range(pl.len()) == n
+    told = (pl.when(at).then(pl.lit(v, frame.schema[k])).otherwise(k).alias(k) for k, v in values.items())
+    return frame.with_columns(*told)
+
+
+def _other_arm(frame: pl.DataFrame, n: int) -> pl.DataFrame:
+    return _with(frame, n, arm={"MMF": "AZA", "AZA": "MMF"}[frame["arm"][n]])
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("adverse_events", _without),
+        ("medications", _without),
+        ("visits", _without),
+        ("dispositions", _without),
+        ("observations", _without),
+        ("decisions", _without),
+        ("subjects", _other_arm),
+        ("decisions", lambda frame, n: _with(frame, n, is_confirmed=not frame["is_confirmed"][n])),
+        ("adverse_events", lambda frame, n: _with(frame, n, start_text="2009-09-09")),
+        ("adverse_events", lambda frame, n: _with(frame, n, severity="FATAL")),
+        ("medications", lambda frame, n: _with(frame, n, end_text="2009-09-09")),
+        ("visits", lambda frame, n: _with(frame, n, date_text="2009-09-09")),
+        ("observations", lambda frame, n: _with(frame, n, text="0.123")),
+    ],
+)
+def test_one_row_that_is_lost_or_changed_is_noticed(direct, table, change):
+    """Wherever it stands, and whether or not any figure depends on it."""
+    from dataclasses import replace
+
+    from flarefree.web.rehearsal.comparing import compare_derivations
+
+    assert all(one.is_equal for one in compare_derivations(direct, direct))
+    frame = direct.study[table]
+    for n in (0, frame.height // 2, frame.height - 1):
+        tables = {**direct.study.tables, table: change(frame, n)}
+        other = replace(direct, study=replace(direct.study, tables=tables))
+        assert sum(not one.is_equal for one in compare_derivations(direct, other)) == 1, n
+
+
 def test_a_shared_clock_is_read_elsewhere_and_never_goes_back(tmp_path):
     clock = SharedClock(tmp_path / "clock")
     noon = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -1,7 +1,8 @@
 """The trial that was conducted beside the same patients written as a study: decision by decision.
 
 Both are read by the same readers and derived by the same sentences; what differs is how the rows got there:
-through forms, detector, committee and export, or straight from the simulation.
+through forms, detector, committee and export, or straight from the simulation.  The rows themselves are
+compared first: a lost adverse event shows in no figure where the patient had it twice, a lost visit in none.
 """
 
 from __future__ import annotations
@@ -49,13 +50,43 @@ class Compared:
 
 
 def compare_derivations(direct: Derivation, conducted: Derivation) -> tuple[Compared, ...]:
-    """Endpoints per patient: every event, date, state, and the decisions that stand behind them."""
-    found = []
+    """Rows as they were written, then endpoints per patient: every event, date, state, and the decisions."""
+    found = [
+        _compared(
+            f"rows of {what}", *(_as_written(side.study[table], columns) for side in (direct, conducted))
+        )
+        for table, (what, columns) in _ROWS.items()
+    ]
     for what, columns in _TABLES.items():
         one = _of_interest(getattr(direct, what), columns)
         other = _of_interest(getattr(conducted, what), columns)
         found.append(_compared(_NAMES[what], one, other))
     return (*found, _decisions(direct, conducted))
+
+
+_TIMES = ("start_text", "end_text")
+_ROWS = {
+    "subjects": ("patients", ("subject", "site", "country", "sex", "race", "age", "arm", "randomization_date",
+                              "first_dose_date", "end_date", "death_date", "induction_drug", "biopsy_class")),
+    "observations": ("measurements", ("subject", "measure", "text", "unit", "original_value", "original_unit",
+                                      "date_text")),
+    "adverse_events": ("adverse events", ("subject", "verbatim", "term", "severity", "is_serious",
+                                          "caused_withdrawal", *_TIMES)),
+    "medications": ("medications", ("subject", "drug", "indication", "dose", "unit", "route", *_TIMES)),
+    "visits": ("visits", ("subject", "visit", "date_text")),
+    "dispositions": ("endings", ("subject", "category", "status", "date_text")),
+}  # fmt: skip
+"""Tables by what they are called, and what both sides know of a row.
+
+Left out is what the record has no place for (history before the trial), what its lists have other words for
+(relations, outcomes), and the study drug, which is coded in a blinded record.
+"""
+
+
+def _as_written(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """These columns; of texts, capitals do not count."""
+    found = _of_interest(frame, columns)
+    return found.with_columns(pl.col(pl.String).str.to_lowercase())
 
 
 _TABLES = {
