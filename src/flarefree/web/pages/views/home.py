@@ -15,7 +15,9 @@ from flarefree.web.pages.asking import may, show
 from flarefree.web.pages.templatetags.pages import day
 from flarefree.web.pages.views.committee import endpoint_label
 from flarefree.web.queries.committee import board, desk, referrals
+from flarefree.web.queries.dashboards import open_queries
 from flarefree.web.queries.lost_looks import lost_looks
+from flarefree.web.queries.on_board import see_on_board
 from flarefree.web.queries.overdue import coming_up, overdue
 from flarefree.web.queries.seeing import see_things
 from flarefree.web.trial import running_trial
@@ -27,12 +29,17 @@ _MOST = 12
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to do: its words, where it is done, and how urgent it is."""
+    """One thing to do: its words, where it is done (an address, or a page and its subject), how urgent."""
 
     text: str
-    url: str
+    to: str | tuple[str, str]
     note: str = ""
     state: str = ""
+
+    @property
+    def url(self) -> str:
+        """Made for what is shown: of a thousand tasks that is a dozen."""
+        return self.to if isinstance(self.to, str) else reverse(self.to[0], args=[self.to[1]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,13 @@ def _overdue(actor: Actor) -> Iterator[Task]:
 
 def _late(one: Overdue, what: str) -> Task:
     days = f"{one.days_late} day{'s' * (one.days_late != 1)} late"
-    return Task(f"{one.subject}: {what}", reverse("subject", args=[one.subject]), days, "overdue")
+    return Task(f"{one.subject}: {what}", ("subject", one.subject), days, "overdue")
 
 
 def _coming(actor: Actor) -> Iterator[Task]:
     for one in coming_up(actor, days=7):
         note = f"until {day(one.due.last)}"
-        yield Task(f"{one.subject}: {one.due.name}", reverse("subject", args=[one.subject]), note, "due")
+        yield Task(f"{one.subject}: {one.due.name}", ("subject", one.subject), note, "due")
 
 
 def _screening(actor: Actor) -> Iterator[Task]:
@@ -97,7 +104,7 @@ def _screening(actor: Actor) -> Iterator[Task]:
         "consented": ("look at eligibility", "eligibility"),
         "eligible": ("may be randomized", "randomize"),
     }
-    for item in see_things(actor, "subject", attributes=("status",)):
+    for item in see_on_board(actor, "subject", "subject.status"):
         if item["status"] in steps:
             text, name = steps[str(item["status"])]
             name = name if may(actor, (("record", "eligibility.record"),)) else "subject"
@@ -108,19 +115,15 @@ def _screening(actor: Actor) -> Iterator[Task]:
 
 def _queries(actor: Actor) -> Iterator[Task]:
     wanted = "open" if may(actor, (("answer", "queries.record"),)) else "answered"
-    for item in see_things(actor, "query"):
-        if str(item["status"] or "open") == wanted:
-            name = "answer_query" if wanted == "open" else "close_query"
-            yield Task(
-                f"{item.subject}: {item['question']}",
-                reverse(name, args=[item.key]),
-                str(item["raised_on"] or ""),
-            )
+    name = "answer_query" if wanted == "open" else "close_query"
+    for one in open_queries(actor):
+        if (one.status or "open") == wanted:
+            yield Task(f"{one.subject}: {one.question}", (name, one.key), day(one.raised_on))
 
 
 def _to_dispense(actor: Actor) -> Iterator[Task]:
     given = {item.subject for item in see_things(actor, "dispensing")}
-    for item in see_things(actor, "subject", attributes=("status", "kit")):
+    for item in see_on_board(actor, "subject", "allocation.kit"):
         if item["kit"] is not None and item.key not in given:
             yield Task(f"{item.key}: hand out the first kit", reverse("dispense", args=[item.key]), "", "due")
 

@@ -10,13 +10,16 @@ from flarefree.web.commands.queries_asked import AnswerQuery, CloseQuery, RaiseQ
 from flarefree.web.pages.asking import ask_page, may, show
 from flarefree.web.pages.forms import Input, form_of
 from flarefree.web.pages.tables import Cell, table_of
+from flarefree.web.pages.templatetags.pages import day
 from flarefree.web.pages.views.screening import crumbs_of, subject_seen
-from flarefree.web.queries.seeing import see_thing, see_things
+from flarefree.web.queries.on_board import see_on_board
+from flarefree.web.queries.seeing import see_thing
 from flarefree.web.record.reading import Item
 
 __all__ = ["answer", "close", "queries", "query_rows", "raise_query"]
 
 ANSWER = (("answer", "queries.record"),)
+_MOST = 200
 CLOSE = (("query", "visits.record"), ("query", "adverse_events.record"))
 
 
@@ -38,7 +41,7 @@ def query_rows(actor: Actor, items: tuple[Item, ...]) -> list[tuple[object, ...]
             (
                 Cell(item.subject, reverse("subject", args=[item.subject])),
                 question,
-                str(item["raised_on"] or ""),
+                day(str(item["raised_on"] or "")),
                 Cell(state=status),
                 act,
             )
@@ -50,12 +53,20 @@ def queries(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """Every query of the reader's sites; open ones first, the oldest first."""
     wanted = request.GET.get("state", "open")
     items = [
-        i for i in see_things(actor, "query") if wanted == "all" or str(i["status"] or "open") != "closed"
+        i
+        for i in see_on_board(actor, "query", "queries.record")
+        if wanted == "all" or str(i["status"] or "open") != "closed"
     ]
     items.sort(key=lambda i: (str(i["raised_on"] or ""), i.since))
     head = ("Subject", "Question", "Raised", "State", "To do")
-    table = table_of("Queries", head, query_rows(actor, tuple(items)), empty="No query is open.")
-    return show(request, "queries", {"table": table, "wanted": wanted})
+    rows = query_rows(actor, tuple(items[:_MOST]))
+    told = {
+        "table": table_of("Queries", head, rows, empty="No query is open."),
+        "wanted": wanted,
+        "found": len(items),
+        "shown": len(rows),
+    }
+    return show(request, "queries", told)
 
 
 def raise_query(request: HttpRequest, actor: Actor, subject: str, kind: str, key: str) -> HttpResponseBase:
