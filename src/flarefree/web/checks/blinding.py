@@ -284,17 +284,26 @@ def _planted_leaks(quick: bool) -> Iterator[Evidence]:
         sides = [_read_with_leaks(side, replace(play, are_swapped=swapped)) for swapped in (False, True)]
         clean = differences(sides[0]["nothing"], sides[1]["nothing"])
         yield Evidence("differences where nothing is planted", 0, len(clean), not clean)
+        content = _with_content(sides[0]["nothing"])
+        yield Evidence("pages and readings answered with content", "5 or more", content, content >= 5)
         caught = 0
         for leak in LEAKS:
             if leak.is_acted:
                 one, other = (_acted_with(leak, side, replace(play, are_swapped=s)) for s in (False, True))
             else:
                 one, other = sides[0][leak.name], sides[1][leak.name]
-            found = differences(one, other)
+            # A plant that breaks a page would differ too, and would be no evidence.
+            is_whole = _with_content(one) == _with_content(other) == content
+            found = differences(one, other) if is_whole else []
             caught += bool(found)
             where = f"{len(found)}: {found[0].what}" if found else "nothing"
             yield Evidence(f"planted: {leak.name} ({leak.place})", "caught", where[:160], bool(found))
     yield Evidence("planted leaks that are caught", 25, caught, caught == len(LEAKS) == 25)
+
+
+def _with_content(side: Side) -> int:
+    """How many pages and readings were answered as they should be."""
+    return sum(data.startswith(b"200") for name, data in side.items() if " /" in name)
 
 
 def _with_both_arms(play: Play) -> Play:
