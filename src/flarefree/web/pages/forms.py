@@ -72,8 +72,8 @@ class Input:
     ----------
     name, label, hint, unit : str
     kind : str
-        `text`, `long`, `number`, `date`, `datetime`, `choice`, `radio`, `check`, `checks` (several of the
-        choices, a line of the value each), `password` or `hidden`.
+        `text`, `long`, `file` (long, kept to the last character), `number`, `date`, `datetime`, `choice`,
+        `radio`, `check`, `checks` (several of the choices, a line of the value each), `password` or `hidden`.
     choices : tuple of (value, label)
     is_required, is_short : bool
     autocomplete : str
@@ -186,7 +186,9 @@ def _typed(given: Input, told: Mapping[str, str]) -> str:
         several = getattr(told, "getlist", None)
         return "\n".join(several(given.name)) if several is not None else told.get(given.name, "")
     # A browser ends lines of a text area by two characters; the record has one.
-    return told.get(given.name, "").replace("\r\n", "\n").strip()
+    typed = told.get(given.name, "").replace("\r\n", "\n")
+    # A file has a digest: its last line's end belongs to it.
+    return typed if given.kind == "file" and typed.strip() else typed.strip()
 
 
 def _ask(given: Input) -> str:

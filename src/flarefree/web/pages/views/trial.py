@@ -228,7 +228,7 @@ def _sentences(loaded: LoadedProtocol) -> tuple[tuple[str, str, str], ...]:
 
 def record_protocol(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """The first version."""
-    form = form_of(RecordProtocol, Input("text", "The file's text", "long"), _WHY)
+    form = form_of(RecordProtocol, Input("text", "The file's text", "file"), _WHY)
     return ask_page(
         request, actor, form, title="Record the protocol", then=reverse("protocol"), button="Record it",
         said="The protocol is recorded.", crumbs=(("Protocol", reverse("protocol")),),
@@ -239,7 +239,7 @@ def amend_protocol(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """A new version from a date on."""
     form = form_of(
         AmendProtocol,
-        Input("text", "The new file's text", "long"),
+        Input("text", "The new file's text", "file"),
         Input("proposed_from", "In force from", "date", is_short=True),
         _WHY,
     )
