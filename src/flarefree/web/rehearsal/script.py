@@ -28,6 +28,7 @@ HOUR = time(12, tzinfo=UTC)
 SCREENED_BEFORE = timedelta(days=7)
 _FAILS_EVERY = 11  # of those who come, one more who does not get in
 _ATTEMPT_DAYS = (14, 7, 0)
+_LOST = "LOST TO FOLLOW-UP"
 _WEIGHED_ANEW_KG = 5.0
 _BACK_AFTER_DAYS = 12  # of at most 14
 
@@ -344,8 +345,11 @@ class _Patient:
 
     def _contacts(self) -> Iterator[Step]:
         spec = self.protocol.spec
+        # Who is lost is not reached between the attempts that are made in vain.
+        silent = timedelta(days=max(_ATTEMPT_DAYS) if self.how == _LOST else 0)
         for due in dues_of(spec, self.day_one, Participation()):
-            if due.kind == "contact" and due.due < self.end and due.name.startswith("Telephone"):
+            is_call = due.kind == "contact" and due.name.startswith("Telephone")
+            if is_call and due.due < self.end - silent:
                 yield self._contact(due, due.due)
 
     def _contact(self, due: Due, on: date) -> Step:
@@ -366,7 +370,7 @@ class _Patient:
         elif how in ("WITHDRAWAL BY SUBJECT", "WITHDRAWAL OF CONSENT"):
             yield self._step(end, 10, "investigator", "withdraw_consent", withdrawn_on=word)
         else:
-            if how == "LOST TO FOLLOW-UP":
+            if how == _LOST:
                 yield from self._attempts()
             reason = _reason(self.protocol, how)
             yield self._step(end, 10, "investigator", "leave_study", date=word, reason=reason)
