@@ -43,8 +43,10 @@ template = _web.template
 
 
 @pytest.fixture(scope="module")
-def trial(template: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    """A small trial under way, served."""
+def trial(
+    request: pytest.FixtureRequest, template: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Trial]:
+    """A small trial under way, served; a module's own `begin_trial` makes another one."""
     import web_scene
     from django.core.wsgi import get_wsgi_application
     from waitress.server import create_server
@@ -56,7 +58,7 @@ def trial(template: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("served")
     apart(_back_to, {alias: _web._copy(template[alias], alias, folder) for alias in _web._ALIASES})
     running_trial.cache_clear()
-    patients = apart(_begin)
+    patients = apart(getattr(request.module, "begin_trial", _begin))
     began = time.monotonic()
     with clock_set_to(lambda: web_scene.NOW + timedelta(seconds=time.monotonic() - began)):
         server = create_server(get_wsgi_application(), host="127.0.0.1", port=0, threads=4)

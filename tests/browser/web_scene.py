@@ -66,11 +66,9 @@ def ask(who: str, command: Any, at: datetime) -> Any:
     return execute(command, Asked(by, f"scene {next(_number)}", at))
 
 
-def make_trial() -> None:
-    """Sites, people, sealed lists, a live trial, an approved form of consent."""
-    from flarefree.web.checks.live_trial import _go_live, _install
+def make_people() -> None:
+    """Sites, and everybody in their role: a trial that is being set up."""
     from flarefree.web.commands.accounts import BeginAdministration, GrantRole, OpenAccount
-    from flarefree.web.commands.consents import ApproveConsentVersion
     from flarefree.web.commands.sites import AddSite
 
     ask("", BeginAdministration(), START)
@@ -83,6 +81,14 @@ def make_trial() -> None:
     for name, (full_name, role, sites) in PEOPLE.items():
         ask("administrator", OpenAccount(person=name, full_name=full_name), START)
         ask("administrator", GrantRole(person=name, role=role, sites=sites, reason="joins the trial"), START)
+
+
+def make_trial() -> None:
+    """Sites, people, sealed lists, a live trial, an approved form of consent."""
+    from flarefree.web.checks.live_trial import _go_live, _install
+    from flarefree.web.commands.consents import ApproveConsentVersion
+
+    make_people()
     _go_live(_install(None, bytes(range(32))))
     form = ApproveConsentVersion(version="1.0", approved_on="2025-11-01", title="Information and consent")
     ask("sam", form, START + timedelta(hours=2))
