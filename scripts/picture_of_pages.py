@@ -57,12 +57,10 @@ def act(browser: Browser, url: str, heading: str) -> Page:
     return page
 
 
-def take(page: Page, name: str, *, top: str = "") -> None:
-    """What is seen on a screen, from a heading down."""
-    if top:
-        page.get_by_role("heading", name=top, exact=True).evaluate(
-            "(e) => e.scrollIntoView({block: 'start'})"
-        )
+def take(page: Page, name: str, height: int = HEIGHT) -> None:
+    """The upper part of a page, without what it said of the last request."""
+    page.reload()
+    page.set_viewport_size({"width": WIDTH, "height": height})
     page.screenshot(path=IMAGES / f"{name}.png")
 
 
@@ -78,9 +76,9 @@ def main() -> None:
         nurse = act(browser, url, "Enter a visit")
         nurse.locator(".crumbs a").last.click()
         nurse.wait_for_load_state()
-        take(nurse, "page-patient", top="Courses")
+        take(nurse, "page-patient", 1480)
         member = act(browser, url, "Vote")
-        take(member, "page-dossier")
+        take(member, "page-dossier", 1300)
         take(act(browser, url, "Look as the sponsor"), "page-recruitment")
         browser.close()
 
