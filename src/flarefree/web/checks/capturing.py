@@ -99,6 +99,7 @@ def known_of_record(subjects: Sequence[str]) -> Known:
         "digest": tuple(keys.get("protocol", [])[:1]),
         "request_id": (f"{subjects[0]}-randomize_subject", "no-such-request"),
         "secret": ("a-link-that-nobody-made",),
+        "token": (*keys.get("token", [])[:1], "no-such-token"),
         "kind": tuple(keys),
         "attribute": ("status", "value"),
         "measure": ("creatinine",),
