@@ -4,8 +4,9 @@ Each site's rate has a gamma distribution, patients come at random at that rate 
 is 1 (a choice of ours: sites differ as much as an exponential).  What sites share, the mean, is not known,
 and not taken for known: given it, a site's patients are negative binomial, and from them it gets its weight,
 alike on every scale before.  (Of simulated trials of ten or twenty sites "80%" held the truth 67 to 77 times
-in 100 with the pooled rate in its place, and 78 to 82 so.)  A site that has just opened counts as an average one, one that has brought nobody in a
-year as a slow one; of one site alone the rate is a gamma of its patients over its days.
+in 100 with the pooled rate in its place, and 78 to 82 so.)  A site that has just opened counts as an average
+one, one that has brought nobody in a year as a slow one; of one site alone the rate is a gamma of its
+patients over its days.
 """
 
 from __future__ import annotations
