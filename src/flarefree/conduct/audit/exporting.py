@@ -10,12 +10,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from flarefree.conduct.audit.entries import Entry, canonical, hash_of, place_entry
 from flarefree.errors import ConductError
 
 __all__ = ["Redaction", "export_log", "read_export", "tell_who_when_why"]
+
+class OpenEntry(Protocol):
+    """An entry as far as a blinded reviewer sees it: no item, and no hash that would have to be computed."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the log."""
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """Who, when, what for."""
+
 
 _OPEN_COLUMNS = ("at", "zone", "who", "role", "action", "about", "reason_code", "protocol", "request")
 
@@ -94,7 +106,7 @@ def _read_line(line: bytes, where: str) -> Entry:
     return entry
 
 
-def tell_who_when_why(entries: Iterable[Entry]) -> tuple[dict[str, str | int], ...]:
+def tell_who_when_why(entries: Iterable[OpenEntry]) -> tuple[dict[str, str | int], ...]:
     """What a blinded reviewer of the log sees: who, role, when, where, what was done to which record, why.
 
     No value, no reason in words, no salt and no hash.  How many items an entry has is told neither.
