@@ -267,21 +267,21 @@ def _item(place: tuple[object, ...], facts: dict[str, Fact]) -> Item:
 
 
 def _counts(subjects: tuple[str, ...]) -> dict[str, Counter[str]]:
-    """How many results of each measure stand, by patient."""
+    """On how many days a result of each measure stands, by patient: two of one day are one."""
     found: dict[str, Counter[str]] = {}
     for some in _parts(subjects):
-        for sign, attribute, more in ((1, "measure", ""), (-1, "measure", _VOID)):
-            marks = f" AND t.subject IN ({', '.join(['%s'] * len(some))})" if some else ""
-            statement = (
-                "SELECT t.subject, l.value, COUNT(*) FROM record_thing t JOIN record_latest l "
-                f"ON l.thing_id = t.id {more} WHERE t.kind IN (%s, %s) AND l.attribute = %s{marks} "
-                "GROUP BY t.subject, l.value"
-            )
-            with connection.cursor() as cursor:
-                cursor.execute(statement, (*_RESULTS, attribute, *some))
-                for subject, measure, count in cursor.fetchall():
-                    found.setdefault(subject, Counter())[json.loads(measure)] += sign * count
+        marks = f" AND t.subject IN ({', '.join(['%s'] * len(some))})" if some else ""
+        statement = (
+            "SELECT t.subject, l.value, COUNT(DISTINCT d.value) FROM record_thing t "
+            "JOIN record_latest l ON l.thing_id = t.id AND l.attribute = 'measure' "
+            "JOIN record_latest d ON d.thing_id = t.id AND d.attribute = 'date' "
+            f"WHERE t.kind IN (%s, %s){marks} AND NOT EXISTS ({_VOID}) GROUP BY t.subject, l.value"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statement, (*_RESULTS, *some))
+            for subject, measure, count in cursor.fetchall():
+                found.setdefault(subject, Counter())[json.loads(measure)] = count
     return found
 
 
-_VOID = "JOIN record_latest gone ON gone.thing_id = t.id AND gone.attribute = 'void' AND gone.value = 'true'"
+_VOID = "SELECT 1 FROM record_latest v WHERE v.thing_id = t.id AND v.attribute = 'void' AND v.value = 'true'"
