@@ -17,6 +17,7 @@ examples = script("docs_examples")
 
 TESTED_ELSEWHERE = {
     "docs/how-to/read-your-data.md": "tests/unit/readers",
+    "docs/how-to/serve-a-trial.md": "tests/web/test_web_lists_page.py",
     "docs/reference/python.md": "tests/unit/test_docs_reference.py",
 }
 """Pages with Python that does not stand alone, and what tests them instead."""
