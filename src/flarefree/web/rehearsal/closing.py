@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ from flarefree.conduct.audit import anchor_log
 from flarefree.conduct.audit.anchors import links_of
 from flarefree.conduct.detecting import Detector, Level
 from flarefree.conduct.visibility import Actor
+from flarefree.conduct.withdrawals import CONSENT_TERMS, Ending, reasons_of
 from flarefree.web.rehearsal.comparing import Compared, compare_analyses, compare_derivations
-from flarefree.web.rehearsal.patients import write_direct_study
-from flarefree.web.rehearsal.script import Enrolled, suspicion_of, truths_of
+from flarefree.web.rehearsal.patients import Candidate, Course, Row, write_direct_study
+from flarefree.web.rehearsal.script import Enrolled, reason_of, screen_failure, suspicion_of, truths_of
 
 if TYPE_CHECKING:
     from flarefree.protocol.loaded import LoadedProtocol
@@ -78,7 +80,12 @@ def export_and_key(director: Director, folder: Path, key: Path) -> int:
 # The same patients, directly ----------------------------------------------------------------------
 
 
-def write_direct(folder: Path, protocol: LoadedProtocol, enrolled: Sequence[Enrolled]) -> Path:
+def write_direct(
+    folder: Path,
+    protocol: LoadedProtocol,
+    enrolled: Sequence[Enrolled],
+    failed: Sequence[tuple[str, Candidate]] = (),
+) -> Path:
     """The patients' rows as a study, with what the same committee says of what the same rule finds there.
 
     The detector looks once, at the finished data: whatever order of visits, corrections and meetings there
@@ -87,11 +94,27 @@ def write_direct(folder: Path, protocol: LoadedProtocol, enrolled: Sequence[Enro
     from flarefree.readers.study_folder import read_study
 
     named = str(protocol.spec.name)
-    courses = tuple(one.course for one in enrolled)
-    write_direct_study(folder, named, courses)
+    courses = tuple(_as_coded(protocol, one.course) for one in enrolled)
+    screened = tuple(screen_failure(courses[0], *one) for one in failed)
+    write_direct_study(folder, named, (*courses, *screened))
     decisions = _decisions(protocol, enrolled, read_study(folder))
     _write_decisions(folder, decisions)
     return folder
+
+
+def _as_coded(protocol: LoadedProtocol, course: Course) -> Course:
+    """The end of participation in the first of the protocol's terms for its reason, as forms have it."""
+    kept = ("DEATH", *protocol.spec.withdrawals.completed)
+
+    def coded(row: Row) -> Row:
+        term = row["DSDECOD"]
+        if term in CONSENT_TERMS:
+            return {**row, "DSDECOD": CONSENT_TERMS[1]}
+        reason = reason_of(protocol, term)
+        return row if term in kept else {**row, "DSDECOD": reasons_of(protocol.spec, Ending.STUDY)[reason][0]}
+
+    ends = tuple(coded(row) for row in course.tables["ds"])
+    return replace(course, tables={**course.tables, "ds": ends})
 
 
 def _decisions(protocol: LoadedProtocol, enrolled: Sequence[Enrolled], study: Any) -> list[dict[str, str]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flarefree.protocol.loaded import LoadedProtocol
     from flarefree.simulation.virtual_trial import VirtualTrial
 
-__all__ = ["Candidate", "Course", "Pool", "candidates_of", "moved", "write_direct_study"]
+__all__ = ["Candidate", "Course", "Pool", "Row", "candidates_of", "moved", "write_direct_study"]
 
 Row = Mapping[str, str]
 Stratum = tuple[str, ...]
@@ -174,6 +174,8 @@ def courses_of(trial: VirtualTrial) -> Iterator[Course]:
     for name, frame in study_tables(trial).items():
         whose = "subject" if name == "decisions" else "USUBJID"
         for row in _texts(frame):
+            if row.get("AESDTH") == "Y":
+                row["AESEV"] = "FATAL"  # the fifth grade, which SDTM's severity has no word for
             if "QVAL" in row:
                 row["QVAL"] = _as_entered(row["QVAL"])
             by_subject.setdefault(row[whose], {}).setdefault(name, []).append(row)

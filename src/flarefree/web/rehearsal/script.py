@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from flarefree.conduct.randomization.lists import ListSet
     from flarefree.protocol.loaded import LoadedProtocol
 
-__all__ = ["HOUR", "Enrolled", "Ref", "Step", "enroll_all", "lot", "script_of", "suspicion_of", "truths_of"]
+__all__ = [
+    "HOUR", "Enrolled", "Ref", "Step", "enroll_all", "lot",
+    "reason_of", "screen_failure", "script_of", "suspicion_of", "truths_of",
+]  # fmt: skip
 
 HOUR = time(12, tzinfo=UTC)
 """When the day's acts begin: at this hour every site has the same date."""
 SCREENED_BEFORE = timedelta(days=7)
 _FAILS_EVERY = 11  # of those who come, one more who does not get in
+_FAILS_AFTER, _FAILS_AGED = timedelta(days=2), 34
 _ATTEMPT_DAYS = (14, 7, 0)
 _LOST = "LOST TO FOLLOW-UP"
 _WEIGHED_ANEW_KG = 5.0
@@ -158,11 +162,33 @@ def _failing(subject: str, candidate: Candidate, consent: str) -> Iterator[Step]
         role = "investigator" if command == "fail_screening" else "site_staff"
         return Step(on, rank, role, candidate.site, command, content, f"{subject}-{command}", subject)
 
-    yield step(day, 0, "screen_subject", site=candidate.site, sex="F", birth_year=day.year - 34)
+    born = day.year - _FAILS_AGED
+    yield step(day, 0, "screen_subject", site=candidate.site, sex="F", birth_year=born)
     yield step(day, 1, "record_consent", subject=subject, version=consent, given_on=day.isoformat())
     yield step(
-        day + timedelta(days=2), 2, "fail_screening", subject=subject, reason="No response during induction"
+        day + _FAILS_AFTER, 2, "fail_screening", subject=subject, reason="No response during induction"
     )
+
+
+def screen_failure(like: Course, subject: str, candidate: Candidate) -> Course:
+    """Somebody who fails screening, as rows: who they are, and that they did not get in.
+
+    `like` is anybody's course: it says which variables there are.
+    """
+    ended = (candidate.day_one - SCREENED_BEFORE + _FAILS_AFTER).isoformat()
+    known = {
+        "RFPENDTC": ended, "USUBJID": subject, "SUBJID": subject, "SITEID": candidate.site, "COUNTRY": candidate.country,
+        "SEX": "F", "AGE": str(_FAILS_AGED), "AGEU": "YEARS",
+    }  # fmt: skip
+    of_study = {name: like.person[name] for name in ("STUDYID", "DOMAIN")}
+    person = {**dict.fromkeys(like.person, ""), **of_study, **known}
+    end = {
+        **like.tables["ds"][0], "USUBJID": subject,
+        "DSTERM": "SCREEN FAILURE", "DSDECOD": "SCREEN FAILURE",
+        "EPOCH": "SCREENING", "DSSTDTC": ended,
+    }  # fmt: skip
+    tables = {"dm": (person,), "ds": (end,)}
+    return Course(subject, candidate.site, "", candidate.stratum, candidate.day_one, tables)
 
 
 @dataclass(frozen=True)
@@ -372,7 +398,7 @@ class _Patient:
         else:
             if how == _LOST:
                 yield from self._attempts()
-            reason = _reason(self.protocol, how)
+            reason = reason_of(self.protocol, how)
             yield self._step(end, 10, "investigator", "leave_study", date=word, reason=reason)
 
     def _attempts(self) -> Iterator[Step]:
@@ -448,7 +474,7 @@ def suspicion_of(protocol: LoadedProtocol, term: str) -> str:
     return ""
 
 
-def _reason(protocol: LoadedProtocol, coded: str) -> str:
+def reason_of(protocol: LoadedProtocol, coded: str) -> str:
     """The protocol's word for a coded reason; what has none is another reason."""
     found = reasons_of(protocol.spec, Ending.STUDY)
     return next((reason for reason, terms in found.items() if coded in terms), "Other")

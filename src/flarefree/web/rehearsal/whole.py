@@ -151,7 +151,7 @@ def rehearse(asked: Rehearsal, progress: Progress = lambda title, done, total: N
         export_and_key(director, study, key)
         head = read_head()
         progress("Analyzing the conducted trial and the same patients directly", 0, 1)
-        direct = write_direct(asked.out / "direct", protocol, enrolled)
+        direct = write_direct(asked.out / "direct", protocol, enrolled, failed)
         compared = compare_directly(study, key, direct, protocol)
     if asked.is_reported:
         progress("Writing both reports", 0, 1)
