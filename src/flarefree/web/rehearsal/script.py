@@ -177,7 +177,8 @@ def screen_failure(like: Course, subject: str, candidate: Candidate) -> Course:
     """
     ended = (candidate.day_one - SCREENED_BEFORE + _FAILS_AFTER).isoformat()
     known = {
-        "RFPENDTC": ended, "USUBJID": subject, "SUBJID": subject, "SITEID": candidate.site, "COUNTRY": candidate.country,
+        "RFPENDTC": ended, "USUBJID": subject, "SUBJID": subject,
+        "SITEID": candidate.site, "COUNTRY": candidate.country,
         "SEX": "F", "AGE": str(_FAILS_AGED), "AGEU": "YEARS",
     }  # fmt: skip
     of_study = {name: like.person[name] for name in ("STUDYID", "DOMAIN")}
