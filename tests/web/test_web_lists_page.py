@@ -1,10 +1,11 @@
-"""The lists of serve-a-trial.md: its Python, run as it stands on an installation, opens both gates."""
+"""The lists of serve-a-trial.md: its commands, run as they stand on an installation, open both gates."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,29 +33,54 @@ role = {"person": "ulla", "role": "unblinded_statistician", "reason": "joins"}
 door.ask(ADMINISTRATOR, "grant_role", role, "3")
 """
 LOOK = """
-from flarefree.web.vault.lists import installed_lists
-from flarefree.web.vault.models import Kept
-assert installed_lists().sha256 == lists.sha256
-assert [row.key for row in Kept.objects.all()] == [lists.sha256]
+from pathlib import Path
+from flarefree.web.config import WebConfig
+from flarefree.web.starting import set_up
+set_up(WebConfig(data=Path("my-trial").absolute(), protocol=str(Path("my-trial.yaml").absolute())))
+from flarefree.web.vault import service
+status = service.lists_status()
+assert status.is_sealed and status.has_signed_report, status
+print(status.sha256)
 """
 
 
-def _run(folder: Path, *words: str) -> None:
+def _run(folder: Path, *words: str) -> tuple[int, str]:
     told = {name: value for name, value in os.environ.items() if not name.startswith(("FLAREFREE", "DJANGO"))}
     done = subprocess.run(
         [sys.executable, *words], cwd=folder, capture_output=True, text=True, env=told, check=False
     )
-    assert done.returncode == 0, done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def _done(folder: Path, *words: str) -> str:
+    code, said = _run(folder, *words)
+    assert code == 0, said
+    return said
 
 
 def test_lists_and_their_report_are_installed_as_the_page_says(tmp_path):
-    (page,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    for name in ("statistician.key", "lists.seed"):
+    (command,) = re.findall(
+        r"^flarefree (randomization install .*?)\n```", PAGE.read_text("utf-8"), re.S | re.M
+    )
+    install = shlex.split(command.replace("\\\n", " "))
+    for name in ("statistician.key", "lists.seed", "other.key"):
         (tmp_path / name).write_text(secrets.token_hex(32) + "\n")
         (tmp_path / name).chmod(0o600)
-    _run(tmp_path, "-m", "flarefree", "protocols", "copy", "alms-maintenance", "my-trial.yaml")
-    _run(tmp_path, "-c", SET_UP)
+    _done(tmp_path, "-m", "flarefree", "protocols", "copy", "alms-maintenance", "my-trial.yaml")
+    _done(tmp_path, "-c", SET_UP)
     told = ["--sign", "statistician.key", "--signed-by", "A.", "--signed-at", "2026-11-20T12:00:00Z"]
     simulate = ["randomization", "simulate", "my-trial.yaml", "-r", "1000", "--out", "schemes", *told]
-    _run(tmp_path, "-m", "flarefree", *simulate)
-    _run(tmp_path, "-c", page + LOOK)
+    _done(tmp_path, "-m", "flarefree", *simulate)
+    for word, wrong, words in (
+        ("ulla", "olga", "no open account"),
+        ("statistician.key", "other.key", "signature"),
+        ("schemes/report.signed", "schemes/none", "cannot be read"),
+    ):
+        code, said = _run(tmp_path, "-m", "flarefree", *(wrong if w == word else w for w in install))
+        assert code == 2 and words in said and "Traceback" not in said, said
+    said = _done(tmp_path, "-m", "flarefree", *install)
+    assert _done(tmp_path, "-c", LOOK).strip() in said
+    code, said = _run(
+        tmp_path, "-m", "flarefree", *(["other.key" if w == "lists.seed" else w for w in install])
+    )
+    assert code == 2, said  # never exchanged

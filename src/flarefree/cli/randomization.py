@@ -1,4 +1,4 @@
-"""`flarefree randomization`: schemes of randomization compared by simulation, before the first patient."""
+"""`flarefree randomization`: schemes compared by simulation and lists installed, before the first patient."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flarefree.cli.progress import progress_bar
+from flarefree.cli.randomization_install import install_command
 
 if TYPE_CHECKING:
     from flarefree.conduct.randomization.reporting import SchemeReport
@@ -26,7 +27,7 @@ app = typer.Typer(
 
 @app.callback()
 def _group() -> None:
-    """Compare schemes of randomization before the first patient.
+    """Compare schemes of randomization, and install a trial's lists, before the first patient.
 
     Example: flarefree randomization simulate alms-maintenance
     """
@@ -211,3 +212,6 @@ def read_signing_key(path: Path) -> bytes:
     if len(key) != 32:
         raise ReadError("not a signing key", where=str(path), expected="a file of 64 hexadecimal digits")
     return key
+
+
+app.command("install")(install_command)

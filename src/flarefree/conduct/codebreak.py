@@ -47,6 +47,9 @@ IDENTITY_VALID_FOR = timedelta(minutes=5)
 """How old the proof of identity may be; a choice of ours."""
 
 
+_LEAST_LETTERS = 4  # in an emergency `coma` is reason enough; `x` or `...` is none
+
+
 class BreakReason(StrEnum):
     """Why; a closed list, read by everybody who hears of it."""
 
@@ -267,9 +270,12 @@ def _require_identity(request: BreakRequest) -> None:
 
 
 def _require_words(request: BreakRequest) -> None:
-    if len(request.explanation.split()) < 2:
+    if sum(letter.isalpha() for letter in request.explanation) < _LEAST_LETTERS:
         raise ConductError(
-            "a code is broken for a reason in words", where="explanation", found=request.explanation
+            "a code is broken for a reason in words",
+            where="explanation",
+            found=request.explanation,
+            expected="what is wrong with the patient, in a word or two",
         )
     if request.impact is None and not request.reason.is_planned:
         raise ConductError(

@@ -336,6 +336,7 @@ def _repair() -> Iterator[str]:
     from flarefree.web.commands.detecting import repair_cases
     from flarefree.web.commands.medications import review_when_due
     from flarefree.web.identity import destroy_keys_of_the_erased
+    from flarefree.web.record.reading import read_things
 
     try:
         repaired = repair_allocations()
@@ -349,7 +350,7 @@ def _repair() -> Iterator[str]:
     if behind:
         yield f"Looked at again for end points: {len(behind)} patients."
     destroy_keys_of_the_erased()
-    if review_when_due(now()):
+    if review_when_due(now()) and read_things("medication"):
         yield "Drugs of all patients were looked at again: the dictionary or the protocol is new."
 
 

@@ -26,7 +26,10 @@ def log(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     rows = [
         (
             Cell(f"{entry['number']}"),
-            Cell(str(entry["at"])[:19].replace("T", " "), note=str(entry["zone"])),
+            Cell(
+                str(entry["at"])[:19].replace("T", " "),
+                note=f"site in {entry['zone']}" if entry["zone"] != "UTC" else "",
+            ),
             Cell(str(entry["who"]), note=str(entry["role"]).replace("_", " ")),
             str(entry["action"]).replace("_", " "),
             Cell(str(entry["about"])),

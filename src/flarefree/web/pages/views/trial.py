@@ -230,8 +230,8 @@ def record_protocol(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     """The first version."""
     form = form_of(RecordProtocol, Input("text", "The file's text", "file"), _WHY)
     return ask_page(
-        request, actor, form, title="Record the protocol", then=reverse("protocol"), button="Record it",
-        said="The protocol is recorded.", crumbs=(("Protocol", reverse("protocol")),),
+        request, actor, form, title="Record the protocol", then=reverse("trial"), button="Record it",
+        said="The protocol is recorded.", crumbs=(("The trial", reverse("trial")),),
     )  # fmt: skip
 
 
@@ -244,9 +244,9 @@ def amend_protocol(request: HttpRequest, actor: Actor) -> HttpResponseBase:
         _WHY,
     )
     return ask_page(
-        request, actor, form, title="Propose an amendment", then=reverse("protocol"), button="Propose it",
+        request, actor, form, title="Propose an amendment", then=reverse("trial"), button="Propose it",
         lead="Somebody else approves it. What was done before its date stays under the version before.",
-        said="The amendment is proposed.", crumbs=(("Protocol", reverse("protocol")),),
+        said="The amendment is proposed.", crumbs=(("The trial", reverse("trial")),),
     )  # fmt: skip
 
 
