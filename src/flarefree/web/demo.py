@@ -56,7 +56,9 @@ def accounts() -> tuple[DemoAccount, ...]:
     )
 
 
-def prepare(config: WebConfig, progress: Callable[[str, int, int], None] | None = None) -> Prepared:
+def prepare(
+    config: WebConfig, progress: Callable[[str, int, int], None] = lambda title, done, total: None
+) -> Prepared:
     """Make the installation ready, and on its first start the virtual trial in it.
 
     Raises

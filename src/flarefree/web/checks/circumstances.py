@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import flarefree
+from flarefree import _version as program
 from flarefree._version import __version__
 from flarefree.web.checks.report import Circumstances
 from flarefree.web.trial import running_trial
@@ -55,7 +55,7 @@ def engine_of() -> str:
 
 def digest_of_program() -> str:
     """SHA-256 over names and contents of the installed copy's files, in the order of their names."""
-    root = Path(flarefree.__file__).parent
+    root = Path(program.__file__).parent
     files = sorted(
         (path.relative_to(root).as_posix(), path)
         for path in root.rglob("*")
