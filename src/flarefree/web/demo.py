@@ -73,7 +73,7 @@ def prepare(
     made = config.data / _MADE
     if made.exists():
         return starting.prepare(config)
-    _make(config, progress or (lambda title, done, total: None))
+    _make(config, progress)
     made.touch()
     return starting.prepare(config)
 
