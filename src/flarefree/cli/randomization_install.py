@@ -32,8 +32,7 @@ def install_command(
     exchanged. Whoever has the seed can draw the lists again, so take it off
     the server afterwards and keep it in a safe. Nothing printed names an arm.
 
-    Example: flarefree randomization install --data my-trial --protocol my-trial.yaml
-    --as ulla --key statistician.key --seed lists.seed --report schemes/report.signed
+    Example: flarefree randomization install --data t --as ulla --key my.key --seed my.seed --report r.signed
     """
     from flarefree.cli.randomization import read_signing_key
     from flarefree.errors import ConductError, ReadError
