@@ -17,6 +17,7 @@ from flarefree.errors import ConductError
 
 __all__ = ["Redaction", "export_log", "read_export", "tell_who_when_why"]
 
+
 class OpenEntry(Protocol):
     """An entry as far as a blinded reviewer sees it: no item, and no hash that would have to be computed."""
 
