@@ -4,7 +4,7 @@ Each randomization is the whole command: gates by the protocol's sentences, the 
 the record's transaction and log, all on the disk when it is answered.  The floor is what the disk allows: two
 commits follow each other for each patient.
 
-    python benchmarks/bench_allocation.py [--patients 1600] [--processes 4] [--sqlite-only]
+    python benchmarks/bench_allocation.py [--patients 1600] [--processes 2] [--sqlite-only]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 CLIENTS = 64
-WORKERS = 4
+WORKERS = 2
 """Of each process: requests that it answers at once, as a server's threads."""
 ASKED = {"postgresql": (150.0, 0.5), "sqlite": (60.0, None)}
 
@@ -29,7 +29,7 @@ def main() -> int:
     """One line for each database; 1 if one is slower than was promised, or gave a slot twice."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, default=1600)
-    parser.add_argument("--processes", type=int, default=4)
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--sqlite-only", action="store_true")
     parser.add_argument("--postgresql-only", action="store_true")
     parser.add_argument("--engine", choices=tuple(ASKED), help=argparse.SUPPRESS)
