@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from flarefree.web.config import WebConfig
+from flarefree.cli.installation import config_of, require_installation
 
 __all__ = ["backup", "restore"]
 
@@ -32,12 +30,14 @@ def backup(
     """
     from datetime import UTC, datetime
 
-    from flarefree.errors import ConductError
     from flarefree.web.backing_up import back_up
 
-    if not data.is_dir():
-        raise ConductError("there is no installation here", where="--data", found=str(data))
-    made = back_up(_config(data, database, vault_database), out.absolute(), at=datetime.now(UTC))
+    require_installation(data)
+    made = back_up(
+        config_of(data, database=database, vault_database=vault_database),
+        out.absolute(),
+        at=datetime.now(UTC),
+    )
     typer.echo(f"{len(made.digests)} files in {made.folder}, each with its digest in manifest.json.")
     typer.echo("Not in it: the vault's key. It must lie somewhere else, or no arm can ever be told again.")
 
@@ -58,17 +58,7 @@ def restore(
     """
     from flarefree.web import backing_up
 
-    config = _config(data, database, vault_database)
+    config = config_of(data, database=database, vault_database=vault_database)
     made = backing_up.restore(backup.absolute(), config, vault_key=vault_key)
     typer.echo(f"{len(made.digests)} files brought into {config.data}; all of them are as they were written.")
     typer.echo(f"Try: flarefree serve --data {data}; then have the sponsor reconcile the vault.")
-
-
-def _config(data: Path, database: str, vault_database: str) -> WebConfig:
-    from flarefree.web.config import WebConfig
-
-    return WebConfig(
-        data=data.absolute(),
-        database=database or os.environ.get("FLAREFREE_DATABASE", ""),
-        vault_database=vault_database or os.environ.get("FLAREFREE_VAULT_DATABASE", ""),
-    )

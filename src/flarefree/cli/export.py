@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from flarefree.cli.installation import config_of, require_installation
 
 __all__ = ["export"]
 
@@ -32,18 +33,11 @@ def export(
     Example: flarefree export --data my-trial --out study --as mia --role data_manager
     """
     from flarefree.errors import ConductError
-    from flarefree.web.config import WebConfig
     from flarefree.web.starting import require_web_extra, set_up
 
     require_web_extra()
-    if not data.is_dir():
-        raise ConductError("there is no installation here", where="--data", found=str(data))
-    config = WebConfig(
-        data=data.absolute(),
-        protocol=str(Path(protocol).absolute()) if Path(protocol).is_file() else protocol,
-        database=database or os.environ.get("FLAREFREE_DATABASE", ""),
-    )
-    set_up(config)
+    require_installation(data)
+    set_up(config_of(data, protocol=protocol, database=database))
     from flarefree.web.clock import now
     from flarefree.web.exporting import export_study
     from flarefree.web.people.grants import account_is_open, read_grants_of

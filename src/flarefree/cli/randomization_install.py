@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from flarefree.cli.installation import config_of, require_installation
 
 if TYPE_CHECKING:
     from flarefree.web.config import WebConfig
@@ -35,25 +36,18 @@ def install_command(
     Example: flarefree randomization install --data t --as ulla --key my.key --seed my.seed --report r.signed
     """
     from flarefree.cli.randomization import read_signing_key
-    from flarefree.errors import ConductError, ReadError
-    from flarefree.web.config import WebConfig
+    from flarefree.errors import ReadError
     from flarefree.web.starting import require_web_extra
 
     require_web_extra()
-    if not data.is_dir():
-        raise ConductError("there is no installation here", where="--data", found=str(data))
+    require_installation(data)
     try:
         signed = report.read_bytes()
     except OSError as error:
         raise ReadError(
             "the signed report cannot be read", where=str(report), found=str(error.strerror)
         ) from None
-    config = WebConfig(
-        data=data.absolute(),
-        protocol=str(Path(protocol).absolute()) if Path(protocol).is_file() else protocol,
-        database=database or os.environ.get("FLAREFREE_DATABASE", ""),
-        vault_database=vault_database or os.environ.get("FLAREFREE_VAULT_DATABASE", ""),
-    )
+    config = config_of(data, protocol=protocol, database=database, vault_database=vault_database)
     digest = _install(config, person, read_signing_key(key), read_signing_key(seed), signed)
     typer.echo("The lists are in the vault, and the report of their scheme with them.")
     typer.echo(f"Publish their SHA-256, which says later that these lists were used: {digest}")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flarefree.cli.installation import config_of
+
 if TYPE_CHECKING:
     from flarefree.web.config import WebConfig
     from flarefree.web.starting import Prepared
@@ -62,7 +64,6 @@ def serve(
 
     Example: flarefree serve --data my-trial --protocol my-trial.yaml
     """
-    from flarefree.web.config import WebConfig
     from flarefree.web.rounds import begin_rounds
     from flarefree.web.starting import prepare, require_web_extra
 
@@ -70,11 +71,11 @@ def serve(
     _require_private(host, has_tls=tls_proxy, is_demo=demo)
     # What is made from here on, databases and keys among it, is its owner's alone.
     os.umask(0o077)
-    config = WebConfig(
-        data=(data or Path("flarefree-demo-trial" if demo else "flarefree-trial")).absolute(),
-        protocol=_protocol(protocol),
-        database=database or os.environ.get("FLAREFREE_DATABASE", ""),
-        vault_database=vault_database or os.environ.get("FLAREFREE_VAULT_DATABASE", ""),
+    config = config_of(
+        data or Path("flarefree-demo-trial" if demo else "flarefree-trial"),
+        protocol=protocol,
+        database=database,
+        vault_database=vault_database,
         hosts=_hosts(host, host_name or []),
         is_demo=demo,
         has_tls=tls_proxy,
@@ -116,12 +117,6 @@ def _require_private(host: str, *, has_tls: bool, is_demo: bool) -> None:
             expected="127.0.0.1, or a proxy that ends TLS",
             try_="put a proxy before it and add --tls-proxy; see docs/how-to/deploy.md",
         )
-
-
-def _protocol(told: str) -> str:
-    """A file's path holds wherever the server's processes are started."""
-    path = Path(told)
-    return str(path.absolute()) if path.suffix and path.exists() else told
 
 
 def _hosts(host: str, names: list[str]) -> tuple[str, ...]:
